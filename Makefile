@@ -1,0 +1,90 @@
+# What people do with graymesh, one word each. `make help` lists it.
+# Each word first makes sure that what it needs is installed (tools/install-deps).
+
+JOBS ?= $(shell nproc)
+CTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
+
+# Switches of `make run`, handed to the demo by environment.
+export ONCE PROXY MONITORING
+
+sources = $(shell git ls-files -co --exclude-standard 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h' \
+  'bench/*.cc' 'bench/*.h' 'fuzz/*.cc' 'fuzz/*.h' 'demo/*.cc' 'demo/*.h')
+
+define build
+	@cmake --preset $(1) >/dev/null
+	@cmake --build --preset $(1) -j $(JOBS) $(2)
+endef
+
+.PHONY: run
+run: build  ## runs the demo mesh: ONCE=1 ends after one round, PROXY=envoy, MONITORING=1
+	@tools/demo
+
+.PHONY: build
+build: deps  ## builds all programs and tests into build/
+	$(call build,dev)
+
+.PHONY: test
+test: build  ## builds and runs every test
+	@ctest --preset dev --output-on-failure --no-label-summary $(CTEST_ARGS)
+
+.PHONY: asan tsan coverage
+asan tsan: deps  ## builds and runs the tests under AddressSanitizer and UBSan, or ThreadSanitizer
+	$(call build,$@)
+	@ctest --preset $@ --output-on-failure --no-label-summary $(CTEST_ARGS)
+
+coverage: deps  ## runs the tests, then tells which lines of each file they ran
+	$(call build,$@)
+	@ctest --preset $@ --output-on-failure --no-label-summary $(CTEST_ARGS)
+	@cd build-coverage && find src -name '*.gcda' -print0 | xargs -0 gcov -n -r -s '$(CURDIR)/src' 2>/dev/null \
+	  | awk -F"'" "/^File/ {file = \$$2} /^Lines executed/ && file {print file, \$$0; file = \"\"}" | sort -u
+
+.PHONY: bench
+bench: deps  ## builds with optimisation and runs every benchmark
+	$(call build,release,--target benchmarks)
+	@for bench in build-release/bin/*_bench; do [ ! -x "$$bench" ] || "$$bench" $(BENCH_ARGS) || exit 1; done
+
+.PHONY: fuzz
+fuzz: tools  ## runs every fuzz target for FUZZ_SECONDS (60) with its corpus
+	$(call build,fuzz,--target fuzz_targets)
+	@for target in build-fuzz/bin/*_fuzz; do \
+	  [ -x "$$target" ] || continue; \
+	  name=$$(basename $$target _fuzz); \
+	  echo "== $$name for $(FUZZ_SECONDS) s"; \
+	  mkdir -p build-fuzz/corpus/$$name build-fuzz/found; \
+	  "$$target" -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=10 -rss_limit_mb=2048 \
+	    -artifact_prefix=build-fuzz/found/$$name- build-fuzz/corpus/$$name \
+	    $$([ ! -d fuzz/$$name.corpus ] || echo fuzz/$$name.corpus) || exit 1; \
+	done
+
+.PHONY: format format-check
+format: tools  ## formats our C++ in place
+	@clang-format -i $(sources)
+
+format-check: tools
+	@clang-format --dry-run -Werror $(sources)
+
+.PHONY: tidy
+tidy: tools  ## runs clang-tidy on src/
+	@cmake --preset dev >/dev/null
+	@run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -j $(JOBS) -p build '$(CURDIR)/src/.*\.cc$$' 2>/dev/null
+
+.PHONY: check
+check: format-check tidy asan tsan fuzz test  ## all of it: format, tidy, sanitizers, fuzz, tests
+
+.PHONY: clean
+clean:  ## removes what the presets built
+	@rm -rf build build-release build-asan build-tsan build-coverage build-fuzz
+
+.PHONY: deps tools
+deps:
+	@tools/install-deps
+
+tools:
+	@tools/install-deps --all
+
+.PHONY: help
+help:  ## this list
+	@sed -n 's/^\([a-z][a-z ]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | sort | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.DEFAULT_GOAL := help

@@ -1,0 +1,49 @@
+# How our own code is compiled: warnings, sanitizers, linker, all carried by one target, so that
+# third-party and generated code stays free of them.
+
+if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(CCACHE ccache)
+  if(CCACHE)
+    # Paths below the checkout are hashed relative to it, so one build directory serves the next.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=time_macros ${CCACHE})
+  endif()
+endif()
+
+add_library(graymesh_flags INTERFACE)
+target_include_directories(graymesh_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_features(graymesh_flags INTERFACE cxx_std_20)
+target_compile_options(graymesh_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
+  # GCC is the compiler that decides; clang only fuzzes and tidies. GCC 12 warns of overlaps inside
+  # std::string that cannot be (GCC bugs 105329, 105651).
+  "$<$<CXX_COMPILER_ID:GNU>:-Werror;-Wno-restrict>")
+
+find_program(MOLD mold)
+if(MOLD)
+  target_link_options(graymesh_flags INTERFACE -fuse-ld=mold)
+endif()
+
+if(GRAYMESH_SANITIZE)
+  set(sanitize -fsanitize=${GRAYMESH_SANITIZE} -fno-omit-frame-pointer)
+  if(GRAYMESH_SANITIZE MATCHES undefined)
+    list(APPEND sanitize -fno-sanitize-recover=undefined)
+  endif()
+  target_compile_options(graymesh_flags INTERFACE ${sanitize})
+  target_link_options(graymesh_flags INTERFACE ${sanitize})
+endif()
+
+if(GRAYMESH_COVERAGE)
+  target_compile_options(graymesh_flags INTERFACE --coverage -O0)
+  target_link_options(graymesh_flags INTERFACE --coverage)
+endif()
+
+if(GRAYMESH_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    message(FATAL_ERROR "GRAYMESH_FUZZ needs clang: cmake --preset fuzz")
+  endif()
+  # Rooms carry the coverage counters; libFuzzer's main is linked by fuzz_target alone.
+  target_compile_options(graymesh_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
