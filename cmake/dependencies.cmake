@@ -15,7 +15,8 @@ find_package(benchmark CONFIG REQUIRED)
 
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)          # PkgConfig::yaml
-pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)               # PkgConfig::re2
+# Not named re2: re2_FOUND in the cache would keep gRPC's config from looking for its re2::re2.
+pkg_check_modules(libre2 REQUIRED IMPORTED_TARGET re2)             # PkgConfig::libre2
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)       # PkgConfig::xxhash
 pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)    # PkgConfig::httplib
 
