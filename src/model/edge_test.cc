@@ -1,0 +1,110 @@
+// Gateway and Sidecar.
+#include "model/testing.h"
+
+namespace graymesh::model {
+namespace {
+
+using namespace testing;
+
+std::string server(const std::string& fields) {
+  return of_kind("Gateway", "  servers:\n  - {" + fields + "}\n");
+}
+std::string gateway6(std::string_view rest) {
+  return "f.yaml:6 Gateway default/x: servers[0]" + std::string(rest);
+}
+
+TEST(Gateway, IsReadWhole) {
+  const auto read = spec_of<Gateway>(of_kind("Gateway", R"(  selector: {istio: ingress}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*", ./a.com, ns/*.b.com], tls: {httpsRedirect: true}}
+  - {port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.com], tls: {mode: SIMPLE, credentialName: a, minProtocolVersion: TLSV1_2}}
+)"));
+  EXPECT_EQ(read.selector, (Labels{{"istio", "ingress"}}));
+  EXPECT_TRUE(read.servers.at(0).tls->https_redirect);
+  EXPECT_EQ(read.servers.at(1).tls->min_version, ServerTls::Protocol::tls1_2);
+  EXPECT_EQ(read.servers.at(1).position.line, 8);
+}
+
+TEST(Gateway, ChecksItsServers) {
+  EXPECT_EQ(errors_of(of_kind("Gateway", "  selector: {a: b}\n")),
+            Lines{"f.yaml:4 Gateway default/x: servers must have at least one server"});
+  EXPECT_EQ(
+      errors_of(server("hosts: [web, \"*x.com\"], port: {number: 0, protocol: SMTP}")),
+      (Lines{gateway6(".port.protocol SMTP, must be one of HTTP, HTTPS, GRPC, GRPC-WEB, HTTP2, "
+                      "MONGO, MYSQL, REDIS, TCP, TLS, UDP"),
+             gateway6(".port.name is required"), gateway6(".port.number 0, must be 1 to 65535"),
+             gateway6(
+                 ".hosts[0] web, must have a full host name after the namespace, not a short one"),
+             gateway6(".hosts[1] \"*x.com\", must not have a partial wildcard; only * and "
+                      "*.example.com")}));
+  EXPECT_EQ(
+      errors_of(
+          of_kind("Gateway",
+                  "  servers:\n  - {port: {number: 80, name: a, protocol: HTTP}, hosts: [a.com]}\n "
+                  " - {port: {number: 81, name: a, protocol: HTTP}, hosts: [a.com]}\n")),
+      Lines{
+          "f.yaml:7 Gateway default/x: servers[1].port.name a, must be unique among the servers"});
+}
+
+TEST(Gateway, HasTlsWhereItsProtocolHas) {
+  EXPECT_EQ(errors_of(server("hosts: [a.com], port: {number: 443, name: a, protocol: HTTPS}")),
+            Lines{gateway6(".tls is required by protocol HTTPS")});
+  EXPECT_EQ(errors_of(server("hosts: [a.com], port: {number: 80, name: a, protocol: HTTP}, tls: "
+                             "{mode: SIMPLE, credentialName: c}")),
+            Lines{gateway6(".tls must have only httpsRedirect for protocol HTTP")});
+  EXPECT_EQ(
+      errors_of(server(
+          "hosts: [a.com], port: {number: 443, name: a, protocol: HTTPS}, tls: {mode: MUTUAL}")),
+      (Lines{gateway6(".tls.caCertificates is required to check clients' certificates"),
+             gateway6(".tls.serverCertificate is required, or credentialName"),
+             gateway6(".tls.privateKey is required, or credentialName")}));
+  EXPECT_EQ(
+      warnings_of(server("hosts: [a.com], port: {number: 443, name: a, protocol: TLS}, tls: {mode: "
+                         "AUTO_PASSTHROUGH}")),
+      Lines{gateway6(".tls.mode AUTO_PASSTHROUGH, is accepted but not supported yet: no effect")});
+}
+
+std::string sidecar(std::string_view spec) { return of_kind("Sidecar", spec); }
+std::string on(int line, std::string_view rest) {
+  return "f.yaml:" + std::to_string(line) + " Sidecar default/x: " + std::string(rest);
+}
+
+TEST(Sidecar, IsReadWhole) {
+  const auto read = spec_of<Sidecar>(sidecar(R"(  workloadSelector: {labels: {app: web}}
+  ingress: [{port: {number: 9080, protocol: HTTP, name: a}, defaultEndpoint: "127.0.0.1:8080", captureMode: NONE}]
+  egress:
+  - {port: {number: 8000, protocol: HTTP}, bind: 127.0.0.1, hosts: ["*/a.com"]}
+  - {hosts: ["./*", "~/*", istio-system/*]}
+  outboundTrafficPolicy: {mode: REGISTRY_ONLY}
+)"));
+  EXPECT_EQ(read.ingress.at(0).default_endpoint, "127.0.0.1:8080");
+  EXPECT_EQ(read.ingress.at(0).capture_mode, CaptureMode::none);
+  EXPECT_EQ(read.egress.at(0).port->number, 8000u);
+  EXPECT_FALSE(read.egress.at(1).port);
+  EXPECT_EQ(read.outbound_traffic, OutboundTraffic::registry_only);
+}
+
+TEST(Sidecar, ChecksItsListeners) {
+  EXPECT_EQ(errors_of(sidecar("  workloadSelector: {labels: {a: b}}\n")),
+            Lines{on(4, "spec must have ingress, egress or outboundTrafficPolicy")});
+  EXPECT_EQ(errors_of(sidecar("  egress:\n  - {hosts: [web]}\n  - {hosts: [./web]}\n")),
+            (Lines{on(6, "egress[0].hosts[0] web, must be namespace/host"),
+                   on(6, "egress[0] must have a port, as only the last listener may go without"),
+                   on(7,
+                      "egress[1].hosts[0] ./web, must have a full host name after the namespace, "
+                      "not a short one")}));
+  EXPECT_EQ(errors_of(sidecar("  ingress:\n  - {port: {number: 80}, defaultEndpoint: "
+                              "\"1.2.3.4:80\"}\n  - {port: {number: 80}}\n")),
+            (Lines{on(6,
+                      "ingress[0].defaultEndpoint \"1.2.3.4:80\", must be 127.0.0.1:port, "
+                      "0.0.0.0:port, [::1]:port, [::]:port or unix:///path"),
+                   on(7, "ingress[1].port must be unique among the listeners")}));
+}
+
+TEST(Sidecar, SaysWhatHasNoEffectYet) {
+  EXPECT_EQ(warnings_of(sidecar("  inboundConnectionPool: {tcp: {maxConnections: 1}}\n")),
+            Lines{on(5, "inboundConnectionPool is accepted but not supported yet: no effect")});
+}
+
+}  // namespace
+}  // namespace graymesh::model

@@ -1,0 +1,51 @@
+// Istio's MeshConfig (mesh.istio.io/v1alpha1), as far as it has effect here; `--mesh-config FILE`.
+// Accepted forms: the bare MeshConfig, or a ConfigMap whose data has a `mesh` key.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/edge.h"
+#include "model/policy.h"
+#include "model/traffic.h"
+
+namespace graymesh::model {
+
+struct MeshConfig {
+  std::string root_namespace = "istio-system";
+  std::string trust_domain = "cluster.local";
+  std::uint32_t proxy_listen_port = 15001;
+  std::uint32_t proxy_inbound_listen_port = 15006;
+  std::uint32_t proxy_http_port = 0;  // 0: no explicit HTTP proxy listener
+  Duration connect_timeout = std::chrono::seconds(10);
+  std::optional<Duration> protocol_detection_timeout;  // absent: 0 s, Istio's default
+  std::optional<TcpKeepalive> tcp_keepalive;
+  OutboundTraffic outbound_traffic = OutboundTraffic::allow_any;
+  std::string access_log_file;  // empty: no access log; "/dev/stdout"
+  std::string access_log_format;
+  bool access_log_json = false;  // accessLogEncoding: JSON
+  ConnectionPool::H2Upgrade h2_upgrade = ConnectionPool::H2Upgrade::unspecified;
+  std::optional<Retries> default_http_retry_policy;
+  std::optional<LocalityLb> locality_lb;
+  enum class Normalization : std::uint8_t {
+    default_,
+    none,
+    base,
+    merge_slashes,
+    decode_and_merge_slashes
+  };
+  Normalization path_normalization = Normalization::default_;
+  std::vector<std::string> default_service_export_to;
+  std::vector<std::string> default_virtual_service_export_to;
+  std::vector<std::string> default_destination_rule_export_to;
+  std::string ingress_service;
+  // ProxyConfig defaults.
+  std::uint32_t concurrency = 0;
+  std::uint64_t content = 0;  // hash of what was read; 0: all defaults
+
+  bool operator==(const MeshConfig&) const = default;
+};
+
+}  // namespace graymesh::model

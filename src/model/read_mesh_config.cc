@@ -1,0 +1,221 @@
+// Istio's MeshConfig: what has effect here is read, what Istio knows besides is accepted with a
+// warning, and what nobody knows is an error.
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "base/hash.h"
+#include "model/kinds.h"
+#include "model/model.h"
+#include "model/rules.h"
+#include "model/tree.h"
+
+namespace graymesh::model {
+namespace {
+
+void read_proxy_config(Fields& f, MeshConfig& out) {
+  f.number("concurrency", out.concurrency, {0, std::numeric_limits<std::int32_t>::max()});
+  f.without_effect({"configPath",
+                    "binaryPath",
+                    "serviceCluster",
+                    "tracingServiceName",
+                    "drainDuration",
+                    "discoveryAddress",
+                    "discoveryRefreshDelay",
+                    "zipkinAddress",
+                    "statsdUdpAddress",
+                    "envoyMetricsServiceAddress",
+                    "proxyAdminPort",
+                    "availabilityZone",
+                    "controlPlaneAuthPolicy",
+                    "customConfigFile",
+                    "statNameLength",
+                    "proxyBootstrapTemplatePath",
+                    "interceptionMode",
+                    "tracing",
+                    "sds",
+                    "envoyAccessLogService",
+                    "envoyMetricsService",
+                    "proxyMetadata",
+                    "runtimeValues",
+                    "statusPort",
+                    "extraStatTags",
+                    "gatewayTopology",
+                    "terminationDrainDuration",
+                    "meshId",
+                    "readinessProbe",
+                    "proxyStatsMatcher",
+                    "holdApplicationUntilProxyStarts",
+                    "caCertificatesPem",
+                    "image",
+                    "privateKeyProvider",
+                    "proxyHeaders",
+                    "fileFlushInterval",
+                    "fileFlushMinSizeKb",
+                    "statsCompression",
+                    "connectionSettings"});
+}
+
+void read_ports(Fields& f, MeshConfig& out) {
+  f.number("proxyListenPort", out.proxy_listen_port, port_range);
+  f.number("proxyInboundListenPort", out.proxy_inbound_listen_port, port_range);
+  f.number("proxyHttpPort", out.proxy_http_port, {0, 65535});
+}
+
+void read_timeouts(Fields& f, MeshConfig& out) {
+  std::optional<Duration> connect;
+  f.duration("connectTimeout", connect);
+  if (connect) out.connect_timeout = *connect;
+  if (connect && (*connect < std::chrono::milliseconds(1) || *connect > std::chrono::hours(1)))
+    f.error("connectTimeout", "must be 1ms to 1h");
+  f.duration("protocolDetectionTimeout", out.protocol_detection_timeout,
+             DurationRule::zero_or_milliseconds);
+  f.object("tcpKeepalive", out.tcp_keepalive, read_tcp_keepalive);
+}
+
+void read_access_log(Fields& f, MeshConfig& out) {
+  f.text("accessLogFile", out.access_log_file);
+  f.text("accessLogFormat", out.access_log_format);
+  f.choice<bool>("accessLogEncoding", out.access_log_json, {{"TEXT", false}, {"JSON", true}});
+}
+
+void read_export_defaults(Fields& f, MeshConfig& out) {
+  constexpr Check scope = [](std::string_view text) -> std::string_view {
+    return text == "." || text == "*" || text == "~" || is_dns_label(text)
+               ? ""
+               : "must be '.', '*' or a namespace";
+  };
+  f.texts("defaultServiceExportTo", out.default_service_export_to, scope);
+  f.texts("defaultVirtualServiceExportTo", out.default_virtual_service_export_to, scope);
+  f.texts("defaultDestinationRuleExportTo", out.default_destination_rule_export_to, scope);
+}
+
+void read_routing(Fields& f, MeshConfig& out) {
+  using Upgrade = ConnectionPool::H2Upgrade;
+  using Path = MeshConfig::Normalization;
+  f.visit("outboundTrafficPolicy", [&](Fields& policy) {
+    std::optional<OutboundTraffic> mode;
+    read_outbound_traffic(policy, mode);
+    out.outbound_traffic = mode.value_or(OutboundTraffic::allow_any);
+    policy.without_effect({"tls"});
+  });
+  f.choice<Upgrade>("h2UpgradePolicy", out.h2_upgrade,
+                    {{"DO_NOT_UPGRADE", Upgrade::do_not_upgrade}, {"UPGRADE", Upgrade::upgrade}});
+  f.object("defaultHttpRetryPolicy", out.default_http_retry_policy, read_retries);
+  f.object("localityLbSetting", out.locality_lb,
+           [](Fields& fields, LocalityLb& locality) { read_locality_lb(fields, true, locality); });
+  f.visit("pathNormalization", [&](Fields& path) {
+    path.choice<Path>("normalization", out.path_normalization,
+                      {{"DEFAULT", Path::default_},
+                       {"NONE", Path::none},
+                       {"BASE", Path::base},
+                       {"MERGE_SLASHES", Path::merge_slashes},
+                       {"DECODE_AND_MERGE_SLASHES", Path::decode_and_merge_slashes}});
+  });
+}
+
+void read_fields(Fields& f, MeshConfig& out) {
+  f.text("rootNamespace", out.root_namespace, check_namespace);
+  f.text("trustDomain", out.trust_domain, check_host);
+  read_ports(f, out);
+  read_timeouts(f, out);
+  read_access_log(f, out);
+  read_routing(f, out);
+  read_export_defaults(f, out);
+  f.text("ingressService", out.ingress_service);
+  f.visit("defaultConfig", [&](Fields& proxy) { read_proxy_config(proxy, out); });
+  f.without_effect({"hboneIdleTimeout",
+                    "ingressClass",
+                    "ingressControllerMode",
+                    "ingressSelector",
+                    "enableTracing",
+                    "enableEnvoyAccessLogService",
+                    "disableEnvoyListenerLog",
+                    "inboundTrafficPolicy",
+                    "configSources",
+                    "enableAutoMtls",
+                    "trustDomainAliases",
+                    "caCertificates",
+                    "zoneAwareLbSetting",
+                    "dnsRefreshRate",
+                    "inboundClusterStatName",
+                    "outboundClusterStatName",
+                    "certificates",
+                    "serviceSettings",
+                    "serviceScopeConfigs",
+                    "enablePrometheusMerge",
+                    "verifyCertificateAtClient",
+                    "ca",
+                    "extensionProviders",
+                    "defaultProviders",
+                    "discoverySelectors",
+                    "meshMTLS",
+                    "tlsDefaults",
+                    "defaultTrafficPolicy",
+                    "defaultInboundHttpRetryPolicy",
+                    "serviceEntryVisibility"});
+}
+
+class MeshConfigReader {
+ public:
+  explicit MeshConfigReader(const std::string& file) { reading_.file = file; }
+
+  ReadMeshConfig run(std::string_view bytes) {
+    const auto pieces = split(bytes, 2);
+    if (pieces.size() > 1)
+      fail(pieces[1].line, "must be one document");
+    else if (!pieces.empty())
+      read(bytes.substr(pieces[0].begin, pieces[0].end - pieces[0].begin), pieces[0].line, true);
+    ReadMeshConfig result{.config = std::move(config_),
+                          .errors = std::move(reading_.errors),
+                          .warnings = std::move(reading_.warnings)};
+    result.config.content = pieces.empty() ? 0 : hash64(bytes);
+    return result;
+  }
+
+ private:
+  void fail(int line, std::string rule) {
+    reading_.errors.push_back({.severity = Problem::Severity::error,
+                               .position = {reading_.file, line},
+                               .object = "MeshConfig",
+                               .field = {},
+                               .value = {},
+                               .rule = std::move(rule)});
+  }
+
+  void read(std::string_view text, int line, bool outer) {
+    const Tree tree = parse(text, line);
+    if (tree.fault) return fail(tree.fault->line, tree.fault->rule);
+    if (tree.root == nullptr || tree.root->is_null()) return;
+    reading_.root = tree.root;
+    reading_.object = "MeshConfig";
+    const Element* kind = tree.root->find("kind");
+    if (outer && kind != nullptr && kind->text == "ConfigMap") return read_config_map(*tree.root);
+    for (const Element* duplicate : tree.duplicates)
+      reading_.error(*duplicate, {}, "must be given only once");
+    Fields f(reading_, *tree.root);
+    read_fields(f, config_);
+    f.close();
+  }
+
+  void read_config_map(const Element& root) {
+    const Element* data = root.find("data");
+    const Element* mesh = data != nullptr ? data->find("mesh") : nullptr;
+    if (mesh == nullptr || !mesh->is_scalar())
+      return fail(root.line, "must have data.mesh in the ConfigMap, a text");
+    // A block's text begins on the line after its `|`.
+    const std::string inner(mesh->text);
+    read(inner, mesh->value_line + (mesh->block ? 1 : 0), false);
+  }
+
+  Reading reading_;
+  MeshConfig config_;
+};
+
+}  // namespace
+
+ReadMeshConfig read_mesh_config(std::string_view bytes, const std::string& file) {
+  return MeshConfigReader(file).run(bytes);
+}
+
+}  // namespace graymesh::model
