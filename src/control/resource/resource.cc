@@ -1,0 +1,101 @@
+#include "control/resource/resource.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace graymesh::resource {
+namespace {
+
+void append_varint(std::string& out, std::size_t value) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<char>((value & 0x7f) | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<char>(value));
+}
+
+std::size_t varint_size(std::size_t value) {
+  std::size_t size = 1;
+  for (; value >= 0x80; value >>= 7) ++size;
+  return size;
+}
+
+// Tag (wire type 2), length, bytes.
+void append_field(std::string& out, int number, std::string_view bytes) {
+  append_varint(out, static_cast<std::size_t>(number) << 3 | 2);
+  append_varint(out, bytes.size());
+  out.append(bytes);
+}
+
+std::size_t field_size(std::size_t bytes) { return 1 + varint_size(bytes) + bytes; }
+
+}  // namespace
+
+std::string_view type_url(Type type) {
+  switch (type) {
+    case Type::cluster: return "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+    case Type::endpoints: return "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+    case Type::listener: return "type.googleapis.com/envoy.config.listener.v3.Listener";
+    case Type::route: return "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+  }
+  return {};
+}
+
+std::string_view short_name(Type type) {
+  switch (type) {
+    case Type::cluster: return "CDS";
+    case Type::endpoints: return "EDS";
+    case Type::listener: return "LDS";
+    case Type::route: return "RDS";
+  }
+  return {};
+}
+
+Resource::Resource(Type type, std::string name, std::string_view body, std::vector<std::string> origins)
+    : type_(type),
+      name_(std::move(name)),
+      version_(hash64(body)),
+      version_text_(to_hex(version_)),
+      origins_(std::move(origins)) {
+  // DeltaDiscoveryResponse.resources = 2; Resource.version = 1, .resource = 2, .name = 3;
+  // Any.type_url = 1, .value = 2. All of these tags take one byte.
+  const std::string_view url = type_url(type);
+  const std::size_t any = field_size(url.size()) + field_size(body.size());
+  const std::size_t message =
+      field_size(name_.size()) + field_size(version_text_.size()) + field_size(any);
+  frame_.reserve(field_size(message));
+  append_varint(frame_, 2 << 3 | 2);
+  append_varint(frame_, message);
+  append_field(frame_, 3, name_);
+  append_field(frame_, 1, version_text_);
+  any_ = frame_.size();
+  append_varint(frame_, 2 << 3 | 2);
+  append_varint(frame_, any);
+  append_field(frame_, 1, url);
+  append_field(frame_, 2, body);
+  body_ = frame_.size() - body.size();
+}
+
+ResourceSet::ResourceSet(std::vector<ResourcePtr> resources) : resources_(std::move(resources)) {
+  const auto by_name = [](const ResourcePtr& a, const ResourcePtr& b) { return a->name() < b->name(); };
+  if (!std::ranges::is_sorted(resources_, by_name)) std::ranges::stable_sort(resources_, by_name);
+  const auto same = [](const ResourcePtr& a, const ResourcePtr& b) { return a->name() == b->name(); };
+  resources_.erase(std::unique(resources_.begin(), resources_.end(), same), resources_.end());
+  for (const auto& resource : resources_) bytes_ += resource->body().size();
+}
+
+const ResourcePtr* ResourceSet::find(std::string_view name) const {
+  const auto at = std::ranges::lower_bound(
+      resources_, name, {}, [](const ResourcePtr& r) { return std::string_view(r->name()); });
+  return at != resources_.end() && (*at)->name() == name ? &*at : nullptr;
+}
+
+const ResourcePtr* Config::find(Type type, std::string_view name) const {
+  for (const auto& layer : of(type)) {
+    if (const auto* found = layer->find(name)) return found;
+  }
+  return nullptr;
+}
+
+}  // namespace graymesh::resource

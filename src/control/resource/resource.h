@@ -1,0 +1,91 @@
+// Named, versioned, immutable bytes: what translate makes and xds moves.
+//
+// A resource is serialised once and its bytes are shared by every stream that needs them. Its
+// version is a hash of those bytes, so it is the same on every replica and after every restart.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace graymesh::resource {
+
+enum class Type : std::uint8_t { cluster, endpoints, listener, route };
+inline constexpr std::size_t type_count = 4;
+inline constexpr std::array<Type, type_count> all_types = {Type::cluster, Type::endpoints,
+                                                           Type::listener, Type::route};
+
+// "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+std::string_view type_url(Type type);
+// "CDS", "EDS", "LDS", "RDS"
+std::string_view short_name(Type type);
+
+// Field order on the wire is free, so one buffer serves both protocols: `delta_frame()` is the
+// field `resources` (2) of a DeltaDiscoveryResponse, whose message puts name (3) and version (1)
+// first and the Any (2) last; that last field, tag and all, is just the field `resources` (2) of a
+// DiscoveryResponse: `sotw_frame()`.
+class Resource {
+ public:
+  // `body` is the serialised message of `type`. `origins` names the objects that it was made from,
+  // most telling first ("VirtualService fe-pre/web"): a refusal is led back to them.
+  Resource(Type type, std::string name, std::string_view body, std::vector<std::string> origins = {});
+
+  Type type() const { return type_; }
+  const std::string& name() const { return name_; }
+  std::uint64_t version() const { return version_; }
+  const std::string& version_text() const { return version_text_; }  // 16 hexadecimal digits
+  std::string_view delta_frame() const { return frame_; }
+  std::string_view sotw_frame() const { return std::string_view(frame_).substr(any_); }
+  std::string_view body() const { return std::string_view(frame_).substr(body_); }
+  const std::vector<std::string>& origins() const { return origins_; }
+
+ private:
+  Type type_;
+  std::string name_;
+  std::uint64_t version_;
+  std::string version_text_;
+  std::string frame_;
+  std::size_t any_ = 0;
+  std::size_t body_ = 0;
+  std::vector<std::string> origins_;
+};
+
+using ResourcePtr = std::shared_ptr<const Resource>;
+
+// Resources of one type, sorted by name, each name once. Equal pointers mean equal bytes.
+class ResourceSet {
+ public:
+  ResourceSet() = default;
+  explicit ResourceSet(std::vector<ResourcePtr> resources);  // sorts; of equal names the first stays
+
+  std::span<const ResourcePtr> all() const { return resources_; }
+  const ResourcePtr* find(std::string_view name) const;  // null if absent
+  std::size_t size() const { return resources_.size(); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<ResourcePtr> resources_;
+  std::size_t bytes_ = 0;  // sum of bodies
+};
+
+using ResourceSetPtr = std::shared_ptr<const ResourceSet>;
+
+// All that one proxy shall run. Sets are layers: what it shares with its scope (outbound), and what
+// is its own (inbound). No name is in two layers of a type. Equal layer pointers mean equal content,
+// so a stream compares pointers before it compares names.
+struct Config {
+  std::array<std::vector<ResourceSetPtr>, type_count> layers;
+  std::uint64_t snapshot = 0;  // number of the Snapshot it was made from
+
+  std::span<const ResourceSetPtr> of(Type type) const { return layers[static_cast<std::size_t>(type)]; }
+  const ResourcePtr* find(Type type, std::string_view name) const;
+};
+
+using ConfigPtr = std::shared_ptr<const Config>;
+
+}  // namespace graymesh::resource

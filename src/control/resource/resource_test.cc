@@ -1,0 +1,49 @@
+#include "control/resource/resource.h"
+
+#include <gtest/gtest.h>
+
+namespace graymesh::resource {
+namespace {
+
+TEST(Resource, VersionIsAHashOfItsBytesAlone) {
+  const Resource a(Type::cluster, "a", "body");
+  const Resource b(Type::cluster, "b", "body", {"Service shop/b"});
+  EXPECT_EQ(a.version(), b.version());
+  EXPECT_NE(a.version(), Resource(Type::cluster, "a", "other").version());
+  EXPECT_EQ(a.version_text().size(), 16u);
+}
+
+TEST(Resource, OneBufferServesBothProtocols) {
+  const Resource r(Type::route, "8080", "BODY");
+  EXPECT_EQ(r.body(), "BODY");
+  EXPECT_TRUE(r.delta_frame().ends_with(r.sotw_frame()));
+  EXPECT_EQ(r.delta_frame()[0], '\x12') << "field 2, length-delimited";
+  EXPECT_EQ(r.sotw_frame()[0], '\x12') << "field 2, length-delimited";
+  EXPECT_EQ(static_cast<std::size_t>(r.delta_frame()[1]), r.delta_frame().size() - 2);
+}
+
+TEST(ResourceSet, IsSortedAndHoldsEachNameOnce) {
+  const auto make = [](const char* name, const char* body) {
+    return std::make_shared<const Resource>(Type::cluster, name, body);
+  };
+  const ResourceSet set({make("b", "1"), make("a", "22"), make("b", "333")});
+  ASSERT_EQ(set.size(), 2u);
+  EXPECT_EQ(set.all()[0]->name(), "a");
+  EXPECT_EQ((*set.find("b"))->body(), "1");
+  EXPECT_EQ(set.find("c"), nullptr);
+  EXPECT_EQ(set.bytes(), 3u);
+}
+
+TEST(Config, FindsAResourceInAnyLayer) {
+  Config config;
+  const auto resource = std::make_shared<const Resource>(Type::listener, "x", "");
+  config.layers[static_cast<std::size_t>(Type::listener)] = {
+      std::make_shared<const ResourceSet>(),
+      std::make_shared<const ResourceSet>(std::vector<ResourcePtr>{resource})};
+  ASSERT_NE(config.find(Type::listener, "x"), nullptr);
+  EXPECT_EQ(*config.find(Type::listener, "x"), resource);
+  EXPECT_EQ(config.find(Type::cluster, "x"), nullptr);
+}
+
+}  // namespace
+}  // namespace graymesh::resource
