@@ -1,0 +1,141 @@
+// How long a Snapshot takes: from nothing, and upon the one before with one thing changed. And how
+// long until a namespace's view of it is there.
+//
+// The mesh is one of N services from tools/gen_mesh.py: 11 pods to 7 services, a VirtualService and
+// a DestinationRule for nine services of ten.
+#include <benchmark/benchmark.h>
+#include <fmt/core.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "control/snapshot/snapshot.h"
+
+namespace graymesh {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Objects = std::vector<model::ObjectPtr>;
+
+Objects generate(int services) {
+  std::string name = (fs::temp_directory_path() / "graymesh-bench-XXXXXX").string();
+  const fs::path folder = ::mkdtemp(name.data());
+  const std::string command = fmt::format(
+      "python3 tools/gen_mesh.py --out {} --services {} --pods {} --format k8s >/dev/null",
+      folder.string(), services, services * 11 / 7);
+  if (std::system(command.c_str()) != 0) {
+    fmt::print(stderr, "run this from the root of the checkout: tools/gen_mesh.py was not found\n");
+    std::exit(1);
+  }
+  std::map<model::Key, model::ObjectPtr> objects;
+  for (const auto& file : fs::directory_iterator(folder / "config")) {
+    for (const auto& document : model::read(read_file(file.path()).value(), file.path().string())) {
+      if (document.object) objects[document.object->meta.key] = document.object;
+    }
+  }
+  fs::remove_all(folder);
+  Objects result;
+  for (auto& [key, object] : objects) result.push_back(object);
+  return result;
+}
+
+// Generated once for each size.
+const Objects& mesh_of(std::int64_t services) {
+  static std::map<std::int64_t, Objects> meshes;
+  auto& mesh = meshes[services];
+  if (mesh.empty()) mesh = generate(static_cast<int>(services));
+  return mesh;
+}
+
+std::shared_ptr<const model::MeshConfig> config() {
+  static const auto defaults = std::make_shared<const model::MeshConfig>();
+  return defaults;
+}
+
+// Replaces one object by a changed copy, and gives its place.
+template <typename Spec, typename Change>
+std::size_t change_one(Objects& objects, const Change& change) {
+  for (std::size_t i = objects.size() / 4; i < objects.size(); ++i) {
+    if (!std::holds_alternative<Spec>(objects[i]->spec)) continue;
+    auto copy = std::make_shared<model::Object>(*objects[i]);
+    change(std::get<Spec>(copy->spec));
+    objects[i] = std::move(copy);
+    return i;
+  }
+  return objects.size();
+}
+
+void from_nothing(benchmark::State& state) {
+  const Objects& objects = mesh_of(state.range(0));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(snapshot::build(objects, config(), nullptr, 1));
+  }
+}
+BENCHMARK(from_nothing)->Arg(100)->Arg(700)->Arg(2000)->Arg(10000)->Unit(benchmark::kMillisecond);
+
+// Builds upon the Snapshot before, again and again, one object going to and fro.
+template <typename Spec, typename Change>
+void with_change(benchmark::State& state, const Change& change) {
+  const Objects before = mesh_of(state.range(0));
+  Objects after = before;
+  if (change_one<Spec>(after, change) == after.size()) {
+    state.SkipWithError("no object to change");
+    return;
+  }
+  auto last = snapshot::build(before, config(), nullptr, 1).snapshot;
+  bool changed = false;
+  for (auto _ : state) {
+    changed = !changed;
+    last = snapshot::build(changed ? after : before, config(), last.get(), last->number() + 1).snapshot;
+  }
+}
+
+void one_endpoint(benchmark::State& state) {
+  with_change<model::EndpointSlice>(state, [](model::EndpointSlice& slice) {
+    slice.endpoints.front().addresses = {"10.255.0.1"};
+  });
+}
+BENCHMARK(one_endpoint)->Arg(100)->Arg(700)->Arg(2000)->Arg(10000)->Unit(benchmark::kMillisecond);
+
+void one_route(benchmark::State& state) {
+  with_change<model::VirtualService>(state, [](model::VirtualService& service) {
+    service.http.front().timeout = std::chrono::seconds(77);
+  });
+}
+BENCHMARK(one_route)->Arg(100)->Arg(700)->Arg(2000)->Arg(10000)->Unit(benchmark::kMillisecond);
+
+void one_destination_rule(benchmark::State& state) {
+  with_change<model::DestinationRule>(
+      state, [](model::DestinationRule& rule) { rule.subsets.front().name = "other"; });
+}
+BENCHMARK(one_destination_rule)->Arg(700)->Unit(benchmark::kMillisecond);
+
+void one_service(benchmark::State& state) {
+  with_change<model::Service>(state,
+                              [](model::Service& service) { service.ports.front().port = 7777; });
+}
+BENCHMARK(one_service)->Arg(700)->Unit(benchmark::kMillisecond);
+
+void nothing_changed(benchmark::State& state) {
+  with_change<model::Namespace>(state, [](model::Namespace&) {});
+}
+BENCHMARK(nothing_changed)->Arg(700)->Unit(benchmark::kMillisecond);
+
+// The view of a namespace that has not been asked for.
+void view(benchmark::State& state) {
+  const auto built = snapshot::build(mesh_of(state.range(0)), config(), nullptr, 1).snapshot;
+  int n = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(built->view("namespace-" + std::to_string(++n), {}));
+  }
+}
+BENCHMARK(view)->Arg(700)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace graymesh
