@@ -1,0 +1,230 @@
+// Builds a Snapshot in steps; each takes over from the Snapshot before what did not change.
+
+#include <algorithm>
+#include <tuple>
+
+#include "control/snapshot/carry.h"
+#include "control/snapshot/destination_rule.h"
+#include "control/snapshot/snapshot_data.h"
+#include "control/snapshot/virtual_service.h"
+
+namespace graymesh::snapshot {
+namespace {
+
+using Data = Snapshot::Data;
+using model::Kind;
+
+const NamespaceObjects& cluster_wide(const Objects& objects) {
+  static const NamespaceObjects none;
+  const auto at = objects.namespaces.find("");
+  return at == objects.namespaces.end() ? none : *at->second;
+}
+
+std::shared_ptr<const Localities> localities_for(const Objects& objects, const Data* before) {
+  const auto& cluster = cluster_wide(objects);
+  if (before != nullptr && same_objects(&cluster, &cluster_wide(before->objects), Kind::node)) {
+    return before->localities;
+  }
+  return carry(before == nullptr ? nullptr : before->localities, localities_of(cluster));
+}
+
+std::vector<SidecarObject> sidecars_of(const NamespaceObjects& objects, const Declared* before) {
+  std::vector<SidecarObject> result;
+  for (const auto& object : objects.of(Kind::sidecar)) {
+    SidecarObject sidecar{.origin = object->meta.key,
+                          .created = object->meta.created,
+                          .spec = {object, &object->as<model::Sidecar>()}};
+    if (before != nullptr) {
+      const auto at = std::ranges::find(before->sidecars, sidecar.origin, &SidecarObject::origin);
+      if (at != before->sidecars.end() && *at->spec == *sidecar.spec) sidecar.spec = at->spec;
+    }
+    result.push_back(std::move(sidecar));
+  }
+  std::ranges::stable_sort(result, {}, [](const SidecarObject& sidecar) {
+    return std::pair(sidecar.spec->workload_selector.empty(), sidecar.created);
+  });
+  return result;
+}
+
+std::vector<GatewayServers> gateways_of(const NamespaceObjects& objects, const Declared* before) {
+  std::vector<GatewayServers> result;
+  for (const auto& object : objects.of(Kind::gateway)) {
+    model::Gateway spec = object->as<model::Gateway>();
+    for (auto& server : spec.servers) server.position = {};
+    GatewayServers gateway{
+        .origin = object->meta.key, .created = object->meta.created, .spec = nullptr};
+    if (before != nullptr) {
+      const auto at = std::ranges::find(before->gateways, gateway.origin, &GatewayServers::origin);
+      if (at != before->gateways.end()) gateway.spec = at->spec;
+    }
+    gateway.spec = carry(gateway.spec, std::move(spec));
+    result.push_back(std::move(gateway));
+  }
+  return result;
+}
+
+// What a namespace was before, and whether its objects of a kind are still those.
+class Past {
+ public:
+  Past(const NamespaceObjects& now, const Territory* before, bool mesh_same)
+      : now_(now), before_(before), mesh_same_(mesh_same) {}
+
+  const Territory* before() const { return before_; }
+  const NamespaceObjects* objects() const {
+    return before_ != nullptr && mesh_same_ ? before_->objects.get() : nullptr;
+  }
+  bool same(std::initializer_list<Kind> kinds) const {
+    return objects() != nullptr && std::ranges::all_of(kinds, [this](Kind kind) {
+      return same_objects(&now_, objects(), kind);
+    });
+  }
+
+ private:
+  const NamespaceObjects& now_;
+  const Territory* before_;
+  bool mesh_same_;
+};
+
+DeclaredPtr declare(const NamespaceObjects& objects, const Services& services,
+                    const model::MeshConfig& mesh, const Past& past) {
+  static const Declared nothing;
+  const DeclaredPtr known = past.before() == nullptr ? nullptr : past.before()->declared;
+  const Declared& before = known == nullptr ? nothing : *known;
+  if (past.same({Kind::service, Kind::service_entry, Kind::virtual_service, Kind::destination_rule,
+                 Kind::sidecar, Kind::gateway})) {
+    return known;
+  }
+  Declared declared{
+      .services = services.services,
+      .aliases = services.aliases,
+      .virtual_services = derive_virtual_services(objects, mesh, past.objects(),
+                                                  &before.virtual_services),
+      .rules = past.same({Kind::destination_rule})
+                   ? before.rules
+                   : derive_destination_rules(objects, mesh, before.rules),
+      .sidecars = sidecars_of(objects, &before),
+      .gateways = gateways_of(objects, &before)};
+  return carry(known, std::move(declared));
+}
+
+TerritoryPtr settle(const NamespaceObjectsPtr& objects, const Data& data, const Data* before,
+                    const TerritoryPtr& known) {
+  const bool mesh_same = before != nullptr && *before->mesh == *data.mesh;
+  const bool nodes_same = before != nullptr && before->localities == data.localities;
+  const Past past(*objects, known.get(), mesh_same);
+  if (known && mesh_same && nodes_same && known->objects == objects) return known;
+
+  Territory territory;
+  territory.objects = objects;
+  if (past.same({Kind::service, Kind::service_entry})) {
+    territory.services = known->services;
+    territory.selectors = known->selectors;
+  } else {
+    territory.services = std::make_shared<const Services>(
+        derive_services(*objects, *data.mesh, known ? known->services.get() : nullptr));
+    territory.selectors = std::make_shared<const SelectorIndex>(territory.services->services);
+  }
+  territory.declared = declare(*objects, *territory.services, *data.mesh, past);
+  if (nodes_same && past.same({Kind::service, Kind::service_entry, Kind::endpoint_slice, Kind::pod,
+                               Kind::workload_entry})) {
+    territory.running = known->running;
+  } else {
+    territory.running = std::make_shared<const Running>(
+        derive_running(*objects, *territory.services, *data.localities,
+                       known ? known->running.get() : nullptr,
+                       known ? known->services.get() : nullptr));
+  }
+  return std::make_shared<const Territory>(std::move(territory));
+}
+
+void settle_all(Data& data, const Data* before) {
+  for (const auto& [name, objects] : data.objects.namespaces) {
+    if (name.empty()) continue;
+    TerritoryPtr known;
+    if (before != nullptr) {
+      const auto at = before->territories.find(name);
+      if (at != before->territories.end()) known = at->second;
+    }
+    data.territories.emplace(name, settle(objects, data, before, known));
+  }
+}
+
+void make_catalog_and_views(Data& data, const Data* before) {
+  std::map<std::string, DeclaredPtr, std::less<>> declared;
+  for (const auto& [name, territory] : data.territories) {
+    if (*territory->declared != Declared{}) declared.emplace(name, territory->declared);
+  }
+  if (before != nullptr && *before->mesh == *data.mesh && before->catalog->namespaces == declared) {
+    data.catalog = before->catalog;
+    data.views = before->views;
+    return;
+  }
+  data.catalog = std::make_shared<const Catalog>(make_catalog(
+      data.mesh, std::move(declared), before == nullptr ? nullptr : before->catalog.get()));
+  data.views = std::make_shared<Views>(data.catalog, before == nullptr ? nullptr : before->views.get());
+}
+
+// True if what find_declared_problems reads is as it was, down to the lines in the files.
+bool same_declarations(const Data& data, const Data* before) {
+  if (before == nullptr || data.catalog != before->catalog) return false;
+  return std::ranges::all_of(data.territories, [before](const auto& named) {
+    const auto* known = before->territory(named.first);
+    return known != nullptr &&
+           std::ranges::all_of(
+               std::initializer_list<Kind>{Kind::service, Kind::service_entry,
+                                           Kind::virtual_service, Kind::destination_rule,
+                                           Kind::gateway},
+               [&](Kind kind) {
+                 return same_objects(named.second->objects.get(), known->objects.get(), kind);
+               });
+  });
+}
+
+std::vector<model::Problem> find_problems(Data& data, const Data* before) {
+  if (same_declarations(data, before)) {
+    data.declared_problems = before->declared_problems;
+  } else {
+    data.declared_problems = std::make_shared<const DeclaredProblems>(find_declared_problems(
+        *data.catalog, data.objects, before == nullptr ? nullptr : before->declared_problems.get(),
+        before == nullptr ? nullptr : before->catalog.get()));
+  }
+  const FindEndpoints endpoints = [&data](const Service& service) {
+    const Territory* territory = data.territory(service.namespace_);
+    return territory->running->endpoints[territory->services->index_of(service.host)];
+  };
+  data.subset_problems = std::make_shared<const SubsetProblems>(check_subsets(
+      *data.catalog, endpoints, before == nullptr ? nullptr : before->subset_problems.get()));
+
+  std::vector<model::Problem> result = data.declared_problems->problems;
+  const auto add = [&result](const std::vector<model::Problem>& problems) {
+    result.insert(result.end(), problems.begin(), problems.end());
+  };
+  add(describe(*data.subset_problems, data.objects));
+  for (const auto& [name, territory] : data.territories) {
+    add(territory->services->problems);
+    add(territory->running->problems);
+  }
+  return result;
+}
+
+}  // namespace
+
+Built build(std::span<const model::ObjectPtr> objects,
+            std::shared_ptr<const model::MeshConfig> mesh, const Snapshot* previous,
+            std::uint64_t number) {
+  const Data* before = previous == nullptr ? nullptr : &previous->data();
+  auto data = std::make_shared<Data>();
+  data->number = number;
+  data->mesh = before != nullptr && *before->mesh == *mesh ? before->mesh : std::move(mesh);
+  data->objects = arrange(objects, before == nullptr ? nullptr : &before->objects);
+  data->localities = localities_for(data->objects, before);
+  settle_all(*data, before);
+  make_catalog_and_views(*data, before);
+  data->reduced = std::make_shared<ReducedEndpoints>(
+      before == nullptr ? nullptr : before->reduced.get(), data->territories);
+  std::vector<model::Problem> problems = find_problems(*data, before);
+  return {.snapshot = std::make_shared<const Snapshot>(std::move(data)),
+          .problems = std::move(problems)};
+}
+
+}  // namespace graymesh::snapshot

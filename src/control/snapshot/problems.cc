@@ -1,0 +1,315 @@
+#include "control/snapshot/problems.h"
+
+#include <algorithm>
+#include <fmt/core.h>
+#include <map>
+#include <string_view>
+
+#include "control/snapshot/delegate.h"
+#include "control/snapshot/virtual_service.h"
+
+namespace graymesh::snapshot {
+namespace {
+
+using model::Problem;
+
+Problem warning(const model::Object& object, const model::Position& position, std::string field,
+                std::string value, std::string rule) {
+  return {.severity = Problem::Severity::warning,
+          .position = position.line == 0 ? object.meta.position : position,
+          .object = model::to_string(object.meta.key),
+          .field = std::move(field),
+          .value = std::move(value),
+          .rule = std::move(rule)};
+}
+
+std::string place_of(const model::Object& object) {
+  return fmt::format("{} at {}:{}", model::to_string(object.meta.key), object.meta.position.file,
+                     object.meta.position.line);
+}
+
+// Checks one VirtualService as it was written.
+class RouteCheck {
+ public:
+  RouteCheck(const Catalog& catalog, const model::Object& object)
+      : catalog_(catalog),
+        object_(object),
+        spec_(object.as<model::VirtualService>()),
+        namespace_(object.meta.key.namespace_) {}
+
+  std::vector<Problem> run() {
+    check_gateways();
+    for (std::size_t i = 0; i < spec_.http.size(); ++i) {
+      const auto& http = spec_.http[i];
+      check_routes(http.route, http.position, fmt::format("http[{}]", i));
+      for (std::size_t m = 0; m < http.mirrors.size(); ++m) {
+        check(http.mirrors[m].destination, http.position, fmt::format("http[{}].mirrors[{}]", i, m));
+      }
+    }
+    for (std::size_t i = 0; i < spec_.tcp.size(); ++i) {
+      check_routes(spec_.tcp[i].route, spec_.tcp[i].position, fmt::format("tcp[{}]", i));
+    }
+    for (std::size_t i = 0; i < spec_.tls.size(); ++i) {
+      check_routes(spec_.tls[i].route, spec_.tls[i].position, fmt::format("tls[{}]", i));
+    }
+    check_reach();
+    return std::move(problems_);
+  }
+
+ private:
+  void report(const model::Position& position, std::string field, std::string value,
+              std::string rule) {
+    problems_.push_back(
+        warning(object_, position, std::move(field), std::move(value), std::move(rule)));
+  }
+
+  void check_gateways() {
+    for (std::size_t i = 0; i < spec_.gateways.size(); ++i) {
+      const std::string name = gateway_name(spec_.gateways[i], namespace_);
+      const bool known =
+          name == "mesh" || std::ranges::any_of(catalog_.gateways, [&name](const auto& gateway) {
+            return gateway.origin.namespace_ + '/' + gateway.origin.name == name;
+          });
+      if (!known) report({}, fmt::format("gateways[{}]", i), spec_.gateways[i], "names no Gateway");
+    }
+  }
+
+  void check_routes(const std::vector<model::WeightedDestination>& routes,
+                    const model::Position& position, const std::string& field) {
+    for (std::size_t i = 0; i < routes.size(); ++i) {
+      check(routes[i].destination, position, fmt::format("{}.route[{}]", field, i));
+    }
+  }
+
+  void check(const model::Destination& destination, const model::Position& position,
+             const std::string& field) {
+    const std::string host = model::full_host(destination.host, namespace_);
+    const ServicePtr service = catalog_.service(host);
+    if (!service) {
+      if (!is_alias(host)) {
+        report(position, field + ".destination.host", destination.host,
+               "names no service: requests that take this route are answered 503");
+      }
+      return;
+    }
+    if (destination.port != 0 &&
+        std::ranges::count(service->ports, destination.port, &Port::number) == 0) {
+      report(position, field + ".destination.port.number", std::to_string(destination.port),
+             fmt::format("is no port of {}", model::to_string(service->origin)));
+    }
+    if (destination.subset.empty()) return;
+    const auto rule = select_rule(catalog_.rule_indexes, catalog_.mesh->root_namespace,
+                                  {.namespace_ = namespace_, .labels = nullptr}, *service);
+    if (!rule) {
+      report(position, field + ".destination.subset", destination.subset,
+             fmt::format("has no DestinationRule for {} to define it", host));
+    } else if (rule->subset(destination.subset) == nullptr) {
+      report(position, field + ".destination.subset", destination.subset,
+             fmt::format("is no subset of {}", model::to_string(rule->origins.front())));
+    }
+  }
+
+  bool is_alias(std::string_view host) const {
+    return std::ranges::any_of(catalog_.namespaces, [host](const auto& named) {
+      return std::ranges::binary_search(named.second->aliases, host, {}, [](const Alias& alias) {
+        return std::string_view(alias.host);
+      });
+    });
+  }
+
+  static bool takes_all(const model::HttpMatch& match) {
+    const bool any_path =
+        !match.uri ||
+        (match.uri->kind == model::StringMatch::Kind::prefix && match.uri->value == "/") ||
+        (match.uri->kind == model::StringMatch::Kind::regex && match.uri->value == ".*");
+    return any_path && !match.scheme && !match.method && !match.authority &&
+           match.headers.empty() && match.without_headers.empty() && match.query_params.empty() &&
+           match.port == 0 && match.source_labels.empty() && match.source_namespace.empty() &&
+           match.gateways.empty();
+  }
+
+  // Nothing after a route that takes every request is ever asked.
+  void check_reach() {
+    for (std::size_t i = 0; i + 1 < spec_.http.size(); ++i) {
+      const auto& http = spec_.http[i];
+      if (http.delegate) continue;  // its delegates may take less
+      if (!http.match.empty() && std::ranges::none_of(http.match, takes_all)) continue;
+      report(spec_.http[i + 1].position, fmt::format("http[{}]", i + 1), spec_.http[i + 1].name,
+             fmt::format("is never reached: http[{}] at line {} takes every request", i,
+                         http.position.line));
+      return;
+    }
+  }
+
+  const Catalog& catalog_;
+  const model::Object& object_;
+  const model::VirtualService& spec_;
+  const std::string& namespace_;
+  std::vector<Problem> problems_;
+};
+
+bool overlap(const Visibility& a, const Visibility& b) {
+  if (a.everywhere) return b.everywhere || !b.namespaces.empty();
+  return std::ranges::any_of(a.namespaces, [&b](const std::string& name) { return b.to(name); });
+}
+
+// Istio does not merge for sidecars: the VirtualService that goes before has the host alone.
+void find_host_clashes(const Catalog& catalog, const Objects& objects,
+                       std::vector<Problem>& problems) {
+  std::unordered_map<std::string_view, const VirtualService*> owners;
+  for (const auto& service : catalog.virtual_services) {
+    if (std::ranges::count(service->spec.gateways, "mesh") == 0) continue;
+    for (std::size_t i = 0; i < service->spec.hosts.size(); ++i) {
+      const auto [at, fresh] = owners.try_emplace(service->spec.hosts[i], service.get());
+      if (fresh || at->second == service.get()) continue;
+      if (!overlap(at->second->visible, service->visible)) continue;
+      const auto loser = objects.find(service->origin);
+      const auto winner = objects.find(at->second->origin);
+      if (!loser || !winner) continue;
+      problems.push_back(warning(
+          *loser, {}, fmt::format("hosts[{}]", i), service->spec.hosts[i],
+          fmt::format("is already routed for sidecars by {}, which goes before: these routes have "
+                      "no effect there",
+                      place_of(*winner))));
+    }
+  }
+}
+
+void find_service_clashes(const Catalog& catalog, const Objects& objects,
+                          std::vector<Problem>& problems) {
+  const auto& services = catalog.services;
+  for (std::size_t i = 1; i < services.size(); ++i) {
+    if (services[i]->host != services[i - 1]->host) continue;
+    const bool later_wins = goes_before(*services[i], *services[i - 1]);
+    const Service& winner = *services[later_wins ? i : i - 1];
+    const Service& loser = *services[later_wins ? i - 1 : i];
+    if (!overlap(winner.visible, loser.visible)) continue;
+    const auto object = objects.find(loser.origin);
+    const auto other = objects.find(winner.origin);
+    if (!object || !other) continue;
+    problems.push_back(warning(
+        *object, {}, "spec.hosts", loser.host,
+        fmt::format("is also {}, which goes before outside of namespace {}", place_of(*other),
+                    loser.namespace_)));
+  }
+}
+
+void report_delegate_faults(const Catalog& catalog, const Objects& objects,
+                            std::vector<Problem>& problems) {
+  for (const auto& fault : catalog.delegate_faults) {
+    const auto object = objects.find(fault.object);
+    if (object == nullptr) continue;
+    const auto& http = object->as<model::VirtualService>().http;
+    Problem problem = warning(
+        *object, fault.index < http.size() ? http[fault.index].position : model::Position{},
+        fmt::format("http[{}]{}", fault.index, fault.field), fault.value, fault.rule);
+    problem.severity = Problem::Severity::error;
+    problems.push_back(std::move(problem));
+  }
+}
+
+bool same_surroundings(const Catalog& a, const Catalog* b) {
+  if (b == nullptr || a.services != b->services || a.rules != b->rules ||
+      a.gateways != b->gateways || a.namespaces.size() != b->namespaces.size()) {
+    return false;
+  }
+  return std::ranges::equal(a.namespaces, b->namespaces, [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second->aliases == y.second->aliases;
+  });
+}
+
+// The object and subset that a merged rule's subset comes from.
+const model::Subset* written(const DestinationRule& rule, std::string_view subset,
+                             const Objects& objects, model::ObjectPtr& object) {
+  for (const auto& origin : rule.origins) {
+    object = objects.find(origin);
+    if (object == nullptr) continue;
+    const auto& subsets = object->as<model::DestinationRule>().subsets;
+    const auto at = std::ranges::find(subsets, subset, &model::Subset::name);
+    if (at != subsets.end()) return &*at;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> empty_subsets(const DestinationRule& rule, const Endpoints& endpoints) {
+  std::vector<std::string> result;
+  for (const auto& subset : rule.spec.subsets) {
+    const bool selects = std::ranges::any_of(endpoints.by_port, [&subset](const auto& port) {
+      return std::ranges::any_of(port, [&subset](const Endpoint& endpoint) {
+        return model::selects(subset.labels, endpoint.labels);
+      });
+    });
+    if (!selects) result.push_back(subset.name);
+  }
+  return result;
+}
+
+}  // namespace
+
+DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& objects,
+                                        const DeclaredProblems* before,
+                                        const Catalog* catalog_before) {
+  DeclaredProblems result;
+  const bool same = before != nullptr && same_surroundings(catalog, catalog_before);
+  for (const auto& [name, held] : objects.namespaces) {
+    for (const auto& object : held->of(model::Kind::virtual_service)) {
+      auto& own = result.by_virtual_service[object];
+      const auto known = same ? before->by_virtual_service.find(object)
+                              : decltype(result.by_virtual_service)::const_iterator{};
+      if (same && known != before->by_virtual_service.end()) {
+        own = known->second;
+      } else {
+        own = RouteCheck(catalog, *object).run();
+      }
+      result.problems.insert(result.problems.end(), own.begin(), own.end());
+    }
+  }
+  find_host_clashes(catalog, objects, result.problems);
+  find_service_clashes(catalog, objects, result.problems);
+  report_delegate_faults(catalog, objects, result.problems);
+  return result;
+}
+
+SubsetProblems check_subsets(const Catalog& catalog, const FindEndpoints& endpoints,
+                             const SubsetProblems* before) {
+  SubsetProblems result;
+  result.by_rule.reserve(catalog.rules.size());
+  for (const auto& rule : catalog.rules) {
+    if (rule->spec.subsets.empty() || rule->spec.host.starts_with('*')) continue;
+    const ServicePtr service = catalog.service(rule->spec.host);
+    if (!service || (service->resolution == Resolution::passthrough && !service->kubernetes)) {
+      continue;
+    }
+    SubsetProblems::Checked checked{.endpoints = endpoints(*service), .empty_subsets = {}};
+    const auto known = before == nullptr ? decltype(before->by_rule.end()){}
+                                         : before->by_rule.find(rule);
+    if (before != nullptr && known != before->by_rule.end() &&
+        known->second.endpoints == checked.endpoints) {
+      checked.empty_subsets = known->second.empty_subsets;
+    } else {
+      checked.empty_subsets = empty_subsets(*rule, *checked.endpoints);
+    }
+    result.by_rule.emplace(rule, std::move(checked));
+  }
+  return result;
+}
+
+std::vector<Problem> describe(const SubsetProblems& checked, const Objects& objects) {
+  std::vector<Problem> result;
+  for (const auto& [rule, found] : checked.by_rule) {
+    for (const auto& name : found.empty_subsets) {
+      model::ObjectPtr object;
+      const auto* subset = written(*rule, name, objects, object);
+      if (subset == nullptr) continue;
+      const auto index = subset - object->as<model::DestinationRule>().subsets.data();
+      result.push_back(warning(*object, subset->position, fmt::format("subsets[{}]", index), name,
+                               fmt::format("selects no endpoint of {}", rule->spec.host)));
+    }
+  }
+  std::ranges::sort(result, {}, [](const Problem& problem) {
+    return std::tie(problem.object, problem.field);
+  });
+  return result;
+}
+
+}  // namespace graymesh::snapshot

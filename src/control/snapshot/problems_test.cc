@@ -1,0 +1,171 @@
+#include <gmock/gmock.h>
+
+#include "control/snapshot/test_mesh.h"
+
+namespace graymesh::snapshot {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr std::string_view web = R"(
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-1, namespace: shop, labels: {app: web, version: v1}}
+spec: {containers: [{name: app}]}
+status: {phase: Running, podIP: 10.0.0.1, conditions: [{type: Ready, status: "True"}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec:
+  host: web
+  subsets:
+  - {name: v1, labels: {version: v1}}
+)";
+
+std::string route(const std::string& http, const std::string& name = "web",
+                  const std::string& more = "") {
+  return "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " + name +
+         ", namespace: shop" + more + "}\nspec:\n  hosts: [web]\n  http:\n" + http;
+}
+
+TEST(Problems, AreNoneWhereAllHoldsTogether) {
+  TestMesh mesh(web);
+  mesh.apply(route("  - route: [{destination: {host: web, subset: v1, port: {number: 80}}}]\n"));
+  EXPECT_THAT(mesh.problems(), IsEmpty());
+}
+
+TEST(Problems, NameADestinationThatIsNoService) {
+  TestMesh mesh(web);
+  mesh.apply(route("  - route: [{destination: {host: cart}}]\n"), "route.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.host "
+                          "cart, names no service: requests that take this route are answered 503"));
+}
+
+TEST(Problems, NameAPortThatTheServiceDoesNotHave) {
+  TestMesh mesh(web);
+  mesh.apply(route("  - route: [{destination: {host: web, port: {number: 81}}}]\n"), "route.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("route.yaml:7 VirtualService shop/web: "
+                          "http[0].route[0].destination.port.number 81, is no port of Service "
+                          "shop/web"));
+}
+
+TEST(Problems, NameASubsetThatNoRuleDefines) {
+  TestMesh mesh(web);
+  mesh.apply(route("  - route: [{destination: {host: web, subset: v2}}]\n"), "route.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.subset "
+                          "v2, is no subset of DestinationRule shop/web"));
+  mesh.remove(model::Kind::destination_rule, "shop", "web");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.subset "
+                          "v2, has no DestinationRule for web.shop.svc.cluster.local to define it"));
+}
+
+TEST(Problems, NameASubsetThatSelectsNoEndpointUntilItDoes) {
+  TestMesh mesh(web);
+  mesh.apply(R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: web-1, namespace: shop, labels: {app: web, version: v2}}
+spec: {containers: [{name: app}]}
+status: {phase: Running, podIP: 10.0.0.1, conditions: [{type: Ready, status: "True"}]}
+)");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("mesh.yaml:19 DestinationRule shop/web: subsets[0] v1, selects no endpoint "
+                          "of web.shop.svc.cluster.local"));
+  EXPECT_THAT(mesh.apply(web).problems(), IsEmpty());
+}
+
+TEST(Problems, NameAGatewayThatIsNotThere) {
+  TestMesh mesh(web);
+  mesh.apply(R"(
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [www.example.com]
+  gateways: [public]
+  http: [{route: [{destination: {host: web}}]}]
+)",
+             "route.yaml");
+  EXPECT_THAT(mesh.problems(), ElementsAre("route.yaml:2 VirtualService shop/web: gateways[0] public, "
+                                           "names no Gateway"));
+}
+
+TEST(Problems, NameTheYoungerOfTwoVirtualServicesOfOneHostAndBothPlaces) {
+  TestMesh mesh(web);
+  const std::string http = "  - route: [{destination: {host: web}}]\n";
+  mesh.apply(route(http, "a", ", creationTimestamp: \"2024-02-02T00:00:00Z\""), "a.yaml");
+  mesh.apply(route(http, "b", ", creationTimestamp: \"2023-02-02T00:00:00Z\""), "b.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("a.yaml:1 VirtualService shop/a: hosts[0] web.shop.svc.cluster.local, is "
+                          "already routed for sidecars by VirtualService shop/b at b.yaml:1, which "
+                          "goes before: these routes have no effect there"));
+}
+
+TEST(Problems, NameTheFirstRouteThatIsNeverReached) {
+  TestMesh mesh(web);
+  mesh.apply(route(R"(
+  - match: [{headers: {a: {exact: b}}}]
+    route: [{destination: {host: web}}]
+  - match: [{uri: {prefix: /}}]
+    route: [{destination: {host: web}}]
+  - name: never
+    route: [{destination: {host: web}}]
+)"),
+             "route.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("route.yaml:12 VirtualService shop/web: http[2] never, is never reached: "
+                          "http[1] at line 10 takes every request"));
+}
+
+TEST(Problems, NameAHostThatTwoNamespacesDeclare) {
+  const auto entry = [](const std::string& namespace_, const std::string& export_to) {
+    return "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: api, namespace: " +
+           namespace_ +
+           "}\nspec:\n  hosts: [api.example.com]\n  resolution: DNS\n  exportTo: [\"" + export_to +
+           "\"]\n  ports: [{number: 80, name: http, protocol: HTTP}]\n";
+  };
+  TestMesh mesh;
+  mesh.apply(entry("bank", "*"), "bank.yaml").apply(entry("shop", "*"), "shop.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("shop.yaml:1 ServiceEntry shop/api: spec.hosts api.example.com, is also "
+                          "ServiceEntry bank/api at bank.yaml:1, which goes before outside of "
+                          "namespace shop"));
+  TestMesh apart;
+  apart.apply(entry("bank", "."), "bank.yaml").apply(entry("shop", "."), "shop.yaml");
+  EXPECT_THAT(apart.problems(), IsEmpty());
+}
+
+TEST(Problems, StayWithTheirObjectWhileOthersChange) {
+  TestMesh mesh(web);
+  mesh.apply(route("  - route: [{destination: {host: cart}}]\n"), "route.yaml");
+  const auto before = mesh.problems();
+  mesh.apply(R"(
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: other, namespace: shop}
+spec: {hosts: [www.example.com], http: [{route: [{destination: {host: web}}]}]}
+)");
+  EXPECT_EQ(mesh.problems(), before);
+  mesh.apply(R"(
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {ports: [{name: http, port: 80}]}
+)");
+  EXPECT_THAT(mesh.problems(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace graymesh::snapshot

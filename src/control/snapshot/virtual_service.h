@@ -1,0 +1,40 @@
+// VirtualServices with their names resolved (docs/translation.md 4.9).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/snapshot/objects.h"
+#include "control/snapshot/snapshot.h"
+
+namespace graymesh::snapshot {
+
+// "public" in namespace "shop" is "shop/public"; "mesh" stays.
+std::string gateway_name(std::string_view name, std::string_view namespace_);
+
+// One for each VirtualService of the namespace, sorted by name, delegates among them and not yet
+// merged. Positions are left out, so that a VirtualService that only moved in its file is equal.
+// Of `before`, made of `objects_before`, what did not change is taken over; both may be null.
+std::vector<VirtualServicePtr> derive_virtual_services(
+    const NamespaceObjects& objects, const model::MeshConfig& mesh,
+    const NamespaceObjects* objects_before, const std::vector<VirtualServicePtr>* before);
+
+// Calls `visit` with every destination that routes of `spec` name, mirrors included. For each HTTP
+// route, `visit` gets it too; null for TCP and TLS routes.
+template <typename Spec, typename Visit>
+void each_destination(Spec& spec, const Visit& visit) {
+  for (auto& http : spec.http) {
+    for (auto& route : http.route) visit(route.destination, &http);
+    for (auto& mirror : http.mirrors) visit(mirror.destination, &http);
+  }
+  const model::HttpRoute* none = nullptr;
+  for (auto& l4 : spec.tcp) {
+    for (auto& route : l4.route) visit(route.destination, none);
+  }
+  for (auto& l4 : spec.tls) {
+    for (auto& route : l4.route) visit(route.destination, none);
+  }
+}
+
+}  // namespace graymesh::snapshot
