@@ -1,0 +1,160 @@
+// Endpoint assignments: one for every EDS cluster, empty where nothing is selected, because Envoy
+// waits for the answer (docs/translation.md 3).
+//
+// Remembered service by service, with the address of the service's Endpoints in the key: an endpoint
+// that comes or goes costs the assignments of its own service and nothing else.
+#include "control/translate/endpoint.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "control/translate/parts.h"
+#include "control/translate/wire.h"
+
+#include "envoy/config/endpoint/v3/endpoint.pb.h"
+
+namespace graymesh::translate {
+namespace {
+
+using envoy::config::endpoint::v3::ClusterLoadAssignment;
+using envoy::config::endpoint::v3::LbEndpoint;
+using snapshot::Endpoint;
+
+std::string_view label(const Endpoint& endpoint, std::initializer_list<std::string_view> names,
+                       std::string_view otherwise) {
+  for (const auto name : names) {
+    const auto it = endpoint.labels.find(name);
+    if (it != endpoint.labels.end() && !it->second.empty()) return it->second;
+  }
+  return otherwise;
+}
+
+// "workload;namespace;canonical name;canonical revision;cluster", for people and telemetry.
+std::string workload_text(const Endpoint& endpoint) {
+  const auto name = label(endpoint, {"service.istio.io/canonical-name", "app.kubernetes.io/name", "app"},
+                          endpoint.workload);
+  auto revision = label(endpoint, {"service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"}, "");
+  if (revision == "latest") revision = "";
+  std::string text = endpoint.workload;
+  text.append(";").append(endpoint.namespace_).append(";").append(name);
+  text.append(";").append(revision).append(";").append(endpoint.cluster_id);
+  return text;
+}
+
+envoy::config::core::v3::HealthStatus health_of(snapshot::Health health) {
+  switch (health) {
+    case snapshot::Health::healthy: return envoy::config::core::v3::HEALTHY;
+    case snapshot::Health::unhealthy: return envoy::config::core::v3::UNHEALTHY;
+    case snapshot::Health::draining: return envoy::config::core::v3::DRAINING;
+  }
+  return envoy::config::core::v3::UNKNOWN;
+}
+
+void set_endpoint(const Endpoint& from, LbEndpoint& out) {
+  set_address(*out.mutable_endpoint()->mutable_address(), from.address, from.port);
+  out.set_health_status(health_of(from.health));
+  out.mutable_load_balancing_weight()->set_value(std::max(from.weight, 1u));
+  auto& istio = *(*out.mutable_metadata()->mutable_filter_metadata())["istio"].mutable_fields();
+  istio["workload"].set_string_value(workload_text(from));
+}
+
+std::vector<LocalityGroup> group(const AssignmentInput& input) {
+  std::map<snapshot::Locality, LocalityGroup> by_locality;
+  // The same address twice would make gRPC refuse the whole assignment.
+  std::set<std::pair<std::string_view, std::uint32_t>> seen;
+  for (const Endpoint& endpoint : input.endpoints) {
+    if (input.subset && !model::selects(input.subset->labels, endpoint.labels)) continue;
+    if (!seen.emplace(endpoint.address, endpoint.port).second) continue;
+    auto& group = by_locality[endpoint.locality];
+    group.endpoints.push_back(&endpoint);
+    const std::uint32_t weight = std::max(endpoint.weight, 1u);
+    group.weight = group.weight > no_limit - weight ? no_limit : group.weight + weight;
+  }
+  std::vector<LocalityGroup> groups;
+  for (auto& [locality, members] : by_locality) {
+    members.locality = locality;
+    groups.push_back(std::move(members));
+  }
+  return groups;
+}
+
+resource::ResourcePtr assignment(const AssignmentInput& input, const snapshot::SeenService& seen) {
+  ClusterLoadAssignment out;
+  set_assignment(input, out);
+  std::vector<std::string> origins{model::to_string(seen.service->origin)};
+  return std::make_shared<const resource::Resource>(resource::Type::endpoints, out.cluster_name(), serialize(out),
+                                                    std::move(origins));
+}
+
+Memo::Resources assignments(const model::MeshConfig& mesh, const snapshot::SeenService& seen,
+                            const snapshot::Endpoints& endpoints, Client client,
+                            const snapshot::Locality& locality, const model::Labels& labels) {
+  static const std::vector<Endpoint> none;
+  Memo::Resources made;
+  const snapshot::Service& service = *seen.service;
+  for_each_cluster(seen, [&](std::size_t port, const model::Subset* subset) {
+    const std::uint32_t number = service.ports[port].number;
+    const Policy policy = policy_for(seen.rule ? &seen.rule->spec : nullptr, number, subset);
+    if (discovery_of(client, service, policy) != Discovery::eds) return;
+    const std::string name = outbound_cluster_name(number, subset ? subset->name : "", service.host);
+    made.push_back(assignment({.cluster = name,
+                               .endpoints = port < endpoints.by_port.size() ? endpoints.by_port[port] : none,
+                               .subset = subset, .proxy = locality, .rule = locality_rule(mesh, policy),
+                               .proxy_labels = &labels}, seen));
+  });
+  return made;
+}
+
+}  // namespace
+
+std::size_t set_assignment(const AssignmentInput& input, ClusterLoadAssignment& out) {
+  out.set_cluster_name(std::string(input.cluster));
+  auto groups = group(input);
+  apply_locality_rule(input, groups);
+  std::size_t count = 0;
+  for (const auto& group : groups) {
+    auto& to = *out.add_endpoints();
+    auto& locality = *to.mutable_locality();  // gRPC wants one, if only an empty one
+    locality.set_region(group.locality.region);
+    locality.set_zone(group.locality.zone);
+    locality.set_sub_zone(group.locality.sub_zone);
+    to.set_priority(group.priority);
+    if (group.weight > 0) to.mutable_load_balancing_weight()->set_value(group.weight);
+    for (const Endpoint* endpoint : group.endpoints) set_endpoint(*endpoint, *to.add_lb_endpoints());
+    count += group.endpoints.size();
+  }
+  return count;
+}
+
+Memo::Resources service_endpoints(const snapshot::Snapshot& snapshot,
+                                  const std::vector<snapshot::SeenService>& services, Client client,
+                                  const snapshot::Locality& locality, const model::Labels& labels, Memo& memo) {
+  Memo::Resources out;
+  const auto mesh = snapshot.mesh_ptr();
+  std::string place = locality.region + "/" + locality.zone + "/" + locality.sub_zone;
+  for (const auto& [name, value] : labels) place.append(" ").append(name).append("=").append(value);
+  for (const auto& seen : services) {
+    if (is_dns(*seen.service)) continue;
+    const auto endpoints = snapshot.endpoints(*seen.service);
+    MemoKey key("endpoints");
+    key.add(static_cast<std::uint64_t>(client)).add(mesh).add(seen.service).add(seen.rule);
+    key.add(endpoints).add(place);
+    const auto made = memo.bundle(std::move(key), [&] {
+      return assignments(*mesh, seen, *endpoints, client, locality, labels);
+    });
+    out.insert(out.end(), made->begin(), made->end());
+  }
+  return out;
+}
+
+Resources outbound_endpoints(const OutboundScope& scope, Memo& memo) {
+  return service_endpoints(*scope.snapshot, scope.view->services,
+                           scope.captured ? Client::captured : Client::bound, scope.locality, scope.labels, memo);
+}
+
+Resources gateway_endpoints(const GatewayScope& scope, Memo& memo) {
+  return service_endpoints(*scope.snapshot, scope.view->services, Client::gateway, scope.locality, {}, memo);
+}
+
+}  // namespace graymesh::translate

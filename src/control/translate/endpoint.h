@@ -1,0 +1,54 @@
+// Inside the room: the endpoints of one cluster, for EDS and for the clusters that carry their own.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "control/snapshot/snapshot.h"
+#include "control/translate/cluster.h"
+#include "control/translate/memo.h"
+
+namespace envoy::config::endpoint::v3 {
+class ClusterLoadAssignment;
+}  // namespace envoy::config::endpoint::v3
+
+namespace graymesh::translate {
+
+// What localities mean to one cluster (docs/translation.md 8).
+struct LocalityRule {
+  const model::LocalityLb* settings = nullptr;  // null: Istio's default, nearer ones first
+  bool distribute = false;  // `settings` shares traffic out by weights
+  bool failover = false;    // endpoints further away take over when nearer ones are ejected
+  bool weighted = false;    // Envoy must look at the localities' weights
+};
+LocalityRule locality_rule(const model::MeshConfig& mesh, const Policy& policy);
+
+struct AssignmentInput {
+  std::string_view cluster;
+  std::span<const snapshot::Endpoint> endpoints;  // of the service's port
+  const model::Subset* subset = nullptr;          // null: all of them
+  const snapshot::Locality& proxy;                // empty: localities do not count
+  LocalityRule rule;
+  const model::Labels* proxy_labels = nullptr;    // for failoverPriority; may be null
+};
+
+// Returns how many endpoints there are.
+std::size_t set_assignment(const AssignmentInput& input, envoy::config::endpoint::v3::ClusterLoadAssignment& out);
+
+// Endpoints of one locality and priority, as Envoy groups them.
+struct LocalityGroup {
+  snapshot::Locality locality;
+  std::uint32_t priority = 0;
+  std::uint32_t weight = 0;
+  std::vector<const snapshot::Endpoint*> endpoints;
+};
+// Moves weights or priorities as the rule says; leaves priorities dense, beginning with 0.
+void apply_locality_rule(const AssignmentInput& input, std::vector<LocalityGroup>& groups);
+
+// Assignments of every EDS cluster of `services`.
+Memo::Resources service_endpoints(const snapshot::Snapshot& snapshot,
+                                  const std::vector<snapshot::SeenService>& services, Client client,
+                                  const snapshot::Locality& locality, const model::Labels& labels, Memo& memo);
+
+}  // namespace graymesh::translate

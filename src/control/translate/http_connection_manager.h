@@ -1,0 +1,52 @@
+// Inside the room: what a filter chain does with HTTP, and with plain TCP.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "control/snapshot/snapshot.h"
+
+namespace envoy::config::accesslog::v3 {
+class AccessLog;
+}  // namespace envoy::config::accesslog::v3
+namespace envoy::config::listener::v3 {
+class Filter;
+}  // namespace envoy::config::listener::v3
+namespace envoy::config::route::v3 {
+class RouteConfiguration;
+}  // namespace envoy::config::route::v3
+
+namespace graymesh::translate {
+
+enum class Side : std::uint8_t { outbound, inbound, gateway };
+
+struct HttpHandling {
+  Side side = Side::outbound;
+  std::string stat_prefix;
+  std::string table;  // the route configuration's name, by RDS; empty: `routes`, inline
+  const envoy::config::route::v3::RouteConfiguration* routes = nullptr;
+  snapshot::Protocol protocol = snapshot::Protocol::http;
+  bool explicit_proxy = false;  // requests may name the whole URL
+};
+void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, envoy::config::listener::v3::Filter& out);
+
+struct TcpHandling {
+  std::string stat_prefix;
+  struct Cluster {
+    std::string name;
+    std::uint32_t weight = 0;
+  };
+  std::vector<Cluster> clusters;  // at least one; weights count if there are several
+  const model::ConnectionPool* pool = nullptr;  // its idle and maximum durations; may be null
+  bool hash_source_ip = false;
+};
+void set_tcp(const model::MeshConfig& mesh, const TcpHandling& handling, envoy::config::listener::v3::Filter& out);
+
+// MeshConfig's access log (docs/translation.md 7.4), in access_log.cc.
+bool logs_access(const model::MeshConfig& mesh);
+void set_access_log(const model::MeshConfig& mesh, envoy::config::accesslog::v3::AccessLog& out);
+// Only connections that found no filter chain: what no other log tells.
+void set_listener_log(const model::MeshConfig& mesh, envoy::config::accesslog::v3::AccessLog& out);
+
+}  // namespace graymesh::translate

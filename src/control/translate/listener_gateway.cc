@@ -1,0 +1,230 @@
+// Listeners of a gateway: one for each address and port that its Gateways' servers name
+// (docs/translation.md 6). Plain HTTP has one chain for all servers of the port; TLS has a chain for
+// every server, chosen by the name that the client asks for.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "control/translate/listener.h"
+#include "control/translate/parts.h"
+#include "control/translate/wire.h"
+
+#include "envoy/config/accesslog/v3/accesslog.pb.h"
+#include "envoy/config/listener/v3/listener.pb.h"
+
+namespace graymesh::translate {
+namespace {
+
+using envoy::config::listener::v3::FilterChain;
+using envoy::config::listener::v3::Listener;
+using model::GatewayServer;
+using snapshot::GatewayServers;
+
+// The proxy's own pages: admin, merged statistics, readiness, statistics.
+constexpr std::uint32_t proxy_ports[] = {15000, 15020, 15021, 15090};
+
+bool terminates_tls(const GatewayServer& server) {
+  return server.tls && server.tls->mode != model::ServerTls::Mode::passthrough &&
+         server.tls->mode != model::ServerTls::Mode::auto_passthrough;
+}
+
+// "shop/web.example.com" is "web.example.com" in the mouth of a client. Sorted; none if any will do.
+std::vector<std::string> server_names(const std::vector<std::string>& hosts) {
+  std::set<std::string> names;
+  for (const auto& host : hosts) {
+    const auto slash = host.find('/');
+    names.insert(slash == std::string::npos ? host : host.substr(slash + 1));
+  }
+  if (names.contains("*")) return {};
+  return {names.begin(), names.end()};
+}
+
+bool applies(const model::L4Match& match, const std::string& gateway, std::uint32_t port) {
+  if (match.port != 0 && match.port != port) return false;
+  return match.gateways.empty() ||
+         std::find(match.gateways.begin(), match.gateways.end(), gateway) != match.gateways.end();
+}
+
+class Builder {
+ public:
+  explicit Builder(const GatewayScope& scope) : scope_(scope), mesh_(scope.snapshot->mesh()) {
+    for (auto& table : gateway_tables(scope)) {
+      for (const auto& server : table.servers) tables_[server.server] = table.name;
+    }
+  }
+
+  void add(const GatewayServers& gateway, const GatewayServer& server) {
+    const std::uint32_t port = target_port(server.port);
+    if (std::find(std::begin(proxy_ports), std::end(proxy_ports), port) != std::end(proxy_ports)) return;
+    const std::string& bind = server.bind.empty() ? scope_.bind : server.bind;
+    Draft& draft = drafts_[{bind, port}];
+    draft.name = bind + "_" + std::to_string(port);
+    draft.bind = bind;
+    draft.port = port;
+    const auto protocol = snapshot::protocol_named(server.protocol);
+    const std::size_t before = draft.chains.size();
+    if (snapshot::is_http(protocol)) {
+      add_http(server, protocol, draft);
+    } else if (protocol == snapshot::Protocol::https && terminates_tls(server)) {
+      add_https(server, draft);
+    } else {
+      add_l4(gateway, server, draft);
+    }
+    if (draft.chains.size() > before) draft.origins.push_back(model::to_string(gateway.origin));
+  }
+
+  Resources take() {
+    Resources out;
+    for (auto& [key, draft] : drafts_) {
+      if (!draft.chains.empty()) out.push_back(write(draft));
+    }
+    return out;
+  }
+
+ private:
+  struct Draft {
+    std::string name, bind;
+    std::uint32_t port = 0;
+    std::vector<FilterChain> chains;
+    std::set<std::string> names;  // of TLS chains; "*" for any. Envoy refuses a listener with two alike
+    bool plaintext = false;       // has a chain for connections without TLS
+    bool tls = false;
+    std::vector<std::string> origins;
+  };
+
+  // A Gateway's port 80 is 8080 in a pod whose Service says so.
+  std::uint32_t target_port(std::uint32_t port) const {
+    for (const auto& [from, to] : scope_.view->target_ports) {
+      if (from == port) return to;
+    }
+    return port;
+  }
+
+  const std::string* table_of(const GatewayServer& server) const {
+    const auto it = tables_.find(&server);
+    return it == tables_.end() ? nullptr : &it->second;
+  }
+
+  void set_http_chain(const GatewayServer& server, const std::string& table, snapshot::Protocol protocol,
+                      const Draft& draft, FilterChain& out) {
+    const std::string prefix = server.name.empty() || !server.tls ? "outbound_" + draft.name + ";" : server.name;
+    set_http(mesh_, {.side = Side::gateway, .stat_prefix = prefix, .table = table, .protocol = protocol}, *out.add_filters());
+  }
+
+  void add_http(const GatewayServer& server, snapshot::Protocol protocol, Draft& draft) {
+    const auto* table = table_of(server);
+    if (!table || draft.plaintext) return;
+    draft.plaintext = true;
+    set_http_chain(server, *table, protocol, draft, draft.chains.emplace_back());
+  }
+
+  void add_https(const GatewayServer& server, Draft& draft) {
+    const auto* table = table_of(server);
+    if (!table) return;
+    FilterChain chain;
+    if (!set_server_tls(*server.tls, chain) || !claim(server_names(server.hosts), {}, draft, chain)) return;
+    set_http_chain(server, *table, snapshot::Protocol::https, draft, chain);
+    draft.chains.push_back(std::move(chain));
+  }
+
+  // Matches TLS for these names; false if one of them has a chain already.
+  static bool claim(const std::vector<std::string>& names, const std::vector<std::string>& subnets, Draft& draft,
+                    FilterChain& out) {
+    std::set<std::string> wanted(names.begin(), names.end());
+    if (wanted.empty()) wanted.insert("*");
+    for (const auto& subnet : subnets) wanted.insert(subnet);
+    for (const auto& name : wanted) {
+      if (draft.names.contains(name)) return false;
+    }
+    draft.names.merge(wanted);
+    draft.tls = true;
+    TcpChain match;
+    match.server_names = names;
+    match.prefix_ranges = subnets;
+    set_chain_match(match, *out.mutable_filter_chain_match());
+    if (names.empty()) out.mutable_filter_chain_match()->set_transport_protocol("tls");
+    return true;
+  }
+
+  // TCP, TLS passed through, and TLS terminated in front of TCP.
+  void add_l4(const GatewayServers& gateway, const GatewayServer& server, Draft& draft) {
+    const std::string name = gateway.origin.namespace_ + "/" + gateway.origin.name;
+    for (const auto& service : scope_.view->virtual_services) {
+      const auto& gateways = service->spec.gateways;
+      if (std::find(gateways.begin(), gateways.end(), name) == gateways.end()) continue;
+      if (server.tls && !terminates_tls(server)) {
+        add_passthrough(*service, name, server, draft);
+      } else if (add_tcp(*service, name, server, draft)) {
+        return;
+      }
+    }
+  }
+
+  void add_passthrough(const snapshot::VirtualService& service, const std::string& gateway,
+                       const GatewayServer& server, Draft& draft) {
+    for (const auto& route : service.spec.tls) {
+      for (const auto& match : route.match) {
+        if (!applies(match, gateway, server.port)) continue;
+        FilterChain chain;
+        if (!claim(server_names(match.sni_hosts), match.destination_subnets, draft, chain)) continue;
+        set_tcp(mesh_, l4_handling(service, route, server.port), *chain.add_filters());
+        draft.chains.push_back(std::move(chain));
+      }
+    }
+  }
+
+  // The first tcp route that applies; true if there is one.
+  bool add_tcp(const snapshot::VirtualService& service, const std::string& gateway, const GatewayServer& server,
+               Draft& draft) {
+    for (const auto& route : service.spec.tcp) {
+      const auto& matches = route.match;
+      if (!matches.empty() && std::none_of(matches.begin(), matches.end(), [&](const model::L4Match& match) {
+            return applies(match, gateway, server.port);
+          })) {
+        continue;
+      }
+      FilterChain chain;
+      if (server.tls) {
+        if (!set_server_tls(*server.tls, chain) || !claim(server_names(server.hosts), {}, draft, chain)) return true;
+      } else {
+        if (draft.plaintext) return true;
+        draft.plaintext = true;
+      }
+      set_tcp(mesh_, l4_handling(service, route, server.port), *chain.add_filters());
+      draft.chains.push_back(std::move(chain));
+      return true;
+    }
+    return false;
+  }
+
+  resource::ResourcePtr write(Draft& draft) const {
+    Listener out;
+    set_listener(draft.name, Direction::outbound, out);
+    set_address(*out.mutable_address(), draft.bind, draft.port);
+    out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
+    if (draft.tls) add_tls_inspector(out);
+    for (auto& chain : draft.chains) {
+      set_duration(*chain.mutable_transport_socket_connect_timeout(), std::chrono::seconds(15));
+      *out.add_filter_chains() = std::move(chain);
+    }
+    if (logs_access(mesh_)) set_listener_log(mesh_, *out.add_access_log());
+    return to_resource(out, std::move(draft.origins));
+  }
+
+  const GatewayScope& scope_;
+  const model::MeshConfig& mesh_;
+  std::map<const GatewayServer*, std::string> tables_;
+  std::map<std::pair<std::string, std::uint32_t>, Draft> drafts_;
+};
+
+}  // namespace
+
+Resources gateway_listeners(const GatewayScope& scope, Memo&) {
+  Builder builder(scope);
+  for (const auto& gateway : scope.view->gateways) {
+    for (const auto& server : gateway.spec->servers) builder.add(gateway, server);
+  }
+  return builder.take();
+}
+
+}  // namespace graymesh::translate

@@ -1,0 +1,48 @@
+// What has influence on a translation, and nothing else: equal scopes give equal bytes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "control/snapshot/snapshot.h"
+
+namespace graymesh::translate {
+
+// Outbound side of the sidecars of one View.
+struct OutboundScope {
+  snapshot::SnapshotPtr snapshot;
+  snapshot::ViewPtr view;
+  // True: traffic is redirected to 15001 (INTERCEPTION_MODE REDIRECT or TPROXY), and outbound
+  // listeners do not bind. False (NONE): they bind on `bind`, and nothing may rely on an original
+  // destination.
+  bool captured = true;
+  std::string bind = "127.0.0.1";    // of explicit listeners: the instance's own loopback address if it has one
+  // Ports of `bind` that the application, its inbound listeners or the proxy's own pages have: an
+  // outbound listener there would not come up, and Envoy would refuse it. Sorted.
+  std::vector<std::uint32_t> taken_ports;
+  std::uint32_t http_proxy_port = 0;  // of the explicit HTTP proxy listener; 0: none
+  snapshot::Locality locality;       // of the proxies; empty unless localities count
+  model::Labels labels;              // of the proxies; empty unless view->source_labels_matter
+  std::string network, cluster_id;
+};
+
+// Inbound side of the workloads that serve the same ports in the same way.
+struct InboundScope {
+  snapshot::SnapshotPtr snapshot;
+  std::string namespace_;
+  std::vector<snapshot::Inbound> ports;
+  std::shared_ptr<const model::Sidecar> sidecar;  // its `ingress` replaces `ports`; may be null
+  bool captured = true;
+  std::string address;      // the instance's; empty if captured and nothing depends on it
+  std::string app_address;  // where the application listens; empty: 127.0.0.1 (NONE), the instance itself (captured)
+};
+
+struct GatewayScope {
+  snapshot::SnapshotPtr snapshot;
+  snapshot::GatewayViewPtr view;
+  std::string bind = "0.0.0.0";      // the instance's own loopback address if it has one
+  snapshot::Locality locality;
+  std::string network, cluster_id;
+};
+
+}  // namespace graymesh::translate
