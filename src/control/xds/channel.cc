@@ -1,0 +1,194 @@
+#include "control/xds/channel.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "control/xds/refusal.h"
+
+namespace graymesh::xds {
+namespace {
+
+using resource::ResourcePtr;
+using resource::Type;
+
+constexpr std::size_t trials_max = 64;          // responses to find the culprits of one: some ten of 200
+constexpr std::size_t refusals_max = 256;       // kept with their words; of more only the version is noted
+constexpr std::size_t error_bytes_max = 4096;   // of a proxy's words
+
+}  // namespace
+
+Channel::Channel(Type type, bool delta, const Limits& limits, Diffs& diffs)
+    : type_(type), delta_(delta), limits_(&limits), diffs_(&diffs), holding_(diffs) {}
+
+Status Channel::hear(const DeltaRequest& request, const resource::Config& config, Now now) {
+  const bool first = !heard_;
+  const Target target(config.of(type_), *diffs_);
+  heard_ = dirty_ = true;
+  answer(request, now);
+  // Names given and taken back are always meant, also beside a stale nonce.
+  unsubscribe(request.unsubscribe, target);
+  TRY(subscribe(request.subscribe, target));
+  if (!first) return {};
+
+  const bool legacy = type_ == Type::cluster || type_ == Type::listener;
+  if (legacy && request.subscribe.empty()) subscription_.wildcard = true;
+  TRY(bounded(request.held.size()));
+  claim(request.held, target);
+  due_ = subscription_.wildcard && request.held.empty();
+  resend(std::exchange(resend_first_, {}), config, true);
+  return {};
+}
+
+Status Channel::hear(const SotwRequest& request, const resource::Config& config, Now now) {
+  const bool first = !heard_;
+  if (!first && request.nonce != last_nonce_) {  // there is a newer response, whose answer says it again
+    ++counts_.stale;
+    return {};
+  }
+  heard_ = dirty_ = true;
+  answer(request, now);
+  TRY(replace_names(request));
+  if (!first) return {};
+
+  returned_ = !request.version.empty();
+  if (whole() && returned_ && claim_whole(request.version, Target(config.of(type_), *diffs_))) due_ = false;
+  resend(std::exchange(resend_first_, {}), config, true);
+  return {};
+}
+
+void Channel::resend(const std::vector<NameHash>& names, const resource::Config& config, bool unasked) {
+  if (names.empty()) return;
+  if (!heard_) {
+    resend_first_.insert(resend_first_.end(), names.begin(), names.end());
+    return;
+  }
+  const Target target(config.of(type_), *diffs_);
+  std::vector<NameHash> added;
+  for (const NameHash hash : names) {
+    if (!target.find(hash)) continue;
+    if (subscription_.covers(hash)) {
+      holding_.except(hash, subscription_).resend = true;
+    } else if (unasked) {
+      added.push_back(hash);
+      holding_.exceptions()[hash] = {.resend = true};
+    }
+  }
+  dirty_ = true;
+  unasked_.insert(added);
+  subscription_.names.insert(std::move(added));
+}
+
+void Channel::answer(const RequestHead& request, Now now) {
+  if (request.nonce.empty()) return;
+  if (!flight_ || flight_->nonce != request.nonce) {
+    ++counts_.stale;
+    return;
+  }
+  const Flight flight = *std::exchange(flight_, std::nullopt);
+  if (request.error) {
+    ++counts_.nacked;
+    refuse(flight, *request.error, now);
+  } else {
+    ++counts_.acked;
+    accept(flight);
+  }
+}
+
+void Channel::accept(const Flight& flight) {
+  refusals_.erase(0);
+  for (const auto& sent : flight.sent) refusals_.erase(sent.hash);
+  if (flight.settles) settled_ = flight.mark;
+  if (flight.clears) cleared_ = flight.mark;
+}
+
+// What Envoy says of a response of several: of clusters and listeners it keeps the good ones and
+// names the bad. Of the other types the rest is in doubt and goes out once more.
+void Channel::refuse(const Flight& flight, const std::string& error, Now now) {
+  std::vector<const Sent*> suspects;
+  for (const auto& sent : flight.sent) {
+    if (sent.now) suspects.push_back(&sent);
+  }
+  if (suspects.empty()) refuse_one({}, error, now);
+  if (!flight.trial) trials_left_ = trials_max;
+
+  auto culprits = blamed(flight, error);
+  if (suspects.size() == 1) culprits = {0};
+  const bool rest_applied = !culprits.empty() && (type_ == Type::cluster || type_ == Type::listener);
+  std::vector<const Sent*> rest;
+  for (std::size_t i = 0; i < suspects.size(); ++i) {
+    const bool culprit = std::ranges::binary_search(culprits, i);
+    if (culprit || trials_left_ == 0) {
+      refuse_one(*suspects[i], error, now);
+    } else if (rest_applied) {
+      refusals_.erase(suspects[i]->hash);
+    } else {
+      rest.push_back(suspects[i]);
+    }
+  }
+  try_later(rest);
+  if (flight.settles && trials_.empty()) settled_ = flight.mark;
+  if (flight.clears && trials_.empty()) cleared_ = flight.mark;
+}
+
+std::vector<std::size_t> Channel::blamed(const Flight& flight, const std::string& error) const {
+  std::vector<std::string_view> names;
+  for (const auto& sent : flight.sent) {
+    if (sent.now) names.push_back(sent.now->name());
+  }
+  return named_in(error, names);
+}
+
+void Channel::refuse_one(const Sent& sent, const std::string& error, Now now) {
+  if (sent.now) {
+    holding_.exceptions()[sent.hash] = {
+        .held = sent.before.resource, .claimed = sent.before.claimed, .refused = sent.now->version()};
+  }
+  if (refusals_.size() >= refusals_max && !refusals_.contains(sent.hash)) return;
+  Refusal refusal{.type = type_, .error = error.substr(0, error_bytes_max), .at = now.wall};
+  if (sent.now) {
+    refusal.resource = sent.now->name();
+    refusal.version = sent.now->version_text();
+    refusal.origins = sent.now->origins();
+  }
+  refusals_[sent.hash] = std::move(refusal);
+}
+
+void Channel::try_later(const std::vector<const Sent*>& suspects) {
+  if (suspects.empty()) return;
+  const std::size_t half = (suspects.size() + 1) / 2;
+  for (const std::size_t begin : {std::size_t{0}, half}) {
+    const std::size_t end = begin == 0 ? half : suspects.size();
+    std::vector<NameHash> group;
+    for (std::size_t i = begin; i < end; ++i) {
+      const Sent& sent = *suspects[i];
+      group.push_back(sent.hash);
+      holding_.exceptions()[sent.hash] = {
+          .held = sent.before.resource, .claimed = sent.before.claimed, .withheld = true};
+    }
+    if (!group.empty()) trials_.push_back(std::move(group));
+  }
+}
+
+std::vector<resource::ResourceSetPtr> Channel::acked() const {
+  if (auto layers = holding_.layers(); layers && subscription_.wildcard && !flight_) return *std::move(layers);
+  std::map<NameHash, ResourcePtr> held;
+  holding_.each(subscription_, [&](NameHash hash, const Held& it) {
+    if (!it.claimed) held[hash] = it.resource;
+  });
+  if (flight_) {
+    for (const auto& sent : flight_->sent) held[sent.hash] = sent.before.claimed ? nullptr : sent.before.resource;
+  }
+  std::vector<ResourcePtr> resources;
+  for (auto& [hash, resource] : held) {
+    if (resource) resources.push_back(std::move(resource));
+  }
+  return {std::make_shared<const resource::ResourceSet>(std::move(resources))};
+}
+
+std::size_t Channel::held_count() const {
+  std::size_t count = 0;
+  holding_.each(subscription_, [&](NameHash, const Held&) { ++count; });
+  return count;
+}
+
+}  // namespace graymesh::xds

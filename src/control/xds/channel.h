@@ -1,0 +1,163 @@
+// One type on one stream: what is subscribed, what was told, what is in flight, what was refused.
+//
+// A response leaves by take() and comes back by hear(), as ACK or NACK of its nonce; between the two
+// nothing else of the type is sent, and whatever changes meanwhile is part of the next take(). What
+// has left counts as told at once. An ACK thus has nothing to do; a NACK puts back what was held
+// before, as Exceptions: the culprit is refused (that version is not sent again), and if the proxy
+// didn't name it, the response is tried again in halves until it is found.
+//
+// Delta and state of the world differ in how names are subscribed, and in that clusters and
+// listeners, in state of the world, always come whole.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "control/xds/holding.h"
+#include "control/xds/message.h"
+#include "control/xds/xds.h"
+
+namespace graymesh::xds {
+
+struct Limits {
+  std::size_t chunk_resources_max = 200;
+  // Of one type on one stream. The largest mesh measured, 10,000 services of five subsets, has
+  // 60,000 clusters; each name costs 8 bytes.
+  std::size_t names_max = 250'000;
+  // How long routes wait for a proxy that doesn't ACK the clusters they need. Envoy holds its ACK
+  // back while a cluster warms, 15 s at most by default.
+  std::chrono::milliseconds hold_max{15'000};
+};
+
+struct Now {
+  Clock::Steady steady;
+  Clock::Wall wall;
+};
+
+// How far something has come: through all changes up to this update of the stream's Config.
+struct Mark {
+  std::uint64_t update = 0;
+  std::uint64_t snapshot = 0;
+};
+
+// What a channel shall reach.
+struct Goal {
+  const resource::Config* config = nullptr;
+  Mark mark;
+  std::uint64_t removals_through = 0;  // what an update up to this one ceased to want may go
+};
+
+struct Sent {
+  NameHash hash = 0;
+  resource::ResourcePtr now{};  // null: removed
+  Held before{};
+};
+
+struct Flight {
+  std::string nonce{};
+  std::vector<Sent> sent{};  // what changed by it
+  Mark mark{};
+  bool settles = false;     // with it, all additions and changes up to `mark` are sent
+  bool clears = false;      // and all removals
+  bool trial = false;       // part of the search for a culprit
+};
+
+class Channel {
+ public:
+  Channel(resource::Type type, bool delta, const Limits& limits, Diffs& diffs);
+
+  // `config` is what the stream shall reach. resource_exhausted: too many names.
+  Status hear(const DeltaRequest& request, const resource::Config& config, Now now);
+  Status hear(const SotwRequest& request, const resource::Config& config, Now now);
+
+  // The next response, if there is anything to say and nothing in flight. `nonce` is for it.
+  std::optional<Response> take(const Goal& goal, const std::string& nonce);
+
+  // The proxy warms these anew (clusters of the same name) and waits for them: they go out changed
+  // or not. `unasked`: also if it has not subscribed yet; it is about to.
+  void resend(const std::vector<NameHash>& names, const resource::Config& config, bool unasked);
+
+  bool heard() const { return heard_; }         // subscribed, now or once
+  bool returned() const { return returned_; }   // came with what it holds from another stream
+  bool wildcard() const { return subscription_.wildcard; }
+  const std::optional<Flight>& flight() const { return flight_; }
+  Mark settled() const { return settled_; }
+  Mark cleared() const { return cleared_; }
+  const std::map<NameHash, Refusal>& refusals() const { return refusals_; }
+  std::size_t names() const { return subscription_.names.size(); }
+
+  struct Counts {
+    std::uint64_t sent = 0, acked = 0, nacked = 0, bytes = 0, stale = 0;
+  };
+  const Counts& counts() const { return counts_; }
+
+  // What it holds for sure, as layers: what is in flight is not.
+  std::vector<resource::ResourceSetPtr> acked() const;
+  std::size_t held_count() const;
+
+ private:
+  struct Draft;
+
+  // Subscribing (subscribe.cc).
+  Status subscribe(const std::vector<std::string>& names, const Target& target);
+  void unsubscribe(const std::vector<std::string>& names, const Target& target);
+  Status want(NameHash hash, const std::string& name, bool asked_before, const Target& target);
+  Status replace_names(const SotwRequest& request);
+  void claim(const std::vector<std::pair<std::string, std::string>>& held, const Target& target);
+  bool claim_whole(const std::string& version, const Target& target);
+  Status bounded(std::size_t names) const;
+
+  // Answers (channel.cc).
+  void answer(const RequestHead& request, Now now);
+  void accept(const Flight& flight);
+  void refuse(const Flight& flight, const std::string& error, Now now);
+  void refuse_one(const Sent& sent, const std::string& error, Now now);
+  void try_later(const std::vector<const Sent*>& suspects);
+  std::vector<std::size_t> blamed(const Flight& flight, const std::string& error) const;
+
+  // Responses (take.cc).
+  bool idle(const Goal& goal) const;
+  void draft_trial(const Target& target, Draft& draft);
+  void draft_exceptions(const Goal& goal, const Target& target, Draft& draft);
+  void draft_changes(const Goal& goal, const Target& target, Draft& draft);
+  void draft_missing(const Target& target, Draft& draft);
+  bool consider(const Goal& goal, NameHash hash, const resource::ResourcePtr* want, const Held& held, Draft& draft);
+  Response write(Draft draft, const Goal& goal, const Target& target, const std::string& nonce);
+  std::vector<resource::ResourcePtr> compose(const Target& target) const;
+  bool whole() const { return !delta_ && (type_ == resource::Type::cluster || type_ == resource::Type::listener); }
+
+  resource::Type type_;
+  bool delta_;
+  const Limits* limits_;
+  Diffs* diffs_;
+
+  bool heard_ = false, returned_ = false;
+  bool named_ = false;  // names were given once: that none are given no longer means all
+  bool due_ = false;    // an answer is owed, if only an empty one
+  bool dirty_ = false;  // something but the Config changed since the last take()
+  Subscription subscription_;
+  Names unasked_;                           // told before they were asked for
+  std::vector<NameHash> resend_first_;      // by resend() before the first request
+  std::map<NameHash, std::string> missing_;  // subscribed, but there is no such thing: to be told
+  std::size_t missing_bytes_ = 0;
+
+  Holding holding_;
+  std::optional<Flight> flight_;
+  std::string last_nonce_;
+  std::vector<std::vector<NameHash>> trials_;
+  std::size_t trials_left_ = 0;
+  std::map<NameHash, Refusal> refusals_;
+
+  Mark settled_, cleared_;
+  bool clear_ = true;  // no removal waits, as of the last take()
+  std::uint64_t removals_through_ = 0;
+  Counts counts_;
+};
+
+}  // namespace graymesh::xds

@@ -1,0 +1,208 @@
+#include "control/xds/holding.h"
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+
+namespace graymesh::xds {
+namespace {
+
+using resource::ResourcePtr;
+using resource::ResourceSetPtr;
+
+constexpr NameHash last_hash = std::numeric_limits<NameHash>::max();
+// A target that changes while a long push is under way leaves one more boundary. Each keeps an old
+// set alive, so the last two are joined from here on.
+constexpr std::size_t segments_max = 6;
+
+const ResourceSetPtr& empty_set() {
+  static const auto set = std::make_shared<const resource::ResourceSet>();
+  return set;
+}
+
+ResourceSetPtr layer(std::span<const ResourceSetPtr> layers, std::size_t at) {
+  return at < layers.size() && layers[at] ? layers[at] : empty_set();
+}
+
+}  // namespace
+
+bool Names::contains(NameHash hash) const { return std::ranges::binary_search(sorted_, hash); }
+
+bool Names::insert(NameHash hash) {
+  const auto at = std::ranges::lower_bound(sorted_, hash);
+  if (at != sorted_.end() && *at == hash) return false;
+  sorted_.insert(at, hash);
+  return true;
+}
+
+void Names::insert(std::vector<NameHash> hashes) {
+  if (hashes.empty()) return;
+  std::ranges::sort(hashes);
+  std::vector<NameHash> merged;
+  merged.reserve(sorted_.size() + hashes.size());
+  std::ranges::set_union(sorted_, hashes, std::back_inserter(merged));
+  merged.erase(std::unique(merged.begin(), merged.end()), merged.end());
+  sorted_ = std::move(merged);
+}
+
+bool Names::erase(NameHash hash) {
+  const auto at = std::ranges::lower_bound(sorted_, hash);
+  if (at == sorted_.end() || *at != hash) return false;
+  sorted_.erase(at);
+  return true;
+}
+
+Target::Target(std::span<const ResourceSetPtr> layers, Diffs& diffs) : layers_(layers) {
+  tables_.reserve(layers.size());
+  for (std::size_t i = 0; i < layers.size(); ++i) tables_.push_back(diffs.table(layer(layers, i)));
+}
+
+const ResourcePtr* Target::find(NameHash hash) const {
+  for (const auto& table : tables_) {
+    if (const auto* found = table->find(hash)) return found;
+  }
+  return nullptr;
+}
+
+void Holding::forget() {
+  slots_.clear();
+  exceptions_.clear();
+}
+
+void Holding::assume(const Target& target) {
+  forget();
+  for (const auto& set : target.layers()) slots_.push_back({{last_hash, set, nullptr}});
+}
+
+const ResourcePtr* Holding::base(NameHash hash) const {
+  for (const auto& slot : slots_) {
+    const auto segment = std::ranges::lower_bound(slot, hash, {}, &Segment::through);
+    if (segment->base->size() == 0) continue;
+    if (const auto* found = table_of(*segment).find(hash)) return found;
+  }
+  return nullptr;
+}
+
+const Table& Holding::table_of(const Segment& segment) const {
+  if (!segment.table) segment.table = diffs_->table(segment.base);
+  return *segment.table;
+}
+
+Held Holding::told(NameHash hash, const Subscription& subscription) const {
+  if (const auto found = exceptions_.find(hash); found != exceptions_.end()) {
+    return {found->second.held, found->second.claimed};
+  }
+  if (!subscription.covers(hash)) return {};
+  const auto* found = base(hash);
+  return {found ? *found : nullptr, false};
+}
+
+Exception& Holding::except(NameHash hash, const Subscription& subscription) {
+  if (const auto found = exceptions_.find(hash); found != exceptions_.end()) return found->second;
+  Exception made;
+  made.held = told(hash, subscription).resource;
+  return exceptions_.emplace(hash, std::move(made)).first->second;
+}
+
+bool Holding::at(std::span<const ResourceSetPtr> target) const {
+  if (slots_.size() != target.size()) return false;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].size() != 1 || slots_[i][0].base != layer(target, i)) return false;
+  }
+  return true;
+}
+
+bool Holding::at(NameHash hash, std::span<const ResourceSetPtr> target) const {
+  for (std::size_t i = 0; i < std::max(slots_.size(), target.size()); ++i) {
+    ResourceSetPtr base = empty_set();
+    if (i < slots_.size()) base = std::ranges::lower_bound(slots_[i], hash, {}, &Segment::through)->base;
+    if (base != layer(target, i)) return false;
+  }
+  return true;
+}
+
+std::optional<std::vector<ResourceSetPtr>> Holding::layers() const {
+  if (!exceptions_.empty()) return std::nullopt;
+  std::vector<ResourceSetPtr> layers;
+  for (const auto& slot : slots_) {
+    if (slot.size() != 1) return std::nullopt;
+    layers.push_back(slot[0].base);
+  }
+  return layers;
+}
+
+bool Holding::advance(const Target& target, const Subscription& subscription,
+                      const std::function<bool(const Change&)>& visit) {
+  while (slots_.size() < target.layers().size()) slots_.push_back({{last_hash, empty_set(), nullptr}});
+  bool through = true;
+  for (std::size_t i = 0; i < slots_.size() && through; ++i) {
+    through = advance(slots_[i], layer(target.layers(), i), subscription, visit);
+  }
+  if (through) slots_.resize(target.layers().size());  // what is beyond became empty
+  return through;
+}
+
+bool Holding::advance(Slot& slot, const ResourceSetPtr& target, const Subscription& subscription,
+                      const std::function<bool(const Change&)>& visit) {
+  NameHash from = 0;
+  for (std::size_t i = 0; i < slot.size(); ++i) {
+    const Segment segment = slot[i];
+    if (segment.base != target) {
+      const auto diff = diffs_->diff(segment.base, target);
+      auto at = std::ranges::lower_bound(*diff, from, {}, &Change::hash);
+      auto name = std::ranges::lower_bound(subscription.names.all(), from);
+      for (; at != diff->end() && at->hash <= segment.through; ++at) {
+        if (!subscription.wildcard) {
+          while (name != subscription.names.all().end() && *name < at->hash) ++name;
+          if (name == subscription.names.all().end()) break;
+          if (*name != at->hash) continue;
+        }
+        if (visit(*at)) continue;
+        // Up to here it is the target, from here on as before.
+        slot.erase(slot.begin(), slot.begin() + static_cast<std::ptrdiff_t>(i));
+        if (at->hash > 0) slot.insert(slot.begin(), {at->hash - 1, target, nullptr});
+        if (slot.size() > segments_max) join_tail(slot, subscription);
+        return false;
+      }
+    }
+    if (segment.through == last_hash) break;
+    from = segment.through + 1;
+  }
+  slot = {{last_hash, target, nullptr}};
+  return true;
+}
+
+// The last two segments become one on the base of the last: where the other differs, by exceptions.
+void Holding::join_tail(Slot& slot, const Subscription& subscription) {
+  const Segment joined = slot[slot.size() - 2];
+  const NameHash from = slot[slot.size() - 3].through + 1;
+  const auto diff = diffs_->diff(slot.back().base, joined.base);
+  for (auto at = std::ranges::lower_bound(*diff, from, {}, &Change::hash);
+       at != diff->end() && at->hash <= joined.through; ++at) {
+    if (!subscription.covers(at->hash)) continue;
+    Exception exception;
+    if (at->to) exception.held = *at->to;
+    exceptions_.emplace(at->hash, std::move(exception));
+  }
+  slot.erase(slot.end() - 2);
+}
+
+void Holding::each(const Subscription& subscription,
+                   const std::function<void(NameHash, const Held&)>& visit) const {
+  for (const auto& slot : slots_) {
+    NameHash from = 0;
+    for (const auto& segment : slot) {
+      const auto entries = table_of(segment).entries();
+      for (auto at = std::ranges::lower_bound(entries, from, {}, &Table::Entry::hash);
+           at != entries.end() && at->hash <= segment.through; ++at) {
+        if (subscription.covers(at->hash) && !exceptions_.contains(at->hash)) visit(at->hash, {*at->resource, false});
+      }
+      from = segment.through + 1;
+    }
+  }
+  for (const auto& [hash, exception] : exceptions_) {
+    if (exception.held) visit(hash, {exception.held, exception.claimed});
+  }
+}
+
+}  // namespace graymesh::xds

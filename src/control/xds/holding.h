@@ -1,0 +1,128 @@
+// What one proxy has been told of one type, in little memory.
+//
+// A proxy of 3,360 clusters mostly holds exactly what its Config says, so we keep a pointer to that
+// set, and note only what is otherwise. A push that is cut into chunks goes through the names in
+// hash order; until it is through, the proxy holds the new set up to some hash and the old one
+// from there on:
+//
+//     hashes   0 ........ 0x7a3f ........ max
+//     holds     new set   |    old set            two Segments
+//
+// and Exceptions for single names: refused, newly subscribed, no longer wanted but still needed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "control/resource/resource.h"
+#include "control/xds/diff.h"
+
+namespace graymesh::xds {
+
+// The names a stream asked for, as hashes.
+class Names {
+ public:
+  bool contains(NameHash hash) const;
+  bool insert(NameHash hash);  // false if it was there
+  void insert(std::vector<NameHash> hashes);
+  bool erase(NameHash hash);
+  void clear() { sorted_.clear(); }
+  std::size_t size() const { return sorted_.size(); }
+  std::span<const NameHash> all() const { return sorted_; }
+  friend bool operator==(const Names&, const Names&) = default;
+
+ private:
+  std::vector<NameHash> sorted_;
+};
+
+struct Subscription {
+  bool wildcard = false;
+  Names names;
+  bool covers(NameHash hash) const { return wildcard || names.contains(hash); }
+};
+
+// The layers of one type in a Config, looked up by hash.
+class Target {
+ public:
+  Target(std::span<const resource::ResourceSetPtr> layers, Diffs& diffs);
+  const resource::ResourcePtr* find(NameHash hash) const;
+  std::span<const resource::ResourceSetPtr> layers() const { return layers_; }
+  std::span<const std::shared_ptr<const Table>> tables() const { return tables_; }
+
+ private:
+  std::span<const resource::ResourceSetPtr> layers_;
+  std::vector<std::shared_ptr<const Table>> tables_;
+};
+
+struct Exception {
+  resource::ResourcePtr held{};          // null: nothing
+  bool claimed = false;                  // `held` lends only its name: which version, the proxy alone knows
+  bool resend = false;                   // goes out again though it is the same
+  bool withheld = false;                 // waits for its turn in the search for a culprit
+  std::optional<std::uint64_t> refused{};  // this version isn't sent again
+  std::uint64_t since = 0;               // the update that no longer wanted it; it may be needed until then
+};
+
+// What a proxy holds under one name. `resource` null: nothing.
+struct Held {
+  resource::ResourcePtr resource{};
+  bool claimed = false;
+};
+
+class Holding {
+ public:
+  explicit Holding(Diffs& diffs) : diffs_(&diffs) {}
+
+  void forget();                         // it holds nothing
+  void assume(const Target& target);     // it holds all of that
+
+  Held told(NameHash hash, const Subscription& subscription) const;
+  // The same without exceptions.
+  const resource::ResourcePtr* base(NameHash hash) const;
+
+  std::map<NameHash, Exception>& exceptions() { return exceptions_; }
+  const std::map<NameHash, Exception>& exceptions() const { return exceptions_; }
+  // Makes one that says what is told now, if there is none.
+  Exception& except(NameHash hash, const Subscription& subscription);
+
+  // Pointer-equal to the target in all layers.
+  bool at(std::span<const resource::ResourceSetPtr> target) const;
+  // The same, for the place of one name.
+  bool at(NameHash hash, std::span<const resource::ResourceSetPtr> target) const;
+
+  // The layers, if each is one set and there are no exceptions.
+  std::optional<std::vector<resource::ResourceSetPtr>> layers() const;
+
+  // Goes over the covered names whose base differs from `target`, and sets it to the target behind it.
+  // `visit` answers false if it has no room for this change: here the next call begins.
+  // Answers whether it came to the end.
+  bool advance(const Target& target, const Subscription& subscription,
+               const std::function<bool(const Change&)>& visit);
+
+  // All that is told, in no order: the base under its exceptions.
+  void each(const Subscription& subscription, const std::function<void(NameHash, const Held&)>& visit) const;
+
+ private:
+  struct Segment {
+    NameHash through;  // the last hash
+    resource::ResourceSetPtr base;
+    mutable std::shared_ptr<const Table> table;  // of `base`; made when first asked for
+  };
+  using Slot = std::vector<Segment>;  // one layer; together they reach from 0 to the largest hash
+
+  bool advance(Slot& slot, const resource::ResourceSetPtr& target, const Subscription& subscription,
+               const std::function<bool(const Change&)>& visit);
+  const Table& table_of(const Segment& segment) const;
+  void join_tail(Slot& slot, const Subscription& subscription);
+
+  Diffs* diffs_;
+  std::vector<Slot> slots_;
+  std::map<NameHash, Exception> exceptions_;
+};
+
+}  // namespace graymesh::xds

@@ -1,0 +1,49 @@
+// Requests and responses as plain values, and their way from and to the wire.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "control/resource/node.h"
+#include "control/resource/resource.h"
+
+namespace graymesh::xds {
+
+// What both kinds of request begin with.
+struct RequestHead {
+  std::optional<resource::Node> node;  // only if it was asked for
+  std::string type_url;
+  std::string nonce;                 // of the response that is answered; empty: none is
+  std::optional<std::string> error;  // why that response is refused
+};
+
+struct DeltaRequest : RequestHead {
+  std::vector<std::string> subscribe, unsubscribe;
+  std::vector<std::pair<std::string, std::string>> held;  // initial_resource_versions: name, version
+};
+
+struct SotwRequest : RequestHead {
+  std::string version;  // of the last response accepted
+  std::vector<std::string> names;
+};
+
+// invalid_argument: not a message, no type_url, or (if `want_node`) no node or a bad one.
+Result<DeltaRequest> decode_delta(std::string_view bytes, bool want_node);
+Result<SotwRequest> decode_sotw(std::string_view bytes, bool want_node);
+
+struct Response {
+  std::string type_url{};
+  std::string nonce{};
+  std::string version{};  // state of the world only
+  std::vector<resource::ResourcePtr> resources{};
+  std::vector<std::string> removed{};  // delta only
+};
+
+// All fields but `resources`, serialised. The resources' frames (resource.h) follow in any order.
+std::string encode_head(const Response& response, bool delta);
+
+}  // namespace graymesh::xds

@@ -1,0 +1,66 @@
+// The part of Session that others ask: how it stands, and what the proxy holds.
+#include <algorithm>
+
+#include "control/xds/session.h"
+
+namespace graymesh::xds {
+
+using resource::Type;
+
+std::uint64_t Session::snapshot() const {
+  std::optional<Mark> least;
+  for (const auto& channel : channels_) {
+    if (channel.heard() && (!least || channel.cleared().update < least->update)) least = channel.cleared();
+  }
+  return least ? least->snapshot : 0;
+}
+
+TypeStatus::State Session::state(Type type) const {
+  using State = TypeStatus::State;
+  const Channel& channel = this->channel(type);
+  if (!channel.wildcard() && channel.names() == 0) return State::not_subscribed;
+  if (channel.flight()) return State::stale;
+  if (!channel.refusals().empty()) return State::refused;
+  if (channel.counts().sent == 0 && !channel.returned()) return State::never_sent;
+  return channel.cleared().update == target_.mark.update ? State::synced : State::stale;
+}
+
+void Session::note(Now now) {
+  for (const Type type : resource::all_types) {
+    const auto i = static_cast<std::size_t>(type);
+    const auto newest = state(type);
+    if (newest != states_[i] || since_[i] == Clock::Wall{}) since_[i] = now.wall;
+    states_[i] = newest;
+  }
+}
+
+std::vector<TypeStatus> Session::types() const {
+  std::vector<TypeStatus> types;
+  for (const Type type : resource::all_types) {
+    const auto i = static_cast<std::size_t>(type);
+    const auto& counts = channels_[i].counts();
+    types.push_back({.type = type, .state = states_[i], .resources = channels_[i].held_count(), .sent = counts.sent,
+                     .acked = counts.acked, .nacked = counts.nacked, .bytes = counts.bytes, .since = since_[i]});
+  }
+  return types;
+}
+
+std::vector<Refusal> Session::refusals() const {
+  std::vector<Refusal> all;
+  for (const auto& channel : channels_) {
+    for (const auto& [hash, refusal] : channel.refusals()) all.push_back(refusal);
+  }
+  return all;
+}
+
+resource::ConfigPtr Session::acked() const {
+  auto config = std::make_shared<resource::Config>();
+  config->snapshot = snapshot();
+  for (const Type type : resource::all_types) {
+    const auto i = static_cast<std::size_t>(type);
+    config->layers[i] = channels_[i].acked();
+  }
+  return config;
+}
+
+}  // namespace graymesh::xds

@@ -1,0 +1,215 @@
+// The ADS server on gRPC: accepts streams by the name of their method, keeps the list of them, and
+// has workers that ask the source for their Configs.
+//
+// publish() only rings a bell. A worker puts every stream on the queue (once, however often it
+// rings), and the workers take them from there; so config_for() is called from the workers alone,
+// under no lock that anybody waits for in publish().
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/security/server_credentials.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <tuple>
+#include <unordered_map>
+
+#include "control/xds/stream.h"
+#include "control/xds/xds.h"
+
+namespace graymesh::xds {
+namespace {
+
+constexpr std::chrono::milliseconds tick{500};         // how often streams that wait for time are looked at
+constexpr std::chrono::milliseconds goodbye_max{1000};  // for streams to end by themselves
+constexpr std::string_view service_path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+
+class AdsServer final : public Server, private Shared, private grpc::CallbackGenericService {
+ public:
+  AdsServer(const ServerOptions& server_options, ConfigSource& config_source, metrics::Registry& registry, const Clock& time)
+      : Shared(server_options, config_source, registry, time) {}
+  ~AdsServer() override;
+
+  Status listen();
+
+  int port() const override { return port_; }
+  void publish() override;
+  std::vector<ProxyStatus> status() const override;
+  resource::ConfigPtr config_of(const std::string& node_id) const override;
+
+ private:
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+
+  void opened(Stream& stream) override;
+  void joined(std::shared_ptr<Stream> stream) override;
+  void closed(Stream& stream) override;
+  Clock::Steady published() const override;
+
+  void work();
+  void enqueue_locked(const std::shared_ptr<Stream>& stream);
+  std::vector<std::shared_ptr<Stream>> streams() const;
+
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable bell_;   // for workers
+  std::condition_variable empty_;  // the last stream is gone
+  std::size_t open_ = 0;
+  std::unordered_map<Stream*, std::shared_ptr<Stream>> joined_;
+  std::deque<std::shared_ptr<Stream>> queue_;
+  bool published_now_ = false;
+  Clock::Steady published_at_{};
+  bool stopping_ = false;
+  std::vector<std::thread> workers_;
+};
+
+Status AdsServer::listen() {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+  builder.RegisterCallbackGenericService(this);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.request_bytes_max));
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port must fail
+  // Each end notices within seconds that the other is gone, and bears that the other pings as often.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.ping_every.count()));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(options.ping_timeout.count()));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  server_ = builder.BuildAndStart();
+  if (!server_ || port_ == 0) {
+    return Error{Code::unavailable, "xDS cannot listen on " + options.address + ": is it in use?"};
+  }
+  const std::size_t count = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
+  for (std::size_t i = 0; i < count; ++i) workers_.emplace_back([this] { work(); });
+  return {};
+}
+
+AdsServer::~AdsServer() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  bell_.notify_all();
+  for (auto& worker : workers_) worker.join();
+  if (!server_) return;
+  // Those that have not named their node yet are cancelled by gRPC.
+  for (const auto& stream : streams()) stream->close({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
+  server_->Shutdown(std::chrono::system_clock::now() + goodbye_max);
+  std::unique_lock lock(mutex_);
+  empty_.wait(lock, [this] { return open_ == 0; });
+}
+
+grpc::ServerGenericBidiReactor* AdsServer::CreateReactor(grpc::GenericCallbackServerContext* context) {
+  const std::string_view method = context->method();
+  const bool delta = method == std::string(service_path) + "DeltaAggregatedResources";
+  const bool sotw = method == std::string(service_path) + "StreamAggregatedResources";
+  if (!delta && !sotw) return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
+  return Stream::open(*this, delta, context->peer());
+}
+
+void AdsServer::opened(Stream&) {
+  std::lock_guard lock(mutex_);
+  ++open_;
+}
+
+void AdsServer::joined(std::shared_ptr<Stream> stream) {
+  std::lock_guard lock(mutex_);
+  auto& at = stream->is_delta() ? instruments.delta_streams : instruments.sotw_streams;
+  at.add(1);
+  enqueue_locked(stream);
+  joined_.emplace(stream.get(), std::move(stream));
+}
+
+void AdsServer::closed(Stream& stream) {
+  std::shared_ptr<Stream> last;  // let go outside of the lock
+  std::lock_guard lock(mutex_);
+  if (const auto found = joined_.find(&stream); found != joined_.end()) {
+    (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(-1);
+    last = std::move(found->second);
+    joined_.erase(found);
+  }
+  if (--open_ == 0) empty_.notify_all();
+}
+
+Clock::Steady AdsServer::published() const {
+  std::lock_guard lock(mutex_);
+  return published_at_;
+}
+
+void AdsServer::publish() {
+  {
+    std::lock_guard lock(mutex_);
+    published_now_ = true;
+    published_at_ = clock.now();
+  }
+  bell_.notify_one();
+}
+
+void AdsServer::enqueue_locked(const std::shared_ptr<Stream>& stream) {
+  if (stopping_ || stream->queued.exchange(true)) return;
+  queue_.push_back(stream);
+  bell_.notify_one();
+}
+
+void AdsServer::work() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    bell_.wait_for(lock, tick, [this] { return stopping_ || published_now_ || !queue_.empty(); });
+    if (stopping_) return;
+    const bool all = std::exchange(published_now_, false);
+    if (all || queue_.empty()) {
+      const auto time = clock.now();
+      for (const auto& [key, stream] : joined_) {
+        if (all || stream->due(time)) enqueue_locked(stream);
+      }
+    }
+    if (queue_.empty()) continue;
+    auto stream = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    stream->refresh();
+    stream.reset();  // perhaps the last one to know it: not under the lock
+    lock.lock();
+  }
+}
+
+std::vector<std::shared_ptr<Stream>> AdsServer::streams() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Stream>> all;
+  for (const auto& [key, stream] : joined_) all.push_back(stream);
+  return all;
+}
+
+std::vector<ProxyStatus> AdsServer::status() const {
+  std::vector<ProxyStatus> all;
+  for (const auto& stream : streams()) all.push_back(stream->status());
+  std::ranges::sort(all, [](const ProxyStatus& a, const ProxyStatus& b) {
+    return std::tie(a.node.id, a.connected, a.peer) < std::tie(b.node.id, b.connected, b.peer);
+  });
+  return all;
+}
+
+resource::ConfigPtr AdsServer::config_of(const std::string& node_id) const {
+  std::shared_ptr<Stream> newest;
+  for (const auto& stream : streams()) {
+    if (stream->node_id() == node_id && (!newest || newest->connected() <= stream->connected())) newest = stream;
+  }
+  return newest ? newest->acked() : nullptr;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, ConfigSource& source,
+                                              metrics::Registry& metrics, const Clock& clock) {
+  auto server = std::make_unique<AdsServer>(options, source, metrics, clock);
+  TRY(server->listen());
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace graymesh::xds

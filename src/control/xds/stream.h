@@ -1,0 +1,100 @@
+// One gRPC stream: carries bytes between a proxy and its Session.
+//
+// gRPC calls On...() from its threads, workers call refresh(), people ask for status(): all of it
+// meets at one mutex. gRPC calls nothing of ours from inside a Start...(), so those are made under it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include "control/xds/bytes.h"
+#include "control/xds/instruments.h"
+#include "control/xds/session.h"
+#include "control/xds/xds.h"
+
+namespace graymesh::xds {
+
+class Stream;
+
+// What streams share, and where they are kept.
+struct Shared {
+  Shared(const ServerOptions& server_options, ConfigSource& config_source, metrics::Registry& registry, const Clock& time)
+      : options(server_options),
+        limits{.chunk_resources_max = options.chunk_resources_max, .names_max = options.names_max, .hold_max = options.hold_max},
+        source(config_source),
+        clock(time),
+        instruments(registry) {}
+  virtual ~Shared() = default;
+  virtual void opened(Stream& stream) = 0;
+  virtual void joined(std::shared_ptr<Stream> stream) = 0;  // its node is known: it wants its Config
+  virtual void closed(Stream& stream) = 0;                  // it is gone when this returns
+  virtual Clock::Steady published() const = 0;
+
+  Now now() const { return {clock.now(), clock.wall()}; }
+
+  const ServerOptions options;
+  const Limits limits;
+  ConfigSource& source;
+  const Clock& clock;
+  Instruments instruments;
+  Diffs diffs;
+  SharedFrames frames;
+};
+
+class Stream final : public grpc::ServerGenericBidiReactor, public std::enable_shared_from_this<Stream> {
+ public:
+  // Lives until gRPC is done with it.
+  static Stream* open(Shared& shared, bool delta, std::string peer);
+  Stream(Shared& shared, bool delta, std::string peer);
+
+  // Asks the source what the proxy shall run now, and sends what it may be sent.
+  void refresh();
+  // Whether time alone lets it go on.
+  bool due(Clock::Steady now) const { return deadline_.load() <= now.time_since_epoch().count(); }
+  void close(const grpc::Status& status);
+
+  ProxyStatus status() const;
+  resource::ConfigPtr acked() const;
+  bool is_delta() const { return session_.delta(); }
+  Clock::Wall connected() const { return connected_; }
+  const std::string& node_id() const { return node_->id; }  // once it has joined
+
+  std::atomic<bool> queued = false;  // for refresh()
+
+ private:
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+  template <typename Request>
+  void hear(Result<Request> request);
+  template <typename Request>
+  Status hear_locked(Request request);
+  void pump_locked();
+  void finish_locked(const grpc::Status& status);
+  Instruments& instruments() const { return shared_->instruments; }
+
+  Shared* shared_;
+  const std::string peer_;
+  const Clock::Wall connected_;
+  std::shared_ptr<Stream> self_;
+
+  std::mutex refresh_mutex_;  // before mutex_: Configs arrive in the order in which they were asked for
+  mutable std::mutex mutex_;
+  std::optional<resource::Node> node_;  // set once, before joined()
+  Session session_;
+  grpc::ByteBuffer read_, write_;
+  bool writing_ = false;
+  std::optional<grpc::Status> finish_;  // as soon as nothing is being written
+  bool finished_ = false;
+  std::atomic<Clock::Steady::rep> deadline_;
+};
+
+}  // namespace graymesh::xds

@@ -1,0 +1,174 @@
+// The part of Channel that hears what a proxy wants, and what it brings from an earlier stream.
+//
+// The rules are those of the xDS protocol ("How the client specifies what resources to return"):
+// a first request for clusters or listeners without names means all of them, as "*" does; once a
+// name was given, no names means none. In delta a name given again asks for it to be sent again.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "control/xds/channel.h"
+#include "control/xds/version.h"
+
+namespace graymesh::xds {
+namespace {
+
+using resource::Type;
+
+constexpr std::size_t missing_bytes_max = 4u << 20;  // names that don't exist, until they are answered
+
+std::optional<std::uint64_t> parse_version(const std::string& text) {
+  std::uint64_t version = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version, 16);
+  if (text.size() != 16 || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return version;
+}
+
+}  // namespace
+
+Status Channel::bounded(std::size_t names) const {
+  if (names <= limits_->names_max) return {};
+  return Error{Code::resource_exhausted,
+               fmt::format("{}: {} names on one stream, at most {}", short_name(type_), names, limits_->names_max)};
+}
+
+Status Channel::subscribe(const std::vector<std::string>& names, const Target& target) {
+  if (names.empty()) return {};
+  TRY(bounded(subscription_.names.size() + names.size()));
+  std::vector<std::pair<NameHash, const std::string*>> known, added;
+  std::vector<NameHash> hashes;
+  for (const auto& name : names) {
+    if (name == "*") {
+      if (!subscription_.wildcard) holding_.forget();  // all is to be sent, whatever was before
+      due_ = !subscription_.wildcard || due_;
+      subscription_.wildcard = true;
+      continue;
+    }
+    const NameHash hash = hash_of(name);
+    if (unasked_.erase(hash)) continue;  // it is on its way
+    (subscription_.covers(hash) ? known : added).emplace_back(hash, &name);
+    hashes.push_back(hash);
+  }
+  subscription_.names.insert(std::move(hashes));
+  for (const auto& [hash, name] : known) TRY(want(hash, *name, true, target));
+  for (const auto& [hash, name] : added) TRY(want(hash, *name, false, target));
+  return {};
+}
+
+// One name was asked for: sees to it that the next responses say something of it.
+Status Channel::want(NameHash hash, const std::string& name, bool asked_before, const Target& target) {
+  if (!target.find(hash)) {
+    if (!missing_.emplace(hash, name).second) return {};
+    missing_bytes_ += name.size();
+    if (missing_bytes_ <= missing_bytes_max) return {};
+    return Error{Code::resource_exhausted, fmt::format("{}: names that don't exist take more than {} bytes",
+                                                       short_name(type_), missing_bytes_max)};
+  }
+  if (asked_before) {
+    holding_.except(hash, subscription_).resend = true;
+  } else if (holding_.base(hash)) {
+    holding_.exceptions()[hash] = {};  // it holds nothing of that name, whatever the base says
+  } else {
+    holding_.exceptions().erase(hash);
+  }
+  return {};
+}
+
+void Channel::unsubscribe(const std::vector<std::string>& names, const Target& target) {
+  for (const auto& name : names) {
+    if (name == "*") {
+      subscription_.wildcard = false;
+      continue;
+    }
+    const NameHash hash = hash_of(name);
+    if (const auto missing = missing_.find(hash); missing != missing_.end()) {
+      missing_bytes_ -= missing->second.size();
+      missing_.erase(missing);
+    }
+    unasked_.erase(hash);
+    if (!subscription_.names.erase(hash)) continue;
+    if (!subscription_.wildcard) {
+      holding_.exceptions().erase(hash);
+    } else if (target.find(hash)) {
+      // It still matches "*", and the proxy, which has dropped it, waits to hear of it.
+      holding_.except(hash, subscription_).resend = true;
+    }
+  }
+}
+
+Status Channel::replace_names(const SotwRequest& request) {
+  TRY(bounded(request.names.size()));
+  Subscription next;
+  std::vector<NameHash> hashes;
+  for (const auto& name : request.names) {
+    if (name == "*") next.wildcard = true;
+    else hashes.push_back(hash_of(name));
+  }
+  named_ = named_ || !request.names.empty();
+  if (!named_ && (type_ == Type::cluster || type_ == Type::listener)) next.wildcard = true;
+  next.names.insert(hashes);
+
+  if (next.wildcard && !subscription_.wildcard) {
+    holding_.forget();
+    due_ = true;
+  }
+  for (const NameHash hash : next.names.all()) {
+    if (subscription_.names.contains(hash) && !unasked_.contains(hash)) continue;
+    if (subscription_.wildcard && next.wildcard) continue;
+    due_ = due_ || whole();
+    if (holding_.base(hash) || unasked_.contains(hash)) {
+      holding_.exceptions()[hash] = {};  // it holds nothing of that name
+    }
+  }
+  for (const NameHash hash : hashes) unasked_.erase(hash);
+  next.names.insert({unasked_.all().begin(), unasked_.all().end()});
+  subscription_ = std::move(next);
+  return {};
+}
+
+// What the proxy says it holds. Most often that is nearly all of the target, in the same versions:
+// then it is taken to hold the target, with exceptions; else nothing, with exceptions.
+void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held, const Target& target) {
+  if (held.empty()) return;
+  returned_ = true;
+  std::map<NameHash, Exception> others;
+  std::vector<std::pair<NameHash, resource::ResourcePtr>> same;
+  for (const auto& [name, version] : held) {
+    const NameHash hash = hash_of(name);
+    if (!subscription_.covers(hash)) continue;
+    const auto* wanted = target.find(hash);
+    if (wanted && parse_version(version) == (*wanted)->version()) {
+      same.emplace_back(hash, *wanted);
+    } else {
+      others[hash] = {.held = std::make_shared<const resource::Resource>(type_, name, ""), .claimed = true};
+    }
+  }
+  std::size_t wanted = subscription_.names.size();
+  for (const auto& layer : target.layers()) wanted += subscription_.wildcard ? layer->size() : 0;
+  if (2 * same.size() < wanted) {
+    holding_.forget();
+    for (auto& [hash, resource] : same) others[hash] = {.held = std::move(resource)};
+  } else {
+    holding_.assume(target);
+    std::ranges::sort(same, {}, &std::pair<NameHash, resource::ResourcePtr>::first);
+    for (const auto& table : target.tables()) {
+      auto claimed = same.begin();
+      for (const auto& entry : table->entries()) {
+        while (claimed != same.end() && claimed->first < entry.hash) ++claimed;
+        if (claimed != same.end() && claimed->first == entry.hash) continue;
+        if (subscription_.covers(entry.hash)) others.try_emplace(entry.hash);
+      }
+    }
+  }
+  holding_.exceptions() = std::move(others);
+}
+
+// In state of the world the version says whether it is the same in all, and no more.
+bool Channel::claim_whole(const std::string& version, const Target& target) {
+  if (version_of(compose(target)) != version) return false;
+  holding_.assume(target);
+  return true;
+}
+
+}  // namespace graymesh::xds

@@ -1,0 +1,104 @@
+// The ADS server: streams of delta and state-of-the-world xDS v3, subscriptions, versions, and the
+// record of which proxy ACKed or refused what. It moves named, versioned bytes and does not know
+// what a route is.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "control/resource/node.h"
+#include "control/resource/resource.h"
+#include "metrics/metrics.h"
+
+namespace graymesh::xds {
+
+// Where a stream's configuration comes from. Called from the server's threads, often: answers from
+// what is already computed for the node's scope, computing at most once per scope and snapshot.
+class ConfigSource {
+ public:
+  virtual ~ConfigSource() = default;
+  // Null: nothing to serve yet (no snapshot); the stream waits for the next publish().
+  virtual resource::ConfigPtr config_for(const resource::Node& node) = 0;
+};
+
+// How one type stands on one stream.
+struct TypeStatus {
+  enum class State : std::uint8_t {
+    not_subscribed,
+    never_sent,  // subscribed, nothing to send yet
+    stale,       // sent, not yet ACKed
+    synced,      // all that was sent is ACKed
+    refused,     // a NACK stands: the proxy does not run all that it was sent
+  };
+  resource::Type type = resource::Type::cluster;
+  State state = State::not_subscribed;
+  std::size_t resources = 0;  // that the proxy holds or was sent
+  std::uint64_t sent = 0;     // responses
+  std::uint64_t acked = 0;
+  std::uint64_t nacked = 0;
+  std::uint64_t bytes = 0;    // of responses
+  Clock::Wall since{};        // when `state` began
+};
+
+// A refused resource: kept until the proxy accepts another version of it or leaves.
+struct Refusal {
+  resource::Type type = resource::Type::cluster;
+  std::string resource{};             // empty if the proxy's words name none of those sent
+  std::string version{};
+  std::string error{};                // the proxy's words
+  std::vector<std::string> origins{};  // "VirtualService fe-pre/web"
+  Clock::Wall at{};
+};
+
+struct ProxyStatus {
+  resource::Node node;
+  std::string peer;  // "ipv4:127.0.0.1:41234"
+  bool delta = false;
+  Clock::Wall connected{};
+  std::uint64_t snapshot = 0;  // newest Snapshot all of whose changes for this proxy are ACKed
+  std::vector<TypeStatus> types;
+  std::vector<Refusal> refusals;
+};
+
+struct ServerOptions {
+  std::string address = "127.0.0.1:15010";  // port 0: a free one
+  // A response is cut into chunks of at most this many resources, each awaiting its ACK, so that a
+  // proxy's main thread is not held for long: 200 keep Envoy's /ready under 0.2 s (docs/envoy.md 9).
+  std::size_t chunk_resources_max = 200;
+  std::size_t request_bytes_max = 16u << 20;  // a reconnecting proxy names all it holds: 0.7 MB at 3,360 clusters
+  // Of one type on one stream; more end it. 10,000 services of five subsets are 60,000 clusters.
+  std::size_t names_max = 250'000;
+  // How long routes wait for a proxy that doesn't ACK the clusters which they need. Envoy holds its
+  // ACK back while a cluster warms: 15 s at most by default.
+  std::chrono::milliseconds hold_max{15'000};
+  std::chrono::milliseconds ping_every{1000};
+  std::chrono::milliseconds ping_timeout{2000};
+};
+
+class Server {
+ public:
+  // Listens at once. `source`, `metrics` and `clock` outlive the server.
+  static Result<std::unique_ptr<Server>> start(const ServerOptions& options, ConfigSource& source,
+                                               metrics::Registry& metrics, const Clock& clock);
+  virtual ~Server() = default;  // closes every stream (UNAVAILABLE) and waits for the threads
+
+  virtual int port() const = 0;
+
+  // config_for may answer otherwise from now on: every stream looks again. Any thread.
+  virtual void publish() = 0;
+
+  // Sorted by node id. A proxy with two streams is there twice.
+  virtual std::vector<ProxyStatus> status() const = 0;
+
+  // What the proxy was sent and has ACKed: versions by type and name; null if it isn't connected.
+  virtual resource::ConfigPtr config_of(const std::string& node_id) const = 0;
+};
+
+}  // namespace graymesh::xds
