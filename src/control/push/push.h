@@ -1,0 +1,73 @@
+// The loop: gathers what changed, builds the next Snapshot, makes the next Generation of
+// translations, and says once that there is news.
+//
+// It has a thread of its own. A lone change is taken at once; what comes while one is being built
+// is folded into the next, so 700 changes do not become 700 pushes.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/published.h"
+#include "control/resource/node.h"
+#include "control/resource/resource.h"
+#include "control/snapshot/snapshot.h"
+#include "control/source/source.h"
+#include "control/translate/translate.h"
+#include "control/xds/xds.h"
+#include "metrics/metrics.h"
+
+namespace graymesh::push {
+
+// What is served right now, and what it was made from. Immutable.
+struct State {
+  source::ObjectsPtr objects;
+  snapshot::SnapshotPtr snapshot;
+  std::shared_ptr<const translate::Generation> generation;
+  std::vector<model::Problem> problems;  // across objects; those of single objects are in `objects`
+  Clock::Wall built{};
+};
+using StatePtr = std::shared_ptr<const State>;
+
+class Loop final : public xds::ConfigSource {
+ public:
+  // `metrics` and `clock` outlive the loop.
+  Loop(std::shared_ptr<const model::MeshConfig> mesh, metrics::Registry& metrics, const Clock& clock);
+  ~Loop() override;  // finishes what it builds, and ends
+
+  // Called on the loop's thread after each new State; set before the first changed().
+  void on_publish(std::function<void()> tell) { tell_ = std::move(tell); }
+
+  // Takes the newest objects; returns at once. Any thread.
+  void changed(source::ObjectsPtr objects);
+
+  // Null until the first objects are built.
+  StatePtr state() const { return state_.get(); }
+
+  // From the newest State's Generation; null before the first.
+  resource::ConfigPtr config_for(const resource::Node& node) override;
+
+ private:
+  void run();
+  void build(source::ObjectsPtr objects);
+  void count(const State& state);
+
+  std::shared_ptr<const model::MeshConfig> mesh_;
+  metrics::Registry& metrics_;
+  const Clock& clock_;
+  std::function<void()> tell_;
+  Published<State> state_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  source::ObjectsPtr waiting_;  // newest that is not built yet
+  bool stop_ = false;
+  std::thread thread_;          // last: it uses all of the above
+};
+
+}  // namespace graymesh::push
