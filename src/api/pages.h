@@ -1,0 +1,60 @@
+// The pages of the API as functions from state to JSON; api.cc puts them behind paths.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "control/push/push.h"
+#include "control/resource/resource.h"
+#include "control/xds/xds.h"
+
+namespace graymesh::api {
+
+// objects.cc -------------------------------------------------------------------------------------
+
+// Which objects are asked for; empty means any.
+struct ObjectQuery {
+  std::string kind;       // as people write it: "VirtualService", "virtualservice(s)", "vs"
+  std::string namespace_;
+  std::string name;
+  std::string state;      // "serving", "last-good", "refused"
+};
+
+// The Kind that a word means. not_found names the words there are.
+Result<model::Kind> kind_named(std::string_view word);
+
+// {"items": [...], "nameless": [...], "passedOver": {...}, "problems": [...]}
+nlohmann::json objects_page(const push::State& state, const ObjectQuery& query);
+
+nlohmann::json to_json(const model::Problem& problem);
+
+// proxies.cc -------------------------------------------------------------------------------------
+
+// {"items": [{"id", "name", "namespace", "kind", "types": [...], "refusals": [...]}]}
+nlohmann::json proxies_page(const std::vector<xds::ProxyStatus>& status);
+
+// The id of the one proxy that `wanted` means: a node id, or "name.namespace". not_found;
+// failed_precondition if it means several.
+Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status, std::string_view wanted);
+
+// debug.cc: istiod's names -----------------------------------------------------------------------
+
+nlohmann::json syncz_page(const std::vector<xds::ProxyStatus>& status);
+nlohmann::json configz_page(const push::State& state);
+nlohmann::json registryz_page(const push::State& state);
+nlohmann::json endpointz_page(const push::State& state);
+
+// config_dump.cc ---------------------------------------------------------------------------------
+
+// Envoy's config_dump, as far as ADS decides it: {"configs": [{"@type": ..ClustersConfigDump,
+// "dynamic_active_clusters": [...]}, ...]}. `type` alone if not empty: "cluster", "endpoint",
+// "listener", "route". JSON text, from protobuf's own printer.
+Result<std::string> config_dump_page(const resource::Config& config, std::string_view type);
+
+// RFC 3339 in UTC with milliseconds; empty for the epoch, which means never.
+std::string to_text(Clock::Wall time);
+
+}  // namespace graymesh::api
