@@ -1,0 +1,285 @@
+// Envoy's bootstrap: who the node is, where its control planes are, and the few things that must
+// exist before any configuration arrives (admin, statistics page, limits). All else comes by xDS.
+//
+// Checked by hand against Envoy 1.40 and by `envoy --mode validate` in bootstrap_peer_test.cc.
+#include <arpa/inet.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "sidecar/bootstrap_stats.h"
+#include "sidecar/sidecar.h"
+
+namespace graymesh::sidecar {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* type_prefix = "type.googleapis.com/";
+
+struct Endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+bool is_ip(const std::string& host) {
+  unsigned char bytes[sizeof(in6_addr)];
+  return ::inet_pton(AF_INET, host.c_str(), bytes) == 1 ||
+         ::inet_pton(AF_INET6, host.c_str(), bytes) == 1;
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// host:port or [v6]:port.
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto digits = text.substr(colon + 1);
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (host.empty() || port == 0 || error != std::errc{} || end != digits.data() + digits.size()) {
+    return std::nullopt;
+  }
+  return Endpoint{std::string(host), port};
+}
+
+Json socket_address(const std::string& host, std::uint16_t port) {
+  return {{"socket_address", {{"address", host}, {"port_value", port}}}};
+}
+
+Json load_assignment(const std::string& cluster, const std::vector<Endpoint>& endpoints) {
+  Json hosts = Json::array();
+  for (const Endpoint& endpoint : endpoints) {
+    hosts.push_back({{"endpoint", {{"address", socket_address(endpoint.host, endpoint.port)}}}});
+  }
+  return {{"cluster_name", cluster}, {"endpoints", {{{"lb_endpoints", std::move(hosts)}}}}};
+}
+
+std::vector<std::string> faults_of(const Identity& identity, const BootstrapOptions& options) {
+  std::vector<std::string> faults;
+  const auto need = [&](bool holds, std::string fault) {
+    if (!holds) faults.push_back(std::move(fault));
+  };
+  need(is_ip(identity.address), fmt::format("address {:?}: must be an IP", identity.address));
+  need(identity.app_address.empty() || is_ip(identity.app_address),
+       fmt::format("app_address {:?}: must be an IP", identity.app_address));
+  for (const auto& [field, value] :
+       {std::pair{"name", &identity.name}, std::pair{"namespace", &identity.namespace_}}) {
+    need(!value->empty() && value->find('~') == std::string::npos,
+         fmt::format("{} {:?}: must not be empty or contain '~'", field, *value));
+  }
+  const auto& mode = identity.interception_mode;
+  need(mode == "NONE" || mode == "REDIRECT" || mode == "TPROXY",
+       fmt::format("interception mode {:?}: must be NONE, REDIRECT or TPROXY", mode));
+  need(!options.control_planes.empty(), "control planes: at least one is needed");
+  for (const auto& text : options.control_planes) {
+    need(parse_endpoint(text).has_value(),
+         fmt::format("control plane {:?}: must be host:port", text));
+  }
+  need(options.ports.admin != 0, "admin port 0: must be 1 to 65535");
+  return faults;
+}
+
+Json metadata_of(const Identity& identity, const Ports& ports) {
+  std::string workload = identity.workload;
+  if (workload.empty()) {
+    const auto app = identity.labels.find("app");
+    workload = app == identity.labels.end() ? identity.name : app->second;
+  }
+  Json metadata = {
+      {"NAME", identity.name},
+      {"NAMESPACE", identity.namespace_},
+      {"WORKLOAD_NAME", workload},
+      {"OWNER", fmt::format("kubernetes://apis/apps/v1/namespaces/{}/deployments/{}",
+                            identity.namespace_, workload)},
+      {"SERVICE_ACCOUNT", identity.service_account},
+      {"LABELS", Json::object()},
+      {"INSTANCE_IPS", identity.address},
+      {"INTERCEPTION_MODE", identity.interception_mode},
+      {"CLUSTER_ID", identity.cluster_id},
+      {"MESH_ID", identity.mesh_id},
+      {"DNS_DOMAIN", fmt::format("{}.svc.{}", identity.namespace_, identity.dns_domain)},
+      {"PILOT_SAN", {"istiod.istio-system.svc"}},
+      {"ENVOY_STATUS_PORT", ports.readiness},
+      {"ENVOY_PROMETHEUS_PORT", ports.stats},
+  };
+  for (const auto& [key, value] : identity.labels) metadata["LABELS"][key] = value;
+  for (const auto& [key, value] : identity.annotations) metadata["ANNOTATIONS"][key] = value;
+  if (!identity.network.empty()) metadata["NETWORK"] = identity.network;
+  if (!identity.node_name.empty()) metadata["NODE_NAME"] = identity.node_name;
+  if (identity.http_proxy_port != 0) {
+    metadata["HTTP_PROXY_PORT"] = std::to_string(identity.http_proxy_port);  // a string in Istio
+  }
+  if (identity.type == Identity::Type::sidecar && identity.interception_mode == "NONE") {
+    std::string app = identity.app_address;
+    if (app.empty()) app = loopback_twin(identity.address);
+    if (app.empty()) app = identity.address;
+    metadata["APP_ADDRESS"] = app;
+  }
+  return metadata;
+}
+
+Json node_of(const Identity& identity, const Ports& ports) {
+  Json metadata = metadata_of(identity, ports);
+  Json node = {{"id", node_id(identity)},
+               {"cluster", fmt::format("{}.{}", metadata["WORKLOAD_NAME"].get<std::string>(),
+                                       identity.namespace_)}};
+  Json locality = Json::object();
+  std::string_view rest = identity.locality;
+  for (const char* part : {"region", "zone", "sub_zone"}) {
+    const auto slash = rest.find('/');
+    if (const auto name = rest.substr(0, slash); !name.empty()) locality[part] = name;
+    rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+  }
+  if (!locality.empty()) node["locality"] = std::move(locality);
+  node["metadata"] = std::move(metadata);
+  return node;
+}
+
+Json dynamic_resources(const BootstrapOptions& options) {
+  // 0 s: wait for the control plane for as long as it takes. With Envoy's 15 s a proxy that cannot
+  // reach it would call itself live with no configuration at all.
+  const Json over_ads = {
+      {"ads", Json::object()}, {"resource_api_version", "V3"}, {"initial_fetch_timeout", "0s"}};
+  return {
+      {"ads_config",
+       {{"api_type", options.delta ? "DELTA_GRPC" : "GRPC"},
+        {"transport_api_version", "V3"},
+        {"set_node_on_first_message_only", true},
+        {"grpc_services",
+         {{{"envoy_grpc",
+            {{"cluster_name", "xds-grpc"},
+             // Envoy's own 0.5 s to 30 s leaves a proxy alone for half a minute after a restart.
+             {"retry_policy",
+              {{"retry_back_off", {{"base_interval", "0.1s"}, {"max_interval", "1s"}}}}}}}}}}}},
+      {"cds_config", over_ads},
+      {"lds_config", over_ads},
+  };
+}
+
+// A dead control plane is noticed in 2 s by HTTP/2 pings; TCP keepalive is for the idle rest.
+Json xds_cluster(const Identity& identity, const std::vector<Endpoint>& control_planes) {
+  const bool names = std::any_of(control_planes.begin(), control_planes.end(),
+                                 [](const Endpoint& e) { return !is_ip(e.host); });
+  const bool local = std::all_of(control_planes.begin(), control_planes.end(),
+                                 [](const Endpoint& e) { return is_loopback(e.host); });
+  Json cluster = {
+      {"name", "xds-grpc"},
+      {"type", names ? "STRICT_DNS" : "STATIC"},
+      {"connect_timeout", "1s"},
+      {"load_assignment", load_assignment("xds-grpc", control_planes)},
+      {"typed_extension_protocol_options",
+       {{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+         {{"@type",
+           fmt::format("{}envoy.extensions.upstreams.http.v3.HttpProtocolOptions", type_prefix)},
+          {"explicit_http_config",
+           {{"http2_protocol_options",
+             {{"connection_keepalive", {{"interval", "1s"}, {"timeout", "1s"}}}}}}}}}}},
+      {"upstream_connection_options",
+       {{"tcp_keepalive",
+         {{"keepalive_time", 30}, {"keepalive_interval", 3}, {"keepalive_probes", 5}}}}},
+      {"circuit_breakers",
+       {{"thresholds",
+         {{{"priority", "DEFAULT"},
+           {"max_connections", 100000},
+           {"max_pending_requests", 100000},
+           {"max_requests", 100000}}}}}},
+  };
+  if (is_loopback(identity.address) && !local) {
+    // A socket bound to loopback reaches no other machine, so undo cluster_manager's binding here.
+    cluster["upstream_bind_config"] = {
+        {"source_address", {{"address", "0.0.0.0"}, {"port_value", 0}}}};
+  }
+  return cluster;
+}
+
+// :15090/stats/prometheus, and nothing else of the admin, for whoever scrapes.
+Json stats_listener(const Identity& identity, const Ports& ports) {
+  const Json route = {{"match", {{"prefix", "/stats/prometheus"}}},
+                      {"route", {{"cluster", "prometheus_stats"}}}};
+  const Json manager = {
+      {"@type", fmt::format("{}envoy.extensions.filters.network.http_connection_manager.v3."
+                            "HttpConnectionManager",
+                            type_prefix)},
+      {"stat_prefix", "stats"},
+      {"route_config",
+       {{"virtual_hosts", {{{"name", "backend"}, {"domains", {"*"}}, {"routes", {route}}}}}}},
+      {"http_filters",
+       {{{"name", "envoy.filters.http.router"},
+         {"typed_config",
+          {{"@type",
+            fmt::format("{}envoy.extensions.filters.http.router.v3.Router", type_prefix)}}}}}},
+  };
+  return {{"name", "stats"},
+          {"address", socket_address(identity.address, ports.stats)},
+          {"ignore_global_conn_limit", true},
+          {"filter_chains",
+           {{{"filters",
+              {{{"name", "envoy.filters.network.http_connection_manager"},
+                {"typed_config", manager}}}}}}}};
+}
+
+Json static_resources(const Identity& identity, const BootstrapOptions& options) {
+  std::vector<Endpoint> control_planes;
+  for (const auto& text : options.control_planes) control_planes.push_back(*parse_endpoint(text));
+  Json resources = {{"clusters", {xds_cluster(identity, control_planes)}}};
+  if (options.ports.stats != 0) {
+    resources["clusters"].push_back(
+        {{"name", "prometheus_stats"},
+         {"type", "STATIC"},
+         {"connect_timeout", "0.25s"},
+         {"load_assignment",
+          load_assignment("prometheus_stats", {{admin_address(identity), options.ports.admin}})}});
+    resources["listeners"] = {stats_listener(identity, options.ports)};
+  }
+  return resources;
+}
+
+Json compose(const Identity& identity, const BootstrapOptions& options) {
+  Json result = {
+      {"node", node_of(identity, options.ports)},
+      {"admin",
+       {{"address", socket_address(admin_address(identity), options.ports.admin)},
+        {"ignore_global_conn_limit", true}}},
+      {"dynamic_resources", dynamic_resources(options)},
+      {"static_resources", static_resources(identity, options)},
+      {"stats_config", bootstrap_stats(options.all_stats)},
+      // A bound, far above what one proxy carries; without one Envoy warns that it is missing.
+      {"overload_manager",
+       {{"resource_monitors",
+         {{{"name", "envoy.resource_monitors.global_downstream_max_connections"},
+           {"typed_config",
+            {{"@type", fmt::format("{}envoy.extensions.resource_monitors.downstream_connections.v3."
+                                   "DownstreamConnectionsConfig",
+                                   type_prefix)},
+             {"max_active_downstream_connections", 1000000}}}}}}}},
+  };
+  if (is_loopback(identity.address)) {
+    // Peers see the instance; the kernel's own choice would be 127.0.0.1 for everyone.
+    result["cluster_manager"]["upstream_bind_config"]["source_address"] = {
+        {"address", identity.address}, {"port_value", 0}};
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<std::string> bootstrap(const Identity& identity, const BootstrapOptions& options) {
+  if (const auto faults = faults_of(identity, options); !faults.empty()) {
+    std::string message = fmt::format("proxy {}.{}", identity.name, identity.namespace_);
+    for (const auto& fault : faults)
+      message += fmt::format("{} {}", &fault == &faults[0] ? ":" : ";", fault);
+    return Error{Code::invalid_argument, std::move(message)};
+  }
+  // Bytes that are not UTF-8 (a label from a foreign file) become U+FFFD instead of an exception.
+  return compose(identity, options).dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace graymesh::sidecar

@@ -1,0 +1,30 @@
+// Istio's names for a proxy, made from an Identity.
+#include <arpa/inet.h>
+#include <fmt/core.h>
+
+#include "sidecar/sidecar.h"
+
+namespace graymesh::sidecar {
+
+std::string node_id(const Identity& identity) {
+  return fmt::format("{}~{}~{}.{}~{}.svc.{}",
+                     identity.type == Identity::Type::router ? "router" : "sidecar",
+                     identity.address, identity.name, identity.namespace_, identity.namespace_,
+                     identity.dns_domain);
+}
+
+std::string loopback_twin(std::string_view address) {
+  in_addr ip{};
+  if (::inet_pton(AF_INET, std::string(address).c_str(), &ip) != 1) return "";
+  const std::uint32_t value = ntohl(ip.s_addr);
+  const std::uint32_t second = (value >> 16) & 0xff;
+  if (value >> 24 != 127 || second >= 64) return "";
+  return fmt::format("127.{}.{}.{}", second + 64, (value >> 8) & 0xff, value & 0xff);
+}
+
+std::string admin_address(const Identity& identity) {
+  const bool loopback = identity.address.starts_with("127.") || identity.address == "::1";
+  return loopback ? identity.address : "127.0.0.1";
+}
+
+}  // namespace graymesh::sidecar

@@ -1,0 +1,146 @@
+// Identity and bootstrap, as the control plane and Envoy read them.
+#include "sidecar/sidecar.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sidecar/process.h"
+
+namespace graymesh::sidecar {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using Json = nlohmann::json;
+
+Identity web() {
+  return {.address = "127.1.2.3",
+          .name = "web-0",
+          .namespace_ = "fe-pre",
+          .labels = {{"app", "web"}, {"stage", "gray"}},
+          .service_account = "web"};
+}
+
+Json bootstrap_of(const Identity& identity, const BootstrapOptions& options = {}) {
+  const auto text = bootstrap(identity, options);
+  EXPECT_TRUE(text) << text.error().message;
+  return text ? Json::parse(*text) : Json{};
+}
+
+TEST(Identity, HasIstiosNodeId) {
+  EXPECT_EQ(node_id(web()), "sidecar~127.1.2.3~web-0.fe-pre~fe-pre.svc.cluster.local");
+  Identity gateway = web();
+  gateway.type = Identity::Type::router;
+  EXPECT_EQ(node_id(gateway), "router~127.1.2.3~web-0.fe-pre~fe-pre.svc.cluster.local");
+}
+
+TEST(Identity, LoopbackInstancesHaveTwins) {
+  EXPECT_EQ(loopback_twin("127.1.2.3"), "127.65.2.3");
+  EXPECT_EQ(loopback_twin("127.63.0.1"), "127.127.0.1");
+  EXPECT_EQ(loopback_twin("127.64.0.1"), "") << "is a twin itself";
+  EXPECT_EQ(loopback_twin("10.0.0.1"), "");
+  EXPECT_EQ(loopback_twin("::1"), "");
+}
+
+TEST(Bootstrap, CarriesIstiosMetadata) {
+  const Json node = bootstrap_of(web())["node"];
+  EXPECT_EQ(node["id"], node_id(web()));
+  EXPECT_EQ(node["cluster"], "web.fe-pre");
+  const Json& metadata = node["metadata"];
+  EXPECT_EQ(metadata["NAMESPACE"], "fe-pre");
+  EXPECT_EQ(metadata["LABELS"], (Json{{"app", "web"}, {"stage", "gray"}}));
+  EXPECT_EQ(metadata["INTERCEPTION_MODE"], "NONE");
+  EXPECT_EQ(metadata["INSTANCE_IPS"], "127.1.2.3");
+  EXPECT_EQ(metadata["APP_ADDRESS"], "127.65.2.3");
+  EXPECT_EQ(metadata["WORKLOAD_NAME"], "web");
+  EXPECT_FALSE(node.contains("locality"));
+}
+
+TEST(Bootstrap, LocalityMayBePartial) {
+  Identity identity = web();
+  identity.locality = "eu/eu-1";
+  EXPECT_EQ(bootstrap_of(identity)["node"]["locality"], (Json{{"region", "eu"}, {"zone", "eu-1"}}));
+}
+
+TEST(Bootstrap, GatewaysHaveNoApplication) {
+  Identity gateway = web();
+  gateway.type = Identity::Type::router;
+  EXPECT_FALSE(bootstrap_of(gateway)["node"]["metadata"].contains("APP_ADDRESS"));
+}
+
+TEST(Bootstrap, WaitsForTheControlPlaneForever) {
+  const Json resources = bootstrap_of(web())["dynamic_resources"];
+  EXPECT_EQ(resources["ads_config"]["api_type"], "DELTA_GRPC");
+  EXPECT_EQ(resources["cds_config"]["initial_fetch_timeout"], "0s");
+  EXPECT_EQ(resources["lds_config"]["initial_fetch_timeout"], "0s");
+  EXPECT_EQ(bootstrap_of(web(), {.delta = false})["dynamic_resources"]["ads_config"]["api_type"],
+            "GRPC");
+}
+
+TEST(Bootstrap, NamesEveryControlPlane) {
+  const Json cluster = bootstrap_of(
+      web(),
+      {.control_planes = {"127.0.0.1:15010", "[::1]:15010"}})["static_resources"]["clusters"][0];
+  EXPECT_EQ(cluster["type"], "STATIC");
+  EXPECT_EQ(cluster["load_assignment"]["endpoints"][0]["lb_endpoints"].size(), 2U);
+  EXPECT_FALSE(cluster.contains("upstream_bind_config"));
+}
+
+TEST(Bootstrap, ALoopbackSidecarStillReachesAControlPlaneElsewhere) {
+  const Json all = bootstrap_of(web(), {.control_planes = {"istiod.istio-system:15010"}});
+  EXPECT_EQ(all["cluster_manager"]["upstream_bind_config"]["source_address"]["address"],
+            "127.1.2.3");
+  const Json& cluster = all["static_resources"]["clusters"][0];
+  EXPECT_EQ(cluster["type"], "STRICT_DNS");
+  EXPECT_EQ(cluster["upstream_bind_config"]["source_address"]["address"], "0.0.0.0");
+}
+
+TEST(Bootstrap, KeepsTheAdminOffTheNetwork) {
+  Identity pod = web();
+  EXPECT_EQ(bootstrap_of(pod)["admin"]["address"]["socket_address"]["address"], "127.1.2.3");
+  pod.address = "10.1.2.3";
+  const Json all = bootstrap_of(pod);
+  EXPECT_EQ(all["admin"]["address"]["socket_address"]["address"], "127.0.0.1");
+  EXPECT_FALSE(all.contains("cluster_manager")) << "only loopback needs a source address";
+}
+
+TEST(Bootstrap, NamesEveryFaultAtOnce) {
+  Identity identity = web();
+  identity.address = "web";
+  identity.name = "a~b";
+  const auto text = bootstrap(identity, {.control_planes = {"here"}, .ports = {.admin = 0}});
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().code, Code::invalid_argument);
+  for (const char* fault : {"address \"web\": must be an IP", "name \"a~b\"",
+                            "control plane \"here\": must be host:port", "admin port 0"}) {
+    EXPECT_THAT(text.error().message, HasSubstr(fault));
+  }
+}
+
+TEST(Bootstrap, LabelsThatAreNotTextDoNoHarm) {
+  Identity identity = web();
+  identity.labels["app"] = "w\xff";
+  EXPECT_EQ(bootstrap_of(identity)["node"]["metadata"]["LABELS"]["app"], "w\xEF\xBF\xBD");
+}
+
+TEST(EnvoyCommand, IsOneEnvoyOfItsOwn) {
+  RunOptions options{.envoy_args = {"--component-log-level", "upstream:debug"}, .concurrency = 1};
+  options.drain_duration = std::chrono::milliseconds(300);
+  const auto command = envoy_command(options, "/bin/envoy", "{}");
+  EXPECT_EQ(command.front(), "/bin/envoy");
+  EXPECT_THAT(command, Contains("--disable-hot-restart"));
+  EXPECT_THAT(command, Contains("upstream:debug"));
+  const auto drain = std::find(command.begin(), command.end(), "--drain-time-s");
+  ASSERT_NE(drain, command.end());
+  EXPECT_EQ(*(drain + 1), "1") << "0 would be no drain at all";
+}
+
+TEST(FindEnvoy, AnAskedForOneIsTheOnlyOne) {
+  EXPECT_EQ(find_envoy("/bin/sh").value(), "/bin/sh");
+  EXPECT_EQ(find_envoy("/none/envoy").error().code, Code::not_found);
+}
+
+}  // namespace
+}  // namespace graymesh::sidecar
