@@ -1,0 +1,46 @@
+#include "cli/cli.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cli/command.h"
+
+namespace graymesh::cli {
+
+int fail(const Error& error) {
+  fmt::print(stderr, "graymesh: {}\n", error.message);
+  return error.code == Code::unavailable ? exit_unreachable : exit_failed;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("graymesh: look into the mesh, change it, and run its sidecars.");
+  app.set_version_flag("--version", GRAYMESH_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer(
+      "Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 5 graymeshd does not answer\n"
+      "(`sidecar run`: 3 Envoy would not start, 4 it had to be killed).\n"
+      "Every command has --help with examples.");
+  Common common;
+  app.add_option("-s,--server", common.server, "graymeshd's API")
+      ->envname("GRAYMESH_SERVER")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  Chosen chosen;
+  add_object_commands(app, common, chosen);
+  add_validate_command(app, chosen);
+  add_proxy_commands(app, common, chosen);
+  add_sidecar_commands(app, chosen);
+  add_completion_command(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // --help and --version are "errors" with exit code 0.
+    return app.exit(error) == 0 ? exit_ok : exit_usage;
+  }
+  return chosen ? chosen() : exit_usage;
+}
+
+}  // namespace graymesh::cli

@@ -1,0 +1,139 @@
+// proxy status, proxy config: what each proxy runs.
+#include <fmt/core.h>
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/config_table.h"
+#include "cli/table.h"
+
+namespace graymesh::cli {
+namespace {
+
+using nlohmann::json;
+
+const std::map<std::string, Output> outputs = {
+    {"table", Output::table}, {"json", Output::json}, {"yaml", Output::yaml}};
+
+std::string text_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+Row row_of(const json& proxy) {
+  Row row = {fmt::format("{}.{}", text_of(proxy, "name"), text_of(proxy, "namespace")), text_of(proxy, "kind"),
+             text_of(proxy, "protocol")};
+  for (const char* name : {"CDS", "EDS", "LDS", "RDS"}) {
+    std::string cell = "-";
+    for (const auto& type : proxy.value("types", json::array())) {
+      if (text_of(type, "type") == name) cell = text_of(type, "state");
+    }
+    row.push_back(cell);
+  }
+  row.push_back(std::to_string(proxy.value("snapshot", 0)));
+  row.push_back(text_of(proxy, "userAgent"));
+  return row;
+}
+
+bool is_named(const json& proxy, const std::string& name) {
+  return name.empty() || text_of(proxy, "id") == name ||
+         fmt::format("{}.{}", text_of(proxy, "name"), text_of(proxy, "namespace")) == name;
+}
+
+void print_refusals(const json& proxy) {
+  for (const auto& refusal : proxy.value("refusals", json::array())) {
+    std::string origins;
+    for (const auto& origin : refusal.value("origins", json::array())) {
+      origins += (origins.empty() ? "" : ", ") + origin.get<std::string>();
+    }
+    fmt::print("refused by {}.{}: {} {}{}: {}\n", text_of(proxy, "name"), text_of(proxy, "namespace"),
+               text_of(refusal, "type"), text_of(refusal, "resource"),
+               origins.empty() ? "" : fmt::format(" (from {})", origins), text_of(refusal, "error"));
+  }
+}
+
+int status(const Common& common, const std::string& name, Output output) {
+  auto page = get(common.server, "/api/v1/proxies");
+  if (!page) return fail(page.error());
+  json items = json::array();
+  for (auto& proxy : (*page)["items"]) {
+    if (is_named(proxy, name)) items.push_back(std::move(proxy));
+  }
+  if (output != Output::table) {
+    fmt::print("{}", to_text(items, output));
+  } else {
+    std::vector<Row> rows;
+    for (const auto& proxy : items) rows.push_back(row_of(proxy));
+    fmt::print("{}", table({"NAME", "KIND", "XDS", "CDS", "EDS", "LDS", "RDS", "SNAPSHOT", "PROXY"}, rows));
+    for (const auto& proxy : items) print_refusals(proxy);
+  }
+  if (items.empty() && !name.empty()) return fail({Code::not_found, fmt::format("proxy {} is not connected", name)});
+  return exit_ok;
+}
+
+int config(const Common& common, const std::string& type, const std::string& name, Output output) {
+  const std::string query = type == "all" ? "" : "?type=" + percent_encoded(type);
+  auto page = get(common.server, fmt::format("/api/v1/proxies/{}/config{}", percent_encoded(name), query));
+  if (!page) return fail(page.error());
+  fmt::print("{}", output == Output::table ? config_tables(*page) : to_text(*page, output));
+  return exit_ok;
+}
+
+struct Options {
+  std::string name, type;
+  Output output = Output::table;
+};
+
+void add_output(CLI::App* command, Options& options) {
+  command->add_option("-o,--output", options.output, "table, json or yaml")
+      ->transform(CLI::CheckedTransformer(outputs))
+      ->type_name("FORMAT");
+}
+
+}  // namespace
+
+void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
+  auto* proxy = app.add_subcommand("proxy", "the proxies: what each was sent, ACKed and refused");
+  proxy->require_subcommand(1);
+
+  auto* status_command = proxy->add_subcommand("status", "one line a proxy: how each type of xDS stands");
+  auto status_options = std::make_shared<Options>();
+  status_command->add_option("name", status_options->name, "one proxy: NAME.NAMESPACE, or its node id");
+  add_output(status_command, *status_options);
+  status_command->footer(
+      "SYNCED all ACKed, STALE sent and not yet ACKed, NOT SENT asked for but there is nothing,\n"
+      "REFUSED the newest answer was a NACK (the old configuration stays), NOT SUBSCRIBED never asked for.\n"
+      "Example: graymesh proxy status web-0.fe-pre");
+  status_command->callback([&common, &chosen, status_options] {
+    chosen = [&common, status_options] { return status(common, status_options->name, status_options->output); };
+  });
+
+  auto* config_command = proxy->add_subcommand("config", "what a proxy has ACKed, as tables or whole");
+  auto config_options = std::make_shared<Options>();
+  config_command->add_option("type", config_options->type, "cluster, endpoint, listener, route or all")
+      ->required()
+      ->transform(CLI::CheckedTransformer(std::map<std::string, std::string>{{"cluster", "cluster"},
+                                                                             {"clusters", "cluster"},
+                                                                             {"endpoint", "endpoint"},
+                                                                             {"endpoints", "endpoint"},
+                                                                             {"listener", "listener"},
+                                                                             {"listeners", "listener"},
+                                                                             {"route", "route"},
+                                                                             {"routes", "route"},
+                                                                             {"all", "all"}}))
+      ->type_name("TYPE");
+  config_command->add_option("name", config_options->name, "the proxy: NAME.NAMESPACE, or its node id")->required();
+  add_output(config_command, *config_options);
+  config_command->footer("Example: graymesh proxy config route web-0.fe-pre");
+  config_command->callback([&common, &chosen, config_options] {
+    chosen = [&common, config_options] {
+      return config(common, config_options->type, config_options->name, config_options->output);
+    };
+  });
+}
+
+}  // namespace graymesh::cli
