@@ -1,0 +1,538 @@
+"""A whole mesh on loopback, started, asked and stopped: `tools/demo` shows one, end-to-end tests use it.
+
+    with Mesh() as mesh:                      # control plane, gateway, sidecars, applications
+        answer = mesh.get("pre.shop.example", headers={"canarytag": "feature-a"})
+        mesh.edit("fe-pre/cart-routes.yaml", "subset: baseline", "subset: feature-b")
+
+What runs is read from the folder of YAML: every Pod gets a sidecar (`graymesh sidecar run`) at its
+podIP and, at the twin of that address (second octet + 64), a `graymesh-shop` with the arguments of
+its container; a Pod with Istio's annotation `inject.istio.io/templates: gateway` is a gateway, and one
+with `sidecar.istio.io/inject: "false"` is an application alone, at its podIP. The folder is a copy,
+so edits harm nothing.
+
+Meshes side by side: each takes a block of addresses, 127.N.0.0/16, and rewrites 127.1. to it.
+
+Nothing is left behind: stop() ends every process by its id and removes the temporary folder, and if
+this process dies without a word, the kernel ends its children (so start a Mesh from the main thread,
+or from one that lives as long as the Mesh).
+"""
+
+import ctypes
+import fcntl
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class MeshError(Exception):
+    """Something did not come up or went away; the message names it and shows the end of its log."""
+
+
+def die_with_parent():
+    """In a child, between fork and exec: SIGKILL to us when our parent dies."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Process:
+    """One program with its log. In a session of its own: Ctrl-C is ours to pass on."""
+
+    def __init__(self, name, command, log, stdout=None):
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.log = pathlib.Path(log)
+        with open(self.log, "ab") as out:
+            self.child = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out,
+                start_new_session=True, preexec_fn=die_with_parent)
+        self.pid = self.child.pid
+
+    def running(self):
+        return self.child.poll() is None
+
+    def signal(self, number):
+        if self.running():
+            self.child.send_signal(number)
+
+    def wait(self, timeout):
+        """The exit code; SIGKILL after `timeout` seconds."""
+        try:
+            return self.child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            return self.child.wait()
+
+    def tail(self, lines=15):
+        try:
+            text = self.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join("    " + line[:400] for line in text[-lines:])
+
+    def fault(self, what):
+        state = "runs" if self.running() else f"ended with code {self.child.returncode}"
+        return MeshError(f"{self.name}: {what} ({state})\n  {' '.join(self.command)[:400]}\n"
+                         f"  end of {self.log}:\n{self.tail()}")
+
+
+class Instance:
+    """One Pod: its sidecar, and its application unless it is a gateway."""
+
+    def __init__(self, pod):
+        meta = pod["metadata"]
+        self.pod = meta["name"]
+        self.namespace = meta.get("namespace", "default")
+        self.name = f"{self.pod}.{self.namespace}"
+        self.labels = meta.get("labels") or {}
+        self.service_account = pod["spec"].get("serviceAccountName", "default")
+        annotations = meta.get("annotations") or {}
+        self.gateway = annotations.get("inject.istio.io/templates") == "gateway"
+        self.injected = annotations.get("sidecar.istio.io/inject") != "false"
+        self.address = pod["status"]["podIP"]
+        octets = self.address.split(".")
+        self.app_address = ".".join([octets[0], str(int(octets[1]) + 64), *octets[2:]]) if self.injected \
+            else self.address
+        container = pod["spec"]["containers"][0]
+        self.args = [str(arg) for arg in container.get("args") or []]
+        self.port = (container.get("ports") or [{"containerPort": 8080}])[0]["containerPort"]
+        self.sidecar = None
+        self.app = None
+
+
+class Answer:
+    """What came back: `status` (0: nothing did), `body`, `headers` in lower case, `json` or {}."""
+
+    def __init__(self, status, body=b"", headers=None, error="", seconds=0.0):
+        self.status = status
+        self.body = body
+        self.headers = headers or {}
+        self.error = error
+        self.seconds = seconds
+        try:
+            self.json = json.loads(body) if body else {}
+        except ValueError:
+            self.json = {}
+
+    @property
+    def path(self):
+        return self.json.get("path", "") if isinstance(self.json, dict) else ""
+
+    def __repr__(self):
+        return f"{self.status} {self.path or self.error or self.body[:200]!r}"
+
+
+class Client:
+    """HTTP/1.1 to one address, keep-alive. One thread at a time.
+
+    A request that fails is never repeated: it is what a user would have seen.
+    """
+
+    def __init__(self, address, port, timeout=10.0):
+        self.address, self.port, self.timeout = address, port, timeout
+        self.connection = None
+
+    def request(self, target, host, headers=None, method="GET", body=None):
+        begun = time.monotonic()
+        try:
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection(self.address, self.port, timeout=self.timeout)
+            self.connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+            self.connection.putheader("Host", host)
+            for name, value in (headers or {}).items():
+                self.connection.putheader(name, value)
+            if body is not None:
+                self.connection.putheader("Content-Length", str(len(body)))
+            self.connection.endheaders(body)
+            response = self.connection.getresponse()
+            data = response.read()
+            if response.will_close:
+                self.close()
+            return Answer(response.status, data, {k.lower(): v for k, v in response.getheaders()},
+                          seconds=time.monotonic() - begun)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            return Answer(0, error=f"{type(error).__name__}: {error}", seconds=time.monotonic() - begun)
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+class Block:
+    """A claim on 127.N.0.0/16, held by a bound socket for as long as this process lives."""
+
+    def __init__(self, wanted):
+        for number in wanted:
+            claim = socket.socket()
+            try:
+                claim.bind((f"127.{number}.255.254", 15999))
+            except OSError:
+                claim.close()
+                continue
+            self.number, self.claim = number, claim
+            return
+        raise MeshError("no block of loopback addresses is free: too many meshes run on this machine")
+
+    def close(self):
+        self.claim.close()
+
+
+def sweep():
+    """Removes the folders of meshes whose process was killed: nobody holds their lock."""
+    for file in pathlib.Path(tempfile.gettempdir()).glob("graymesh-mesh-*/lock"):
+        try:
+            with open(file, "r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - file.stat().st_mtime > 1:  # not just being made
+                    shutil.rmtree(file.parent, ignore_errors=True)
+        except OSError:
+            pass
+
+
+def answers_connects(address, port):
+    try:
+        socket.create_connection((address, port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def can_listen(address, port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            return True
+        except OSError:
+            return False
+
+
+class Mesh:
+    """See the module. `say` is called with a line for people at each step.
+
+    config, mesh_config   a folder and a file; copied
+    block                 None: any free block; 1 first, so that a lone mesh has the addresses as written
+    fixed_ports           15010 and 15014 for the control plane if they are free, else any
+    envoy                 None: as `graymesh sidecar run` finds it
+    concurrency           worker threads of each Envoy
+    sidecar_args          more arguments of every `graymesh sidecar run`
+    """
+
+    def __init__(self, config=ROOT / "demo/mesh", mesh_config=ROOT / "demo/mesh-config.yaml", *,
+                 programs=None, block=None, fixed_ports=False, envoy=None, concurrency=1,
+                 drain_seconds=0.5, envoy_log="warning", sidecar_args=(), say=lambda line: None):
+        self.programs = pathlib.Path(programs or os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
+        self.source, self.source_mesh_config = pathlib.Path(config), pathlib.Path(mesh_config)
+        self.block_wanted = range(1, 64) if block is None else [block]
+        self.fixed_ports, self.envoy, self.concurrency = fixed_ports, envoy, concurrency
+        self.drain_seconds, self.envoy_log, self.say = drain_seconds, envoy_log, say
+        self.sidecar_args = list(sidecar_args)
+        self.block = self.folder = self.control_plane = None
+        self.xds = self.api = ""
+        self.instances = {}
+
+    # Life.
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self):
+        for program in ("graymeshd", "graymesh", "graymesh-shop"):
+            if not os.access(self.programs / program, os.X_OK):
+                raise MeshError(f"{self.programs / program} is not there: make build")
+        self.block = Block(self.block_wanted)
+        sweep()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-mesh-"))
+        self.lock = open(self.folder / "lock", "w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.logs = self.folder / "logs"
+        self.logs.mkdir()
+        self.config = self.folder / "config"
+        for file in sorted(self.source.rglob("*")):
+            if file.is_file():
+                self.write(file.relative_to(self.source), file.read_text())
+        self.mesh_config = self.folder / "mesh-config.yaml"
+        self.mesh_config.write_text(self.own_addresses(self.source_mesh_config.read_text()))
+        self.instances = {instance.name: instance for instance in self._read_pods()}
+        self.start_control_plane()
+        for instance in self.instances.values():
+            self.start_app(instance)
+            self.start_sidecar(instance)
+        self.wait_ready()
+
+    def own_addresses(self, text):
+        return re.sub(r"\b127\.1\.", f"127.{self.block.number}.", text)
+
+    def _read_pods(self):
+        for file in sorted(self.config.rglob("*.yaml")):
+            for document in yaml.safe_load_all(file.read_text()):
+                if isinstance(document, dict) and document.get("kind") == "Pod":
+                    yield Instance(document)
+
+    def start_control_plane(self):
+        """Also again after kill_control_plane(), at the same addresses."""
+        if not self.xds:
+            fixed = self.fixed_ports and can_listen("127.0.0.1", 15010) and can_listen("127.0.0.1", 15014)
+            self.xds, self.api = ("127.0.0.1:15010", "127.0.0.1:15014") if fixed else ("127.0.0.1:0",) * 2
+        self.say(f"control plane: graymeshd --config {self.config}")
+        self.control_plane = Process(
+            "graymeshd", [self.programs / "graymeshd", "--config", self.config, "--mesh-config",
+                          self.mesh_config, "--xds", self.xds, "--api", self.api, "--print-addresses"],
+            self.logs / "graymeshd.log", stdout=subprocess.PIPE)
+        line = self._first_line(self.control_plane, 15)
+        try:
+            addresses = json.loads(line)
+        except ValueError:
+            raise self.control_plane.fault(f"printed {line!r} instead of its addresses") from None
+        self.xds, self.api = addresses["xds"], addresses["api"]
+
+    @staticmethod
+    def _first_line(process, seconds):
+        pipe, line = process.child.stdout, b""
+        deadline = time.monotonic() + seconds
+        os.set_blocking(pipe.fileno(), False)
+        while not line.endswith(b"\n") and time.monotonic() < deadline:
+            line += pipe.read() or b""
+            if not process.running() and not line:
+                break
+            time.sleep(0.01)
+        return line.decode(errors="replace").strip()
+
+    def kill_control_plane(self):
+        self.control_plane.signal(signal.SIGKILL)
+        self.control_plane.wait(10)
+
+    def start_app(self, instance):
+        if instance.gateway:
+            return
+        instance.app = Process(
+            f"application {instance.name}",
+            [self.programs / "graymesh-shop", "--listen", f"{instance.app_address}:{instance.port}",
+             "--proxy", f"{instance.address}:15001", "--instance", instance.pod, *instance.args],
+            self.logs / f"app.{instance.name}.log")
+
+    def start_sidecar(self, instance):
+        if not instance.injected:
+            return
+        command = [self.programs / "graymesh", "sidecar", "run", "--proxy", "envoy",
+                   "--type", "router" if instance.gateway else "sidecar",
+                   "--address", instance.address, "--name", instance.pod, "--namespace", instance.namespace,
+                   "--service-account", instance.service_account,
+                   "--control-plane", self.xds, "--concurrency", str(self.concurrency),
+                   "--drain-seconds", str(self.drain_seconds), "--log-level", self.envoy_log]
+        for key, value in instance.labels.items():
+            command += ["--label", f"{key}={value}"]
+        if not instance.gateway:
+            command += ["--app-address", instance.app_address]
+        if self.envoy:
+            command += ["--envoy-path", self.envoy]
+        command += self.sidecar_args
+        instance.sidecar = Process(f"sidecar {instance.name}", command,
+                                   self.logs / f"sidecar.{instance.name}.log")
+
+    def wait_ready(self, seconds=60.0):
+        """Until applications listen and sidecars say they are ready. MeshError names the first that does not."""
+        deadline = time.monotonic() + seconds
+        for instance in self.instances.values():
+            while instance.app and not answers_connects(instance.app_address, instance.port):
+                self.check()
+                if time.monotonic() > deadline:
+                    raise instance.app.fault(f"does not listen at {instance.app_address}:{instance.port}")
+                time.sleep(0.02)
+        waiting = [instance for instance in self.instances.values() if instance.sidecar]
+        said = {}
+        while waiting:
+            self.check()
+            for instance in list(waiting):
+                answer = Client(instance.address, 15021, 2).request("/healthz/ready", "readiness")
+                said[instance.name] = answer.body.decode(errors="replace").strip() or answer.error
+                if answer.status == 200:
+                    waiting.remove(instance)
+            if waiting and time.monotonic() > deadline:
+                first = waiting[0]
+                raise first.sidecar.fault(f"not ready within {seconds:.0f} s: {said[first.name]}")
+            time.sleep(0.05)
+
+    def check(self):
+        """MeshError if a process has ended that should run."""
+        for process in self.processes():
+            if not process.running():
+                raise process.fault("ended")
+
+    def processes(self):
+        found = [self.control_plane] if self.control_plane else []
+        for instance in self.instances.values():
+            found += [process for process in (instance.app, instance.sidecar) if process]
+        return found
+
+    def stop(self):
+        """Ends everything, in order: applications, sidecars, control plane. Never raises."""
+        stages = [[i.app for i in self.instances.values() if i.app],
+                  [i.sidecar for i in self.instances.values() if i.sidecar],
+                  [self.control_plane] if self.control_plane else []]
+        for stage in stages:
+            for process in stage:
+                process.signal(signal.SIGTERM)
+            for process in stage:
+                process.wait(15)
+                if process.child.stdout:
+                    process.child.stdout.close()
+        self.instances, self.control_plane = {}, None
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.lock.close()
+            self.folder = None
+        if self.block:
+            self.block.close()
+            self.block = None
+
+    # The configuration.
+
+    def write(self, name, text):
+        """Puts a file into the watched folder, as an editor does: whole, by rename."""
+        file = self.config / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.new")
+        temporary.write_text(self.own_addresses(text))
+        temporary.rename(file)
+
+    def read(self, name):
+        return (self.config / name).read_text()
+
+    def edit(self, name, old, new):
+        """Replaces `old`, which must be there exactly once. Returns the file's text before."""
+        before = self.read(name)
+        if before.count(old) != 1:
+            raise MeshError(f"{name}: {old!r} is there {before.count(old)} times, must be once")
+        self.write(name, before.replace(old, new))
+        return before
+
+    def delete(self, name):
+        (self.config / name).unlink()
+
+    # Questions.
+
+    def instance(self, name):
+        return self.instances[name]
+
+    @property
+    def gateway(self):
+        return next(instance for instance in self.instances.values() if instance.gateway)
+
+    def client(self, name=None, timeout=10.0):
+        """Keep-alive to the gateway, or to the port that instance `name` serves its clients at."""
+        instance = self.instances[name] if name else self.gateway
+        return Client(instance.address, instance.port, timeout)
+
+    def get(self, host, path="/", headers=None, *, to=None, method="GET", body=None, timeout=10.0):
+        """One request over a new connection, to the gateway or to the sidecar of instance `to`."""
+        client = self.client(to, timeout)
+        try:
+            return client.request(path, host, headers, method, body)
+        finally:
+            client.close()
+
+    def get_from(self, name, url, headers=None, *, method="GET", body=None, timeout=10.0):
+        """One request as the application of instance `name` makes it: through its sidecar's HTTP proxy."""
+        client = Client(self.instances[name].address, 15001, timeout)
+        host = url.split("/")[2]
+        try:
+            return client.request(url, host, headers, method, body)
+        finally:
+            client.close()
+
+    def admin(self, name, path, method="GET"):
+        """Envoy's admin of instance `name`."""
+        client = Client(self.instances[name].address, 15000)
+        try:
+            return client.request(path, "admin", method=method)
+        finally:
+            client.close()
+
+    def stats(self, name, pattern=""):
+        """Counters and gauges of instance `name` whose whole name matches the expression, by name."""
+        found = {}
+        for line in self.admin(name, "/stats?usedonly").body.decode().splitlines():
+            stat, _, value = line.rpartition(": ")
+            if value.isdigit() and re.search(pattern, stat):
+                found[stat] = int(value)
+        return found
+
+    def api_get(self, path):
+        """The control plane's HTTP API."""
+        address, port = self.api.rsplit(":", 1)
+        client = Client(address, int(port))
+        try:
+            return client.request(path, self.api)
+        finally:
+            client.close()
+
+
+class Stream:
+    """Requests one after the other in a thread, until stop(); every answer is kept."""
+
+    def __init__(self, ask, pause=0.0):
+        self.ask, self.pause = ask, pause
+        self.answers = []  # (monotonic time of arrival, Answer)
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        while not self.ending.is_set():
+            answer = self.ask()
+            self.answers.append((time.monotonic(), answer))
+            if self.pause:
+                time.sleep(self.pause)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        self.ending.set()
+        self.thread.join(30)
+
+    def failures(self):
+        return [answer for _, answer in self.answers if answer.status != 200]
+
+    def wait_for(self, wanted, seconds=10.0, after=0.0):
+        """The time of the first answer after `after` that is `wanted`, or None."""
+        deadline = time.monotonic() + seconds
+        seen = 0
+        while time.monotonic() < deadline:
+            while seen < len(self.answers):
+                at, answer = self.answers[seen]
+                seen += 1
+                if at > after and wanted(answer):
+                    return at
+            time.sleep(0.001)
+        return None
