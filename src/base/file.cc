@@ -41,7 +41,7 @@ class Descriptor {
 Result<std::string> read_file(const std::filesystem::path& file, std::size_t size_max) {
   Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return system_error("cannot open", file, errno);
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return system_error("cannot stat", file, errno);
   if (!S_ISREG(info.st_mode)) {
     return Error{Code::failed_precondition, fmt::format("{} is not a regular file", file.string())};
@@ -64,7 +64,8 @@ Result<std::string> read_file(const std::filesystem::path& file, std::size_t siz
 
 Status write_file(const std::filesystem::path& file, std::string_view bytes) {
   // Hidden and without a suffix of ours, so that no watcher takes the half-written file for input.
-  const auto temporary = file.parent_path() / fmt::format(".{}.{}", file.filename().string(), ::getpid());
+  const auto temporary =
+      file.parent_path() / fmt::format(".{}.{}", file.filename().string(), ::getpid());
   Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (fd.get() < 0) return system_error("cannot create", temporary, errno);
   const auto give_up = [&](const char* what) -> Status {

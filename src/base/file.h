@@ -15,7 +15,8 @@ namespace graymesh {
 Result<std::string> read_file(const std::filesystem::path& file,
                               std::size_t size_max = std::size_t{64} << 20);
 
-// Writes beside `file` and renames into place, so that a reader sees the old or the new, never half.
+// Writes beside `file` and renames into place, so that a reader sees the old or the new, never
+// half.
 Status write_file(const std::filesystem::path& file, std::string_view bytes);
 
 }  // namespace graymesh

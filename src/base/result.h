@@ -105,9 +105,9 @@ inline void take(Status&) {}
 
 // The value of a Result, or a return of its error from the enclosing function. A GNU statement
 // expression: GCC and clang have it, and nothing in the standard reads as well.
-#define TRY(expression)                                                    \
-  __extension__({                                                          \
-    auto try_result_ = (expression);                                       \
-    if (!try_result_.has_value()) return std::move(try_result_).error();   \
-    ::graymesh::detail::take(try_result_);                                 \
+#define TRY(expression)                                                  \
+  __extension__({                                                        \
+    auto try_result_ = (expression);                                     \
+    if (!try_result_.has_value()) return std::move(try_result_).error(); \
+    ::graymesh::detail::take(try_result_);                               \
   })
