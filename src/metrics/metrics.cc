@@ -13,9 +13,12 @@ enum Kind : int { counter_kind, gauge_kind, histogram_kind };
 
 constexpr std::string_view name_of(int kind) {
   switch (kind) {
-    case counter_kind: return "counter";
-    case gauge_kind: return "gauge";
-    default: return "histogram";
+    case counter_kind:
+      return "counter";
+    case gauge_kind:
+      return "gauge";
+    default:
+      return "histogram";
   }
 }
 
@@ -24,10 +27,14 @@ std::string escaped(std::string_view text, bool quote) {
   std::string out;
   out.reserve(text.size());
   for (const char c : text) {
-    if (c == '\\') out += "\\\\";
-    else if (c == '\n') out += "\\n";
-    else if (c == '"' && quote) out += "\\\"";
-    else out += c;
+    if (c == '\\')
+      out += "\\\\";
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '"' && quote)
+      out += "\\\"";
+    else
+      out += c;
   }
   return out;
 }
@@ -48,20 +55,22 @@ std::string text_of(double value) {
   return fmt::format("{}", value);
 }
 
-void line(std::string& out, std::string_view name, std::string_view labels, std::string_view value) {
+void line(std::string& out, std::string_view name, std::string_view labels,
+          std::string_view value) {
   out += name;
   if (!labels.empty()) out.append("{").append(labels).append("}");
   out.append(" ").append(value).append("\n");
 }
 
-void lines(std::string& out, const std::string& name, const std::string& labels, const Histogram& histogram) {
+void lines(std::string& out, const std::string& name, const std::string& labels,
+           const Histogram& histogram) {
   const std::string before = labels.empty() ? "" : labels + ",";
   const auto& bounds = histogram.bounds();
-  std::uint64_t count = 0;  // read once: the bucket +Inf must equal the count, whatever comes meanwhile
+  std::uint64_t count = 0;  // read once: +Inf must equal the count, whatever comes meanwhile
   for (std::size_t at = 0; at <= bounds.size(); ++at) {
     count = histogram.cumulative(at);
     const std::string bound = at < bounds.size() ? text_of(bounds[at]) : "+Inf";
-    line(out, name + "_bucket", before + "le=\"" + bound + '"', std::to_string(count));
+    line(out, name + "_bucket", fmt::format("{}le=\"{}\"", before, bound), std::to_string(count));
   }
   line(out, name + "_sum", labels, text_of(histogram.sum()));
   line(out, name + "_count", labels, std::to_string(count));
@@ -78,7 +87,8 @@ struct Registry::Family {
   std::map<std::string, Histogram> histograms;
 };
 
-Histogram::Histogram(std::vector<double> bounds) : bounds_(std::move(bounds)), buckets_(bounds_.size() + 1) {
+Histogram::Histogram(std::vector<double> bounds)
+    : bounds_(std::move(bounds)), buckets_(bounds_.size() + 1) {
   assert(std::ranges::is_sorted(bounds_));
 }
 
@@ -114,21 +124,21 @@ Registry::Family& Registry::family(std::string_view name, std::string_view help,
   return *found->second;
 }
 
-Counter& Registry::counter(std::string_view name, std::string_view help, Labels labels) {
+Counter& Registry::counter(std::string_view name, std::string_view help, const Labels& labels) {
   std::lock_guard lock(mutex_);
   return family(name, help, counter_kind).counters.try_emplace(text_of(labels)).first->second;
 }
 
-Gauge& Registry::gauge(std::string_view name, std::string_view help, Labels labels) {
+Gauge& Registry::gauge(std::string_view name, std::string_view help, const Labels& labels) {
   std::lock_guard lock(mutex_);
   return family(name, help, gauge_kind).gauges.try_emplace(text_of(labels)).first->second;
 }
 
-Histogram& Registry::histogram(std::string_view name, std::string_view help, std::vector<double> bounds,
-                               Labels labels) {
+Histogram& Registry::histogram(std::string_view name, std::string_view help,
+                               const std::vector<double>& bounds, const Labels& labels) {
   std::lock_guard lock(mutex_);
   auto& series = family(name, help, histogram_kind).histograms;
-  return series.try_emplace(text_of(labels), std::move(bounds)).first->second;
+  return series.try_emplace(text_of(labels), bounds).first->second;
 }
 
 void Registry::before_page(std::function<void()> refresh) {
@@ -150,8 +160,10 @@ std::string Registry::page() const {
   for (const auto& [name, family] : families_) {
     out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, escaped(family->help, false), name,
                        name_of(family->kind));
-    for (const auto& [labels, counter] : family->counters) line(out, name, labels, std::to_string(counter.value()));
-    for (const auto& [labels, gauge] : family->gauges) line(out, name, labels, text_of(gauge.value()));
+    for (const auto& [labels, counter] : family->counters)
+      line(out, name, labels, std::to_string(counter.value()));
+    for (const auto& [labels, gauge] : family->gauges)
+      line(out, name, labels, text_of(gauge.value()));
     for (const auto& [labels, histogram] : family->histograms) lines(out, name, labels, histogram);
   }
   return out;

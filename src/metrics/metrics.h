@@ -65,12 +65,13 @@ class Registry {
   Registry& operator=(const Registry&) = delete;
 
   // The same name and labels give the same instrument; a name has one kind and one help text.
-  Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
-  Gauge& gauge(std::string_view name, std::string_view help, Labels labels = {});
-  Histogram& histogram(std::string_view name, std::string_view help, std::vector<double> bounds,
-                       Labels labels = {});
+  Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
+  Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels = {});
+  Histogram& histogram(std::string_view name, std::string_view help,
+                       const std::vector<double>& bounds, const Labels& labels = {});
 
-  // Called just before each page is written, to set gauges that are cheaper to ask for than to keep.
+  // Called just before each page is written, to set gauges that are cheaper to ask for than to
+  // keep.
   void before_page(std::function<void()> refresh);
 
   // The page: families by name, series by labels; values escaped as the format asks.

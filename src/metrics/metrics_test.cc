@@ -35,8 +35,9 @@ TEST(Registry, SameNameAndLabelsAreTheSameInstrument) {
 TEST(Registry, EscapesLabelValuesAndHelp) {
   Registry registry;
   registry.counter("a", "Back\\slash\nand \"quotes\".", {{"x", "q\"b\\n\nend"}});
-  EXPECT_EQ(registry.page(),
-            "# HELP a Back\\\\slash\\nand \"quotes\".\n# TYPE a counter\na{x=\"q\\\"b\\\\n\\nend\"} 0\n");
+  EXPECT_EQ(
+      registry.page(),
+      "# HELP a Back\\\\slash\\nand \"quotes\".\n# TYPE a counter\na{x=\"q\\\"b\\\\n\\nend\"} 0\n");
 }
 
 TEST(Registry, GaugesShowWhatIsNotANumber) {
@@ -92,6 +93,7 @@ TEST(Instruments, AreMovedByManyThreadsWithoutLoss) {
   auto& histogram = registry.histogram("c", "C.", {1});
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
         for (int n = 0; n < 1000; ++n) {
