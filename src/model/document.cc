@@ -276,9 +276,13 @@ class DocumentReader {
 
   void tell_duplicates() {
     duplicates_told_ = true;
-    for (const Element* duplicate : tree_.duplicates) {
-      if (within(duplicate, root_) && !of_machines(duplicate, root_))
-        reading_.error(*duplicate, {}, "must be given only once");
+    // In the order of the text: those of this item of a List stand together.
+    auto duplicate = std::lower_bound(
+        tree_.duplicates.begin(), tree_.duplicates.end(), root_.begin,
+        [](const Element* element, std::uint32_t begin) { return element->begin < begin; });
+    for (; duplicate != tree_.duplicates.end() && (*duplicate)->begin < root_.end; ++duplicate) {
+      if (within(*duplicate, root_) && !of_machines(*duplicate, root_))
+        reading_.error(**duplicate, {}, "must be given only once");
     }
   }
 

@@ -11,8 +11,6 @@ namespace graymesh::model {
 namespace {
 
 constexpr std::size_t value_bytes_max = 64;
-// One object with every field wrong is told enough by this many.
-constexpr std::size_t problems_max = 100;
 
 bool is_simple(std::string_view key) {
   return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
@@ -327,6 +325,7 @@ void Fields::close() {
   if (!reading_.strict) return;
   for (const Element* value = node_.is_mapping() ? node_.first : nullptr; value != nullptr;
        value = value->next) {
+    if (reading_.full()) return;
     if (std::find(known_.begin(), known_.end(), value->key) != known_.end()) continue;
     const std::string_view near = nearest(value->key, known_);
     reading_.error(*value, {},

@@ -51,6 +51,10 @@ struct Reading {
   }
   std::string path(const Element& node) const;
 
+  // One object with every field wrong is told enough by this many of each severity.
+  static constexpr std::size_t problems_max = 100;
+  bool full() const { return errors.size() >= problems_max; }
+
  private:
   void note(const Element& at, std::string_view field, std::string_view rule,
             Problem::Severity severity);

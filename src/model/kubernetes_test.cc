@@ -149,5 +149,11 @@ subsets:
   EXPECT_EQ(slice.ports.at(0).port, 80u);
 }
 
+TEST(Endpoints, WithoutAnAddressAreRefused) {
+  EXPECT_EQ(errors_of("apiVersion: v1\nkind: Endpoints\nmetadata: {name: web}\nsubsets:\n"
+                      "- addresses: [{hostname: a}]\n"),
+            Lines{"f.yaml:5 Endpoints default/web: subsets[0].addresses[0].ip is required"});
+}
+
 }  // namespace
 }  // namespace graymesh::model

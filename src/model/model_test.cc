@@ -164,6 +164,21 @@ TEST(Objects, NestedTooDeepAreRefused) {
   EXPECT_EQ(errors_of(std::string(100'000, '{')).size(), 1u);
 }
 
+TEST(Objects, WithVeryManyBadPartsAreRefusedSoon) {
+  std::string hosts, unknown, ports;
+  for (int i = 0; i < 100'000; ++i) {
+    hosts += "a" + std::to_string(i) + ".com, ";
+    unknown += "  x" + std::to_string(i) + ": 1\n";
+    ports += "- {a: 1, a: 2}\n";
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(errors_of(of_kind("VirtualService", "  hosts: [" + hosts + "\"*.com\"]\n")).size(), 2u);
+  EXPECT_EQ(errors_of(of_kind("VirtualService", unknown)).size(), 100u);
+  EXPECT_EQ(read("kind: List\napiVersion: v1\nitems:\n" + ports, "f.yaml").size(), 100'000u);
+  // Comparing each with each would take minutes.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+}
+
 TEST(Objects, GiveEachKeyOnce) {
   EXPECT_EQ(errors_of("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels: {x: a, x: "
                       "b}\n  name: b\n"),

@@ -68,8 +68,10 @@ void read_endpoints_subset(Fields& f, EndpointSlice& out) {
   f.list("ports", out.ports, read_slice_port);
   read_addresses(f, "addresses", true, out.endpoints);
   read_addresses(f, "notReadyAddresses", false, out.endpoints);
-  const bool v6 = !out.endpoints.empty() &&
-                  out.endpoints.front().addresses.front().find(':') != std::string::npos;
+  const auto is_v6 = [](const SliceEndpoint& endpoint) {
+    return !endpoint.addresses.empty() && endpoint.addresses.front().find(':') != std::string::npos;
+  };
+  const bool v6 = !out.endpoints.empty() && is_v6(out.endpoints.front());
   out.address_type = v6 ? "IPv6" : "IPv4";
 }
 

@@ -81,6 +81,10 @@ bool covers(std::string_view a, std::string_view b) {
 }
 
 void check_apart(Fields& f, const std::vector<const Element*>& localities) {
+  // Shares of at least 1 in 100 have no more; each is compared with each.
+  constexpr std::size_t localities_max = 1000;
+  if (localities.size() > localities_max)
+    return f.error({}, fmt::format("must have at most {} localities", localities_max));
   for (std::size_t i = 0; i < localities.size(); ++i) {
     const auto name = [](const Element* node) {
       return node->key == "from" ? node->text : node->key;

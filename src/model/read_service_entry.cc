@@ -57,12 +57,11 @@ void check_hosts(Fields& f, const ServiceEntry& entry) {
 }
 
 // The endpoints of an entry, whose ports must be among the entry's.
-void check_endpoint(Fields& f, const ServiceEntry& entry, const WorkloadEntry& endpoint) {
+void check_endpoint(Fields& f, const ServiceEntry& entry,
+                    const std::set<std::string_view>& port_names, const WorkloadEntry& endpoint) {
   const bool is_unix = endpoint.address.starts_with(unix_prefix);
   for (const auto& [name, number] : endpoint.ports) {
-    const bool known = std::any_of(entry.ports.begin(), entry.ports.end(),
-                                   [&n = name](const auto& port) { return port.name == n; });
-    if (!known)
+    if (!port_names.contains(name))
       f.error("ports",
               fmt::format("must be among the ports of the ServiceEntry, and {} is not", name));
   }
@@ -160,10 +159,12 @@ void read_service_entry(Fields& f, ServiceEntry& out) {
                         {"DNS", Resolution::dns},
                         {"DNS_ROUND_ROBIN", Resolution::dns_round_robin},
                         {"DYNAMIC_DNS", Resolution::dynamic_dns}});
+  std::set<std::string_view> port_names;
+  for (const auto& port : out.ports) port_names.insert(port.name);
   f.list("endpoints", out.endpoints, [&](Fields& fields, WorkloadEntry& endpoint) {
     read_workload_entry(fields, endpoint);
     if (out.resolution != Resolution::none && out.resolution != Resolution::dynamic_dns)
-      check_endpoint(fields, out, endpoint);
+      check_endpoint(fields, out, port_names, endpoint);
   });
   f.visit("workloadSelector", [&](Fields& selector) {
     selector.text_map("labels", out.workload_selector, check_selector_key, check_selector_value);

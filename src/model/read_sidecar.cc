@@ -37,7 +37,8 @@ std::string_view check_default_endpoint(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return rule;
   const std::string_view host = text.substr(0, colon), digits = text.substr(colon + 1);
-  if (host != "" && host != "127.0.0.1" && host != "0.0.0.0" && host != "[::1]" && host != "[::]")
+  if (!host.empty() && host != "127.0.0.1" && host != "0.0.0.0" && host != "[::1]" &&
+      host != "[::]")
     return rule;
   int port = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);

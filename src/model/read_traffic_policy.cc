@@ -11,7 +11,6 @@ namespace graymesh::model {
 namespace {
 
 constexpr Range counts{0, std::numeric_limits<std::int32_t>::max()};
-constexpr double any_real = std::numeric_limits<double>::max();
 
 void read_keep_alive(Fields& f, ConnectionPool::Http2KeepAlive& out) {
   if (f.require("interval")) f.duration("interval", out.interval);

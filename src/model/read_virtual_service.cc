@@ -1,7 +1,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 
+#include "model/host_index.h"
 #include "model/kinds.h"
 #include "model/rules.h"
 
@@ -14,9 +16,23 @@ bool only_gateways(const VirtualService& vs) {
          std::find(vs.gateways.begin(), vs.gateways.end(), "mesh") == vs.gateways.end();
 }
 
-// Istio: hosts "overlap" if either covers the other.
-bool overlap(std::string_view a, std::string_view b) {
-  return host_matches(a, b) || host_matches(b, a);
+// No host may cover another, earlier or later.
+void check_overlap(Fields& f, const Element& list) {
+  std::vector<const Element*> hosts;
+  HostIndex index;
+  for (const Element* host = list.first; host != nullptr; host = host->next) {
+    index.add(host->text, hosts.size());
+    hosts.push_back(host);
+  }
+  std::map<std::size_t, std::size_t> pairs;  // a host and the earlier one it overlaps with
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    const auto other = index.covering(hosts[i]->text, i);
+    if (other) pairs.emplace(std::max(i, *other), std::min(i, *other));
+  }
+  for (const auto& [host, earlier] : pairs) {
+    f.reading().error(*hosts[host], {},
+                      fmt::format("must not overlap with the host {}", hosts[earlier]->text));
+  }
 }
 
 void check_hosts(Fields& f, const VirtualService& vs) {
@@ -35,16 +51,7 @@ void check_hosts(Fields& f, const VirtualService& vs) {
       all_valid = false;
     }
   }
-  for (const Element* host = all_valid ? hosts->first : nullptr; host != nullptr;
-       host = host->next) {
-    for (const Element* earlier = hosts->first; earlier != host; earlier = earlier->next) {
-      if (overlap(earlier->text, host->text)) {
-        f.reading().error(*host, {},
-                          fmt::format("must not overlap with the host {}", earlier->text));
-        break;
-      }
-    }
-  }
+  if (all_valid) check_overlap(f, *hosts);
 }
 
 void read_weighted(Fields& f, WeightedDestination& out) {
@@ -59,7 +66,7 @@ void check_total(Fields& f, const std::vector<WeightedDestination>& route) {
   if (route.size() > 1 && total == 0) f.error("route", "must have a weight above 0");
 }
 
-void read_l4_match(Fields& f, bool tls, const VirtualService& vs, L4Match& out) {
+void read_l4_match(Fields& f, bool tls, const HostIndex& hosts_of_service, L4Match& out) {
   if (tls) {
     f.texts("sniHosts", out.sni_hosts);
     if (out.sni_hosts.empty()) f.error("sniHosts", "must have at least one host");
@@ -74,8 +81,7 @@ void read_l4_match(Fields& f, bool tls, const VirtualService& vs, L4Match& out) 
       if (const auto rule = check_wildcard_host(host->text);
           !rule.empty() && !host->text.starts_with("outbound_")) {
         f.reading().error(*host, {}, rule);
-      } else if (std::none_of(vs.hosts.begin(), vs.hosts.end(),
-                              [&](const std::string& h) { return host_matches(h, host->text); })) {
+      } else if (!hosts_of_service.covering(host->text)) {
         f.reading().error(*host, {}, "must be among the hosts of the VirtualService");
       }
     }
@@ -89,9 +95,10 @@ void read_l4_match(Fields& f, bool tls, const VirtualService& vs, L4Match& out) 
   f.text("sourceNamespace", out.source_namespace, check_dns_label);
 }
 
-void read_l4_route(Fields& f, bool tls, const VirtualService& vs, L4Route& out) {
+void read_l4_route(Fields& f, bool tls, const HostIndex& hosts, L4Route& out) {
   out.position = f.position();
-  f.list("match", out.match, [&](Fields& match, L4Match& m) { read_l4_match(match, tls, vs, m); });
+  f.list("match", out.match,
+         [&](Fields& match, L4Match& m) { read_l4_match(match, tls, hosts, m); });
   if (tls && out.match.empty()) f.error("match", "must have at least one match");
   f.list("route", out.route, read_weighted);
   if (out.route.empty()) f.error("route", "is required");
@@ -144,8 +151,10 @@ void read_virtual_service(Fields& f, VirtualService& out) {
   if (delegate) check_delegate(f);
   f.list("http", out.http,
          [&](Fields& route, HttpRoute& r) { read_http_route(route, delegate, r); });
-  f.list("tls", out.tls, [&](Fields& route, L4Route& r) { read_l4_route(route, true, out, r); });
-  f.list("tcp", out.tcp, [&](Fields& route, L4Route& r) { read_l4_route(route, false, out, r); });
+  HostIndex hosts;
+  for (std::size_t i = 0; i < out.hosts.size(); ++i) hosts.add(out.hosts[i], i);
+  f.list("tls", out.tls, [&](Fields& route, L4Route& r) { read_l4_route(route, true, hosts, r); });
+  f.list("tcp", out.tcp, [&](Fields& route, L4Route& r) { read_l4_route(route, false, hosts, r); });
   if (!f.has("http") && !f.has("tls") && !f.has("tcp"))
     f.error({}, "must have http, tls or tcp routes");
   check_jwt_claims(f, out);

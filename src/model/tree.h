@@ -61,6 +61,7 @@ struct Tree {
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena;
   const Element* root = nullptr;  // null if the text holds nothing but blanks and comments
   // Values whose key stood in the same mapping before; the tree keeps only the first.
+  // In the order of the text.
   std::vector<const Element*> duplicates;
   std::optional<TreeFault> fault;
 };

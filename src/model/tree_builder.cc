@@ -24,6 +24,8 @@ bool TreeBuilder::fail(TreeFault fault) {
 
 Tree TreeBuilder::take() && {
   if (tree_.fault) tree_.root = nullptr;
+  std::stable_sort(tree_.duplicates.begin(), tree_.duplicates.end(),
+                   [](const Element* a, const Element* b) { return a->begin < b->begin; });
   return std::move(tree_);
 }
 

@@ -15,8 +15,11 @@ std::string with_route(const std::string& fields) {
   return route(fields + ", route: [{destination: {host: web}}]");
 }
 
-constexpr std::string_view at7 = "f.yaml:7 VirtualService default/x: http[0].";
-std::string on7(std::string_view rest) { return std::string(at7) + std::string(rest); }
+std::string on(int line, std::string_view rest) {
+  return "f.yaml:" + std::to_string(line) + " VirtualService default/x: http[0]." +
+         std::string(rest);
+}
+std::string on7(std::string_view rest) { return on(7, rest); }
 
 TEST(VirtualService, IsReadWhole) {
   const auto read = spec_of<VirtualService>(vs(R"(  hosts: [web, web.example.com]
@@ -87,17 +90,14 @@ TEST(VirtualService, TellsAllItsProblemsTogether) {
     timeuot: 5s
     retries: {attempts: two, retryOn: never}
 )")),
-      (Lines{"f.yaml:8 VirtualService default/x: http[0].match[0].headers.canarytag.exact 1, must "
-             "be text; put it in quotes",
-             "f.yaml:11 VirtualService default/x: http[0].route[0].weight -1, must not be negative",
-             "f.yaml:12 VirtualService default/x: http[0].timeuot 5s, is not a known field; did "
-             "you mean timeout?",
-             "f.yaml:13 VirtualService default/x: http[0].retries.attempts two, must be a whole "
-             "number",
-             "f.yaml:13 VirtualService default/x: http[0].retries.retryOn never, must be retry "
-             "conditions such as 5xx, connect-failure or 503, with ',' between and no blanks",
-             "f.yaml:13 VirtualService default/x: http[0].retries must have attempts above 0 if it "
-             "says how to retry"}));
+      (Lines{on(8, "match[0].headers.canarytag.exact 1, must be text; put it in quotes"),
+             on(11, "route[0].weight -1, must not be negative"),
+             on(12, "timeuot 5s, is not a known field; did you mean timeout?"),
+             on(13, "retries.attempts two, must be a whole number"),
+             on(13,
+                "retries.retryOn never, must be retry conditions such as 5xx, connect-failure "
+                "or 503, with ',' between and no blanks"),
+             on(13, "retries must have attempts above 0 if it says how to retry")}));
 }
 
 TEST(VirtualService, HasHostsThatDoNotOverlap) {
@@ -124,9 +124,9 @@ TEST(VirtualService, WithoutHostsIsADelegate) {
 }
 
 TEST(HttpRoute, HasOneAction) {
-  EXPECT_EQ(errors_of(route("name: a")),
-            Lines{on7("").substr(0, at7.size() - 1) +
-                  " must have one of route, redirect, directResponse or delegate"});
+  EXPECT_EQ(errors_of(route("name: a")), Lines{"f.yaml:7 VirtualService default/x: http[0] must "
+                                               "have one of route, redirect, directResponse or "
+                                               "delegate"});
   EXPECT_EQ(
       errors_of(with_route("redirect: {uri: /}")),
       Lines{

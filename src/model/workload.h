@@ -58,7 +58,7 @@ struct ServicePort {
 
 struct Service {
   std::string type;  // ClusterIP, NodePort, LoadBalancer, ExternalName; empty: ClusterIP
-  std::vector<std::string> cluster_ips;  // empty or {"None"}: headless
+  std::vector<std::string> cluster_ips;  // {"None"}: headless; empty: none assigned yet
   std::string external_name;
   std::vector<ServicePort> ports;
   Labels selector;
@@ -66,7 +66,8 @@ struct Service {
   // internalTrafficPolicy Local, trafficDistribution: read by a later step.
   std::string session_affinity;
 
-  bool headless() const { return cluster_ips.empty() || cluster_ips.front() == "None"; }
+  // Only an explicit "None" is headless: a Service written by hand has no clusterIP yet.
+  bool headless() const { return !cluster_ips.empty() && cluster_ips.front() == "None"; }
   bool operator==(const Service&) const = default;
 };
 
