@@ -32,15 +32,8 @@ constexpr std::size_t name_bytes_max = 200;
 struct OpenFile {
   std::string bytes;
   std::vector<Document> documents;
+  std::map<model::Key, std::size_t> by_key;  // the first of each
   std::vector<Replacement> replacements;
-
-  std::optional<std::size_t> find(const model::Key& key) const {
-    for (std::size_t i = 0; i < documents.size(); ++i) {
-      const model::Key* here = key_of(documents[i]);
-      if (here != nullptr && *here == key) return i;
-    }
-    return std::nullopt;
-  }
 };
 
 // The file that a path really means. Mounted ConfigMaps are swapped as a whole by someone else:
@@ -75,8 +68,9 @@ class Desk {
     for (const std::string& path : candidates(key, more)) {
       OpenFile* file = TRY(open(path));
       if (file == nullptr) continue;
-      if (const auto index = file->find(key))
-        return std::optional<Place>({TRY(real_path(path)), file, *index});
+      const auto found = file->by_key.find(key);
+      if (found == file->by_key.end()) continue;
+      return std::optional<Place>({TRY(real_path(path)), file, found->second});
     }
     return std::optional<Place>();
   }
@@ -109,6 +103,9 @@ class Desk {
     OpenFile& file = files_[*real];
     file.bytes = std::move(*bytes);
     file.documents = read_whole(file.bytes, path);
+    for (std::size_t i = 0; i < file.documents.size(); ++i) {
+      if (const model::Key* key = key_of(file.documents[i])) file.by_key.try_emplace(*key, i);
+    }
     return &file;
   }
 

@@ -251,10 +251,10 @@ TEST(Apply, ToAMountedConfigMapIsRefused) {
   EXPECT_EQ(folder.read("a.yaml"), entry("a", "10.0.0.1"));
 }
 
-TEST(Apply, OfTenThousandDocumentsOfOneFileTakesOnePass) {
+TEST(Apply, OfThousandsOfDocumentsOfOneFileTakesOnePass) {
   TempFolder folder;
   std::string before, after;
-  for (int i = 0; i < 10'000; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     before += "---\n# e" + std::to_string(i) + '\n' + entry(fmt::format("e{}", i), "10.0.0.1");
     after += "---\n" + entry(fmt::format("e{}", i), "10.0.0.2");
   }
@@ -264,9 +264,9 @@ TEST(Apply, OfTenThousandDocumentsOfOneFileTakesOnePass) {
   const auto applied = source.folder->apply(after);
 
   ASSERT_TRUE(applied) << applied.error().message;
-  EXPECT_EQ(applied->size(), 10'000u);
-  EXPECT_TRUE(source.becomes("e9999", "10.0.0.2"));
-  EXPECT_THAT(folder.read("many.yaml"), HasSubstr("# e9999\n"));
+  EXPECT_EQ(applied->size(), 5000u);
+  EXPECT_TRUE(source.becomes("e4999", "10.0.0.2"));
+  EXPECT_THAT(folder.read("many.yaml"), HasSubstr("# e4999\n"));
 }
 
 }  // namespace

@@ -59,12 +59,13 @@ bool same(const model::Object& a, const model::Object& b) {
   return a.meta.content == b.meta.content && a.meta.position == b.meta.position && a.text == b.text;
 }
 
-Standing good(const ByKey& before, Document& document) {
+Standing good(const ByKey& before, const Document& document) {
   Standing standing;
   standing.key = document.object->meta.key;
   standing.position = document.object->meta.position;
-  const model::ObjectPtr old = last_good(before, standing.key);
-  standing.object = old && same(*old, *document.object) ? old : std::move(document.object);
+  standing.object = last_good(before, standing.key);
+  if (!standing.object || !same(*standing.object, *document.object))
+    standing.object = document.object;
   return standing;
 }
 
@@ -170,7 +171,7 @@ FilePtr absorb(const File* before, const std::string& path, Reading reading) {
   file->young = reading.young;
   if (reading.failure) {
     file->failed = true;
-    file->nameless.push_back(problem_of(path, std::move(*reading.failure)));
+    file->nameless.push_back(problem_of(path, *reading.failure));
     if (before != nullptr) {
       file->passed_over = before->passed_over;
       keep_absent(*before, "stands in a file that cannot be read; its last good state serves",

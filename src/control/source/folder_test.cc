@@ -77,6 +77,21 @@ TEST(Root, ThatIsGoneKeepsItsObjectsAndSaysSo) {
   EXPECT_TRUE(source.becomes("a", "10.0.0.3")) << "and is watched as before";
 }
 
+TEST(Root, ThatComesBackAsItWasIsAsItWas) {
+  TempFolder folder;
+  folder.write("config/a.yaml", entry("a", "10.0.0.1"));
+  Watched source(FolderOptions{.folders = {folder / "config"}, .returned = 50ms});
+
+  fs::rename(folder / "config", folder / "aside");
+  ASSERT_TRUE(source.becomes([](const Objects& objects) { return !objects.nameless.empty(); }));
+  fs::rename(folder / "aside", folder / "config");
+  ASSERT_TRUE(source.becomes([](const Objects& objects) { return objects.nameless.empty(); }));
+  folder.replace("config/b.yaml", entry("a", "10.0.0.2"));
+
+  EXPECT_TRUE(source.becomes([](const Objects& objects) { return !errors(objects, "a").empty(); }));
+  EXPECT_EQ(address(*source.now(), "a"), "10.0.0.1") << "a.yaml is there, and comes first";
+}
+
 TEST(Root, ThatIsGoneWithTheFoldersAboveItIsFoundAgain) {
   TempFolder folder;
   folder.write("above/config/a.yaml", entry("a", "10.0.0.1"));

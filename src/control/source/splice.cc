@@ -129,12 +129,9 @@ Result<std::string> replace(std::string_view text, const std::vector<Document>& 
       if (!same(documents[i], after[i])) return spoiled(file);
       continue;
     }
-    const std::vector<Document> alone = read_whole(replaced->text, file);
-    const bool as_given = alone.size() == 1 && alone.front().object && after[i].object &&
-                          alone.front().object->meta.key == after[i].object->meta.key &&
-                          alone.front().object->meta.labels == after[i].object->meta.labels &&
-                          alone.front().object->spec.index() == after[i].object->spec.index();
-    if (!as_given) return spoiled(file);
+    const model::Key* key = key_of(documents[i]);
+    if (!after[i].object || key == nullptr || after[i].object->meta.key != *key)
+      return spoiled(file);
     ++replaced;
   }
   return result;

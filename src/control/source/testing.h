@@ -126,18 +126,24 @@ class Watched {
     EXPECT_TRUE(opened) << (opened ? "" : opened.error().message);
     if (!opened) std::abort();
     folder = std::move(*opened);
+    std::lock_guard lock(mutex_);
+    if (!newest_) newest_ = folder->objects();
   }
   ~Watched() {
     hold(false);
     folder.reset();
   }
 
-  ObjectsPtr now() const { return folder->objects(); }
+  // The newest that on_change was given; at first, what was read by open().
+  ObjectsPtr now() const {
+    std::lock_guard lock(mutex_);
+    return newest_;
+  }
 
   // True as soon as `holds` of the newest Objects; false after ten seconds.
   bool becomes(const std::function<bool(const Objects&)>& holds) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 10s, [&] { return holds(*folder->objects()); });
+    return changed_.wait_for(lock, 10s, [&] { return holds(*newest_); });
   }
   bool becomes(const std::string& name, const std::string& at) {
     return becomes([&](const Objects& objects) { return address(objects, name) == at; });
@@ -170,6 +176,7 @@ class Watched {
  private:
   void keep(ObjectsPtr objects) {
     std::unique_lock lock(mutex_);
+    newest_ = objects;
     history_.push_back(std::move(objects));
     changed_.notify_all();
     changed_.wait(lock, [&] { return !held_; });
@@ -177,6 +184,7 @@ class Watched {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  ObjectsPtr newest_;
   std::vector<ObjectsPtr> history_;
   bool held_ = false;
 };

@@ -49,9 +49,9 @@ class Tree {
  private:
   // One of FolderOptions::folders.
   struct Root {
-    std::string path;      // as given
-    std::string name;      // its last part
-    std::string ancestor;  // the nearest folder above it that exists, watched for its return
+    std::string path;        // as given
+    std::string whole_path;  // absolute
+    std::string ancestor;    // the nearest folder above it that exists, watched for its return
     bool present = true;
     Time stirred{};  // when a file below last came or went
   };
@@ -78,6 +78,7 @@ class Tree {
   void take(const std::set<std::string>& paths, Time now);
   bool wait_for(const std::string& path, const Look& look, Time now);
   void missing(const std::string& path, Time now);
+  void doubt_presence(const std::string& path, std::chrono::milliseconds patience, Time now);
   void forget(const std::string& path);
   bool still_stirring(const Doubt& doubt, const Root& root, Time now) const;
   Root& root_of(const std::string& path);

@@ -73,11 +73,10 @@ void Watch::keep_only(const std::vector<std::string>& folders) {
 }
 
 void Watch::drop(int id, const std::string& folder) {
-  const std::string path = folder;  // `folder` may be the very string that goes away
-  by_path_.erase(path);
+  by_path_.erase(folder);
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) return;
-  std::erase(found->second, path);
+  std::erase(found->second, folder);
   if (!found->second.empty()) return;
   by_id_.erase(found);
   ::inotify_rm_watch(fd_, id);  // fails if the folder is gone, and the watch with it
