@@ -75,8 +75,8 @@ class Past {
   }
   bool same(std::initializer_list<Kind> kinds) const {
     return objects() != nullptr && std::ranges::all_of(kinds, [this](Kind kind) {
-      return same_objects(&now_, objects(), kind);
-    });
+             return same_objects(&now_, objects(), kind);
+           });
   }
 
  private:
@@ -88,22 +88,21 @@ class Past {
 DeclaredPtr declare(const NamespaceObjects& objects, const Services& services,
                     const model::MeshConfig& mesh, const Past& past) {
   static const Declared nothing;
-  const DeclaredPtr known = past.before() == nullptr ? nullptr : past.before()->declared;
+  DeclaredPtr known = past.before() == nullptr ? nullptr : past.before()->declared;
   const Declared& before = known == nullptr ? nothing : *known;
   if (past.same({Kind::service, Kind::service_entry, Kind::virtual_service, Kind::destination_rule,
                  Kind::sidecar, Kind::gateway})) {
     return known;
   }
-  Declared declared{
-      .services = services.services,
-      .aliases = services.aliases,
-      .virtual_services = derive_virtual_services(objects, mesh, past.objects(),
-                                                  &before.virtual_services),
-      .rules = past.same({Kind::destination_rule})
-                   ? before.rules
-                   : derive_destination_rules(objects, mesh, before.rules),
-      .sidecars = sidecars_of(objects, &before),
-      .gateways = gateways_of(objects, &before)};
+  Declared declared{.services = services.services,
+                    .aliases = services.aliases,
+                    .virtual_services = derive_virtual_services(objects, mesh, past.objects(),
+                                                                before.virtual_services),
+                    .rules = past.same({Kind::destination_rule})
+                                 ? before.rules
+                                 : derive_destination_rules(objects, mesh, before.rules),
+                    .sidecars = sidecars_of(objects, &before),
+                    .gateways = gateways_of(objects, &before)};
   return carry(known, std::move(declared));
 }
 
@@ -129,10 +128,9 @@ TerritoryPtr settle(const NamespaceObjectsPtr& objects, const Data& data, const 
                                Kind::workload_entry})) {
     territory.running = known->running;
   } else {
-    territory.running = std::make_shared<const Running>(
-        derive_running(*objects, *territory.services, *data.localities,
-                       known ? known->running.get() : nullptr,
-                       known ? known->services.get() : nullptr));
+    territory.running = std::make_shared<const Running>(derive_running(
+        *objects, *territory.services, *data.localities, known ? known->running.get() : nullptr,
+        known ? known->services.get() : nullptr));
   }
   return std::make_shared<const Territory>(std::move(territory));
 }
@@ -161,45 +159,48 @@ void make_catalog_and_views(Data& data, const Data* before) {
   }
   data.catalog = std::make_shared<const Catalog>(make_catalog(
       data.mesh, std::move(declared), before == nullptr ? nullptr : before->catalog.get()));
-  data.views = std::make_shared<Views>(data.catalog, before == nullptr ? nullptr : before->views.get());
+  data.views =
+      std::make_shared<Views>(data.catalog, before == nullptr ? nullptr : before->views.get());
 }
 
-// True if what find_declared_problems reads is as it was, down to the lines in the files.
-bool same_declarations(const Data& data, const Data* before) {
-  if (before == nullptr || data.catalog != before->catalog) return false;
-  return std::ranges::all_of(data.territories, [before](const auto& named) {
-    const auto* known = before->territory(named.first);
-    return known != nullptr &&
-           std::ranges::all_of(
-               std::initializer_list<Kind>{Kind::service, Kind::service_entry,
-                                           Kind::virtual_service, Kind::destination_rule,
-                                           Kind::gateway},
-               [&](Kind kind) {
-                 return same_objects(named.second->objects.get(), known->objects.get(), kind);
-               });
+// True if the objects of these kinds are as they were, down to the lines in their files.
+bool same_lines(const Data& data, const Data& before, std::initializer_list<Kind> kinds) {
+  return std::ranges::all_of(data.territories, [&](const auto& named) {
+    const auto* known = before.territory(named.first);
+    return known != nullptr && std::ranges::all_of(kinds, [&](Kind kind) {
+             return same_objects(named.second->objects.get(), known->objects.get(), kind);
+           });
   });
 }
 
 std::vector<model::Problem> find_problems(Data& data, const Data* before) {
-  if (same_declarations(data, before)) {
+  Unchanged unchanged;
+  unchanged.rules = before != nullptr && data.catalog->rules == before->catalog->rules &&
+                    data.catalog->services == before->catalog->services;
+  unchanged.rule_lines = unchanged.rules && same_lines(data, *before, {Kind::destination_rule});
+  if (before != nullptr && data.catalog == before->catalog &&
+      same_lines(data, *before,
+                 {Kind::service, Kind::service_entry, Kind::virtual_service, Kind::destination_rule,
+                  Kind::gateway})) {
     data.declared_problems = before->declared_problems;
   } else {
     data.declared_problems = std::make_shared<const DeclaredProblems>(find_declared_problems(
         *data.catalog, data.objects, before == nullptr ? nullptr : before->declared_problems.get(),
-        before == nullptr ? nullptr : before->catalog.get()));
+        before == nullptr ? nullptr : before->catalog.get(), unchanged));
   }
-  const FindEndpoints endpoints = [&data](const Service& service) {
-    const Territory* territory = data.territory(service.namespace_);
-    return territory->running->endpoints[territory->services->index_of(service.host)];
+  const FindPlace find = [&data](std::string_view namespace_) -> Place {
+    const Territory* territory = data.territory(namespace_);
+    return {.running = territory->running, .services = territory->services};
   };
-  data.subset_problems = std::make_shared<const SubsetProblems>(check_subsets(
-      *data.catalog, endpoints, before == nullptr ? nullptr : before->subset_problems.get()));
+  data.subset_problems = std::make_shared<const SubsetProblems>(
+      find_subset_problems(*data.catalog, data.objects, find,
+                           before == nullptr ? nullptr : before->subset_problems.get(), unchanged));
 
   std::vector<model::Problem> result = data.declared_problems->problems;
   const auto add = [&result](const std::vector<model::Problem>& problems) {
     result.insert(result.end(), problems.begin(), problems.end());
   };
-  add(describe(*data.subset_problems, data.objects));
+  for (const auto& [name, group] : data.subset_problems->by_namespace) add(group->problems);
   for (const auto& [name, territory] : data.territories) {
     add(territory->services->problems);
     add(territory->running->problems);
@@ -215,7 +216,8 @@ Built build(std::span<const model::ObjectPtr> objects,
   const Data* before = previous == nullptr ? nullptr : &previous->data();
   auto data = std::make_shared<Data>();
   data->number = number;
-  data->mesh = before != nullptr && *before->mesh == *mesh ? before->mesh : std::move(mesh);
+  data->mesh = std::move(mesh);
+  if (before != nullptr && *before->mesh == *data->mesh) data->mesh = before->mesh;
   data->objects = arrange(objects, before == nullptr ? nullptr : &before->objects);
   data->localities = localities_for(data->objects, before);
   settle_all(*data, before);

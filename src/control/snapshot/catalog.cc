@@ -58,8 +58,8 @@ void gather_services(Catalog& catalog, const Aliases& aliases, const Catalog* be
     with.aliases = std::move(at->second);
     ServicePtr known;
     if (before != nullptr) {
-      const auto place = std::ranges::lower_bound(before->services,
-                                                  std::tie(with.host, with.namespace_), {}, by_host);
+      const auto place = std::ranges::lower_bound(
+          before->services, std::tie(with.host, with.namespace_), {}, by_host);
       if (place != before->services.end()) known = *place;
     }
     service = carry(known, std::move(with));
@@ -81,8 +81,8 @@ void drop_repeated(std::vector<DelegateFault>& faults) {
     return std::tie(fault.object, fault.index, fault.field);
   };
   std::ranges::stable_sort(faults, {}, place);
-  const auto twice = std::ranges::unique(faults, {}, place);
-  faults.erase(twice.begin(), twice.end());
+  const auto same = [&place](const auto& a, const auto& b) { return place(a) == place(b); };
+  faults.erase(std::unique(faults.begin(), faults.end(), same), faults.end());
 }
 
 // The VirtualServices of a Catalog by their names, looked up only if anyone asks.
@@ -91,7 +91,8 @@ class ByName {
   explicit ByName(const Catalog* catalog) : catalog_(catalog) {}
   VirtualServicePtr find(const model::Key& key) {
     if (catalog_ != nullptr && known_.empty()) {
-      for (const auto& service : catalog_->virtual_services) known_.emplace(service->origin, service);
+      for (const auto& service : catalog_->virtual_services)
+        known_.emplace(service->origin, service);
     }
     const auto at = known_.find(key);
     return at == known_.end() ? nullptr : at->second;
@@ -154,10 +155,9 @@ const VirtualService* Catalog::declared(std::string_view namespace_, std::string
   const auto at = namespaces.find(namespace_);
   if (at == namespaces.end()) return nullptr;
   const auto& all = at->second->virtual_services;
-  const auto found =
-      std::ranges::lower_bound(all, name, {}, [](const VirtualServicePtr& service) {
-        return std::string_view(service->origin.name);
-      });
+  const auto found = std::ranges::lower_bound(all, name, {}, [](const VirtualServicePtr& service) {
+    return std::string_view(service->origin.name);
+  });
   return found != all.end() && (*found)->origin.name == name ? found->get() : nullptr;
 }
 

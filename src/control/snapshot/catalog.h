@@ -1,5 +1,6 @@
-// All that a mesh declares, without who runs: from it, and nothing else, Views are made. So a Snapshot
-// in which only endpoints changed has the same Catalog, by address, and the Views made from it.
+// All that a mesh declares, without who runs: from it, and nothing else, Views are made. So a
+// Snapshot in which only endpoints changed has the same Catalog, by address, and the Views made
+// from it.
 #pragma once
 
 #include <map>
@@ -40,7 +41,8 @@ struct Catalog {
   std::map<std::string, DeclaredPtr, std::less<>> namespaces;
 
   std::vector<ServicePtr> services;  // sorted by (host, namespace); with their aliases
-  // Roots with their delegates merged, and destinations that name an alias led on; in creation order.
+  // Roots with their delegates merged, and destinations that name an alias led on; in creation
+  // order.
   std::vector<VirtualServicePtr> virtual_services;
   std::vector<DestinationRulePtr> rules;
   RuleIndexes rule_indexes;

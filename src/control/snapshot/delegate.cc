@@ -1,7 +1,8 @@
 #include "control/snapshot/delegate.h"
 
-#include <algorithm>
 #include <fmt/core.h>
+
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -15,8 +16,7 @@ using model::StringMatch;
 // True if no request can be taken for one that both want, as far as Istio looks: a regex beside
 // anything else counts as a conflict, because nobody compares regexes.
 bool conflict(const StringMatch& root, const StringMatch& leaf) {
-  const bool regex =
-      root.kind == StringMatch::Kind::regex || leaf.kind == StringMatch::Kind::regex;
+  const bool regex = root.kind == StringMatch::Kind::regex || leaf.kind == StringMatch::Kind::regex;
   if (regex) return true;
   if (root.kind == StringMatch::Kind::exact) {
     return leaf.kind != StringMatch::Kind::exact || leaf.value != root.value;
@@ -71,6 +71,11 @@ std::string joined(const std::string& root, const std::string& leaf) {
 template <typename T>
 void default_to(T& leaf, const T& root) {
   if (leaf == T{}) leaf = root;
+}
+
+template <typename T>
+void default_to(std::optional<T>& leaf, const std::optional<T>& root) {
+  if (!leaf) leaf = root;
 }
 
 HttpMatch merged(const HttpMatch& root, const HttpMatch& leaf) {
@@ -181,8 +186,8 @@ VirtualService merge_delegates(const VirtualService& root, const FindVirtualServ
       result.spec.http.push_back(http);
       continue;
     }
-    const std::string namespace_ = http.delegate->namespace_.empty() ? root.origin.namespace_
-                                                                     : http.delegate->namespace_;
+    const std::string namespace_ =
+        http.delegate->namespace_.empty() ? root.origin.namespace_ : http.delegate->namespace_;
     const auto* delegate = find(namespace_, http.delegate->name);
     if (std::string why = unfit(delegate, root, find); !why.empty()) {
       faults.push_back({root.origin, i, ".delegate", namespace_ + '/' + http.delegate->name, why});

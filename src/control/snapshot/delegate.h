@@ -1,4 +1,5 @@
-// Delegates: HTTP routes that a root VirtualService leaves to another one (docs/translation.md 4.9).
+// Delegates: HTTP routes that a root VirtualService leaves to another one
+// (docs/translation.md 4.9).
 #pragma once
 
 #include <functional>

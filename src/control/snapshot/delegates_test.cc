@@ -12,8 +12,10 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// A root in `shop` whose first route is left to `delegate`, with this match; then a route of its own.
-std::string root(const std::string& match, const std::string& delegate = "{name: cart, namespace: bank}") {
+// A root in `shop` whose first route is left to `delegate`, with this match; then a route of its
+// own.
+std::string root(const std::string& match,
+                 const std::string& delegate = "{name: cart, namespace: bank}") {
   return R"(
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -41,8 +43,8 @@ apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: cart, namespace: bank}
 spec:
-)" + more + "  http:\n" +
-         http;
+)" + more +
+         "  http:\n" + http;
 }
 
 const model::VirtualService& merged(TestMesh& mesh) {
@@ -73,7 +75,8 @@ TEST(Delegate, PutsItsRoutesInThePlaceOfTheRootsRoute) {
 }
 
 TEST(Delegate, IsNoVirtualServiceOfItsOwn) {
-  TestMesh mesh(root("[{uri: {prefix: /cart}}]") + delegate("  - route: [{destination: {host: cart}}]"));
+  TestMesh mesh(root("[{uri: {prefix: /cart}}]") +
+                delegate("  - route: [{destination: {host: cart}}]"));
   EXPECT_EQ(mesh.snapshot().virtual_services().size(), 1U);
 }
 
@@ -179,9 +182,9 @@ TEST(Delegate, ThatDelegatesFurtherLosesThatRouteAlone) {
 
 TEST(Delegate, InACircleIsNamedAsOne) {
   const auto in_circle = [](const std::string& name, const std::string& next) {
-    return "\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " + name +
-           ", namespace: shop}\nspec:\n  hosts: [" + name + ".example.com]\n  http: [{delegate: {name: " +
-           next + "}}]\n";
+    return "\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " +
+           name + ", namespace: shop}\nspec:\n  hosts: [" + name +
+           ".example.com]\n  http: [{delegate: {name: " + next + "}}]\n";
   };
   TestMesh mesh(in_circle("a", "b") + in_circle("b", "a") + in_circle("c", "c"));
   const auto problems = mesh.problems();

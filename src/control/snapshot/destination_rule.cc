@@ -29,8 +29,8 @@ DestinationRule resolve(const model::Object& object, const model::MeshConfig& me
   rule.spec.host = model::full_host(rule.spec.host, key.namespace_);
   for (auto& subset : rule.spec.subsets) subset.position = {};
   if (rule.spec.workload_selector.empty()) {
-    rule.visible = visibility_of(rule.spec.export_to, key.namespace_,
-                                 mesh.default_destination_rule_export_to);
+    rule.visible =
+        visibility_of(rule.spec.export_to, key.namespace_, mesh.default_destination_rule_export_to);
   } else {
     rule.visible = {.everywhere = false, .namespaces = {key.namespace_}};
   }
@@ -73,9 +73,8 @@ DestinationRulePtr pick_exported(const RuleIndexes& rules, std::string_view owne
   const auto* candidates = index->second->exported(host);
   if (candidates == nullptr) return nullptr;
   RuleIndex::Candidates seen;
-  std::ranges::copy_if(*candidates, std::back_inserter(seen), [&client](const auto& rule) {
-    return rule->visible.to(client.namespace_);
-  });
+  std::ranges::copy_if(*candidates, std::back_inserter(seen),
+                       [&client](const auto& rule) { return rule->visible.to(client.namespace_); });
   return pick(seen, client);
 }
 
@@ -105,9 +104,8 @@ std::vector<DestinationRulePtr> derive_destination_rules(
       merge(merged[at->second], std::move(rule));
     }
   }
-  std::ranges::stable_sort(merged, {}, [](const auto& rule) -> const std::string& {
-    return rule.spec.host;
-  });
+  std::ranges::stable_sort(merged, {},
+                           [](const auto& rule) -> const std::string& { return rule.spec.host; });
 
   std::map<model::Key, DestinationRulePtr> known;
   for (const auto& rule : before) known.emplace(rule->origins.front(), rule);
@@ -138,9 +136,8 @@ void RuleIndex::add(Hosts& hosts, const DestinationRulePtr& rule) {
     hosts.exact[host].push_back(rule);
     return;
   }
-  const auto at = std::ranges::find(hosts.wildcards, host, [](const auto& wildcard) {
-    return wildcard.first;
-  });
+  const auto at =
+      std::ranges::find(hosts.wildcards, host, [](const auto& wildcard) { return wildcard.first; });
   if (at == hosts.wildcards.end()) {
     hosts.wildcards.push_back({host, {rule}});
   } else {

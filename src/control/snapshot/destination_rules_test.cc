@@ -15,18 +15,20 @@ spec: {ports: [{name: http, port: 80}]}
 )";
 
 // A rule named `name` whose subset of the same name tells it apart.
-std::string rule(const std::string& name, const std::string& namespace_, const std::string& rule_host,
-                 const std::string& more = "") {
-  return "\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: " + name +
-         ", namespace: " + namespace_ + "}\nspec:\n  host: \"" + rule_host + "\"\n" + more +
+std::string rule(const std::string& name, const std::string& namespace_,
+                 const std::string& rule_host, const std::string& more = "") {
+  return "\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: " +
+         name + ", namespace: " + namespace_ + "}\nspec:\n  host: \"" + rule_host + "\"\n" + more +
          "  subsets: [{name: " + name + ", labels: {rule: " + name + "}}]\n";
 }
 
-std::string seen_from(TestMesh& mesh, std::string_view namespace_, const model::Labels& labels = {}) {
+std::string seen_from(TestMesh& mesh, std::string_view namespace_,
+                      const model::Labels& labels = {}) {
   const auto found = rule_for(*mesh.snapshot().view(namespace_, labels), host);
   if (!found) return "none";
   std::string result;
-  for (const auto& subset : found->spec.subsets) result += (result.empty() ? "" : " ") + subset.name;
+  for (const auto& subset : found->spec.subsets)
+    result += (result.empty() ? "" : " ") + subset.name;
   return result;
 }
 
@@ -61,14 +63,16 @@ TEST(DestinationRule, NotExportedToTheClientGivesWayToTheRoots) {
 }
 
 TEST(DestinationRule, OfTheRootNamespaceDoesNotHideTheServicesFromClientsThere) {
-  TestMesh mesh{std::string(web) + rule("root", "istio-system", "*") + rule("service", "shop", "web")};
+  TestMesh mesh{std::string(web) + rule("root", "istio-system", "*") +
+                rule("service", "shop", "web")};
   EXPECT_EQ(seen_from(mesh, "istio-system"), "service");
 }
 
 TEST(DestinationRule, IsMergedWithAnotherOfItsHostSubsetsBySubset) {
-  TestMesh mesh{std::string(web) +
-                rule("a", "shop", "web", "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n") +
-                rule("b", "shop", host, "  trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}\n")};
+  TestMesh mesh{
+      std::string(web) +
+      rule("a", "shop", "web", "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n") +
+      rule("b", "shop", host, "  trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}\n")};
   EXPECT_EQ(seen_from(mesh, "bank"), "a b");
   const auto merged = mesh.snapshot().destination_rules()[0];
   EXPECT_EQ(merged->origins.size(), 2U);
@@ -76,8 +80,9 @@ TEST(DestinationRule, IsMergedWithAnotherOfItsHostSubsetsBySubset) {
 }
 
 TEST(DestinationRule, TakesThePolicyOfALaterOneIfItHasNone) {
-  TestMesh mesh{std::string(web) + rule("a", "shop", "web") +
-                rule("b", "shop", "web", "  trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}\n")};
+  TestMesh mesh{
+      std::string(web) + rule("a", "shop", "web") +
+      rule("b", "shop", "web", "  trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}\n")};
   EXPECT_EQ(mesh.snapshot().destination_rules()[0]->spec.policy->load_balancer->simple,
             model::LoadBalancer::Simple::round_robin);
 }

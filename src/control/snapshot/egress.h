@@ -17,8 +17,7 @@ class EgressHosts {
   bool import_service(std::string_view host, std::string_view namespace_) const;
   // Which of a service's other names are imported with it.
   std::vector<std::string> import_aliases(const std::vector<std::string>& aliases,
-                                          std::string_view host,
-                                          std::string_view namespace_) const;
+                                          std::string_view host, std::string_view namespace_) const;
   // True if a VirtualService of this namespace is imported for this host of it. Other than with
   // services, a pattern also imports a wildcard that is wider than itself.
   bool import_virtual_service(std::string_view host, std::string_view namespace_) const;

@@ -1,10 +1,13 @@
 #include "control/snapshot/endpoint.h"
 
-#include <algorithm>
 #include <fmt/core.h>
+
+#include <algorithm>
 #include <set>
 #include <string_view>
 #include <tuple>
+
+#include "control/snapshot/warning.h"
 
 namespace graymesh::snapshot {
 namespace {
@@ -74,7 +77,8 @@ class Gathering {
         if (keep_not_ready) return Health::healthy;
         if (keep_draining) return Health::draining;
         return std::nullopt;
-      case Readiness::ended: return std::nullopt;
+      case Readiness::ended:
+        return std::nullopt;
     }
     return std::nullopt;
   }
@@ -105,7 +109,8 @@ class Behind {
       : workloads_(workloads), localities_(localities) {}
 
   // Null if the slice names a pod that is not there: Istio leaves the address out until it comes.
-  // Where a namespace has no pods at all, they are not read here, and the address is taken as it is.
+  // Where a namespace has no pods at all, they are not read here, and the address is taken as it
+  // is.
   const Endpoint* of(const model::SliceEndpoint& endpoint, const std::string& address,
                      Endpoint& plain) const {
     if (!endpoint.pod.empty()) {
@@ -124,21 +129,12 @@ class Behind {
   const Localities& localities_;
 };
 
-void report(Running& running, const model::Object& object, std::string field, std::string value,
-            std::string rule) {
-  running.problems.push_back({.severity = model::Problem::Severity::warning,
-                              .position = object.meta.position,
-                              .object = model::to_string(object.meta.key),
-                              .field = std::move(field),
-                              .value = std::move(value),
-                              .rule = std::move(rule)});
-}
-
 void gather_slice(Gathering& gathering, const model::Object& object, const Localities& localities) {
   const auto& slice = object.as<model::EndpointSlice>();
   Running& running = gathering.running();
   if (slice.address_type == "FQDN") {
-    report(running, object, "addressType", "FQDN", "is not supported: the slice is left out");
+    running.problems.push_back(
+        warning(object, {}, "addressType", "FQDN", "is not supported: the slice is left out"));
     return;
   }
   const Behind behind(running.workloads, localities);
@@ -150,8 +146,9 @@ void gather_slice(Gathering& gathering, const model::Object& object, const Local
     for (const auto& address : endpoint.addresses) {
       const Endpoint* base = behind.of(endpoint, address, plain);
       if (base == nullptr) {
-        report(running, object, fmt::format("endpoints[{}].targetRef.name", i), endpoint.pod,
-               "names a pod that is not there: the endpoint is left out until it comes");
+        running.problems.push_back(
+            warning(object, {}, fmt::format("endpoints[{}].targetRef.name", i), endpoint.pod,
+                    "names a pod that is not there: the endpoint is left out until it comes"));
         break;
       }
       for (const auto& port : slice.ports) {
@@ -181,7 +178,7 @@ void gather_selected_pods(Gathering& gathering, const model::Service& spec) {
   for (const Workload* workload : gathering.running().workloads.selected(spec.selector)) {
     const auto* pod = workload->pod();
     if (pod == nullptr || workload->gone) continue;
-    const Readiness readiness = workload->ready      ? Readiness::ready
+    const Readiness readiness = workload->ready    ? Readiness::ready
                                 : pod->terminating ? Readiness::draining
                                                    : Readiness::not_ready;
     const auto& ports = gathering.service().ports;
@@ -203,10 +200,10 @@ void gather_selected_entries(Gathering& gathering, const model::Labels& selector
     if (entry == nullptr || !(is_ip(entry->address) || is_unix(entry->address))) continue;
     for (std::size_t p = 0; p < ports.size(); ++p) {
       const auto named = workload->port_named(ports[p].name);
-      const std::uint32_t number = named.value_or(
-          ports[p].target_port == 0 ? ports[p].number : ports[p].target_port);
-      gathering.offer(p, workload->endpoint, entry->address,
-                      is_unix(entry->address) ? 0 : number, Readiness::ready);
+      const std::uint32_t number =
+          named.value_or(ports[p].target_port == 0 ? ports[p].number : ports[p].target_port);
+      gathering.offer(p, workload->endpoint, entry->address, is_unix(entry->address) ? 0 : number,
+                      Readiness::ready);
     }
   }
 }
@@ -245,8 +242,8 @@ void offer_entry(Gathering& gathering, const model::ServiceEntry& spec, const En
     if (p == service.ports.size()) continue;  // UDP
     const auto own = numbers.find(port.name);
     const std::uint32_t number = own != numbers.end() && own->second != 0 ? own->second
-                                 : port.target_port != 0                 ? port.target_port
-                                                                         : port.number;
+                                 : port.target_port != 0                  ? port.target_port
+                                                                          : port.number;
     gathering.offer(p, base, base.address, is_unix(base.address) ? 0 : number, readiness);
   }
 }

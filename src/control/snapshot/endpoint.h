@@ -2,8 +2,9 @@
 //
 // A Kubernetes Service is answered by the addresses in its EndpointSlices; by its Endpoints where
 // there are no slices; by the pods that it selects where there are neither (a folder written by
-// hand); and always by the WorkloadEntries that it selects. A ServiceEntry is answered by its inline
-// endpoints, or by the pods and WorkloadEntries that it selects, or, over DNS, by its own host.
+// hand); and always by the WorkloadEntries that it selects. A ServiceEntry is answered by its
+// inline endpoints, or by the pods and WorkloadEntries that it selects, or, over DNS, by its own
+// host.
 #pragma once
 
 #include <string>

@@ -123,9 +123,10 @@ ports: [{name: http, port: 8080, protocol: TCP}]
 endpoints: [{addresses: [web.example.com]}]
 )");
   EXPECT_EQ(mesh.endpoints(host), "fd00::1:8080");
-  EXPECT_THAT(mesh.problems(),
-              ElementsAre("mesh.yaml:9 EndpointSlice shop/names: addressType FQDN, is not supported: "
-                          "the slice is left out"));
+  EXPECT_THAT(
+      mesh.problems(),
+      ElementsAre("mesh.yaml:9 EndpointSlice shop/names: addressType FQDN, is not supported: "
+                  "the slice is left out"));
 }
 
 TEST(EndpointSlice, NamingAPodThatIsNotThereWaitsForIt) {
@@ -148,8 +149,9 @@ TEST(EndpointHealth, LeavesOutWhatIsNotReadyOrTerminating) {
   EXPECT_EQ(mesh.apply(lone_slice("{ready: true}")).endpoints(host), "10.0.0.1:8080");
   EXPECT_EQ(mesh.apply(lone_slice("{}")).endpoints(host), "10.0.0.1:8080");
   EXPECT_EQ(mesh.apply(lone_slice("{ready: false}")).endpoints(host), "");
-  EXPECT_EQ(mesh.apply(lone_slice("{ready: false, serving: true, terminating: true}")).endpoints(host),
-            "");
+  EXPECT_EQ(
+      mesh.apply(lone_slice("{ready: false, serving: true, terminating: true}")).endpoints(host),
+      "");
 }
 
 TEST(EndpointHealth, KeepsWhatIsNotReadyIfTheServicePublishesIt) {

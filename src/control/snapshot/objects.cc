@@ -51,10 +51,11 @@ Objects arrange_anew(std::span<const model::ObjectPtr> objects) {
   for (auto& [name, held] : namespaces) {
     for (auto& list : held.by_kind) {
       std::ranges::stable_sort(list, {}, name_of_object);
-      std::ranges::reverse(list);  // so that unique keeps the later of two
-      const auto twice = std::ranges::unique(list, {}, name_of_object);
-      list.erase(twice.begin(), twice.end());
-      std::ranges::reverse(list);
+      // Backwards, so that the later of two stays, at the end.
+      const auto same = [](const auto& a, const auto& b) {
+        return name_of_object(a) == name_of_object(b);
+      };
+      list.erase(list.begin(), std::unique(list.rbegin(), list.rend(), same).base());
     }
     result.namespaces.emplace(name, std::make_shared<const NamespaceObjects>(std::move(held)));
   }

@@ -1,9 +1,9 @@
 // The objects of a mesh, sorted into namespaces and kinds.
 //
-// Nearly everything is derived within a namespace: a Service's endpoints, a DestinationRule's merge.
-// So a namespace in which no object changed keeps its NamespaceObjects, by address, and with it all
-// that was derived from them. Objects that did not change keep their ObjectPtr between builds; that
-// is how a change is found, without reading the objects.
+// Nearly everything is derived within a namespace: a Service's endpoints, a DestinationRule's
+// merge. So a namespace in which no object changed keeps its NamespaceObjects, by address, and with
+// it all that was derived from them. Objects that did not change keep their ObjectPtr between
+// builds; that is how a change is found, without reading the objects.
 #pragma once
 
 #include <array>

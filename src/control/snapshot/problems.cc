@@ -1,31 +1,26 @@
 #include "control/snapshot/problems.h"
 
-#include <algorithm>
 #include <fmt/core.h>
+
+#include <algorithm>
 #include <map>
 #include <string_view>
 
 #include "control/snapshot/delegate.h"
 #include "control/snapshot/virtual_service.h"
+#include "control/snapshot/warning.h"
 
 namespace graymesh::snapshot {
 namespace {
 
 using model::Problem;
 
-Problem warning(const model::Object& object, const model::Position& position, std::string field,
-                std::string value, std::string rule) {
-  return {.severity = Problem::Severity::warning,
-          .position = position.line == 0 ? object.meta.position : position,
-          .object = model::to_string(object.meta.key),
-          .field = std::move(field),
-          .value = std::move(value),
-          .rule = std::move(rule)};
-}
-
-std::string place_of(const model::Object& object) {
-  return fmt::format("{} at {}:{}", model::to_string(object.meta.key), object.meta.position.file,
-                     object.meta.position.line);
+bool is_alias(const Catalog& catalog, std::string_view host) {
+  return std::ranges::any_of(catalog.namespaces, [host](const auto& named) {
+    return std::ranges::binary_search(named.second->aliases, host, {}, [](const Alias& alias) {
+      return std::string_view(alias.host);
+    });
+  });
 }
 
 // Checks one VirtualService as it was written.
@@ -43,7 +38,8 @@ class RouteCheck {
       const auto& http = spec_.http[i];
       check_routes(http.route, http.position, fmt::format("http[{}]", i));
       for (std::size_t m = 0; m < http.mirrors.size(); ++m) {
-        check(http.mirrors[m].destination, http.position, fmt::format("http[{}].mirrors[{}]", i, m));
+        check(http.mirrors[m].destination, http.position,
+              fmt::format("http[{}].mirrors[{}]", i, m));
       }
     }
     for (std::size_t i = 0; i < spec_.tcp.size(); ++i) {
@@ -86,7 +82,7 @@ class RouteCheck {
     const std::string host = model::full_host(destination.host, namespace_);
     const ServicePtr service = catalog_.service(host);
     if (!service) {
-      if (!is_alias(host)) {
+      if (!is_alias(catalog_, host)) {
         report(position, field + ".destination.host", destination.host,
                "names no service: requests that take this route are answered 503");
       }
@@ -107,14 +103,6 @@ class RouteCheck {
       report(position, field + ".destination.subset", destination.subset,
              fmt::format("is no subset of {}", model::to_string(rule->origins.front())));
     }
-  }
-
-  bool is_alias(std::string_view host) const {
-    return std::ranges::any_of(catalog_.namespaces, [host](const auto& named) {
-      return std::ranges::binary_search(named.second->aliases, host, {}, [](const Alias& alias) {
-        return std::string_view(alias.host);
-      });
-    });
   }
 
   static bool takes_all(const model::HttpMatch& match) {
@@ -187,11 +175,23 @@ void find_service_clashes(const Catalog& catalog, const Objects& objects,
     const auto object = objects.find(loser.origin);
     const auto other = objects.find(winner.origin);
     if (!object || !other) continue;
-    problems.push_back(warning(
-        *object, {}, "spec.hosts", loser.host,
-        fmt::format("is also {}, which goes before outside of namespace {}", place_of(*other),
-                    loser.namespace_)));
+    problems.push_back(warning(*object, {}, "spec.hosts", loser.host,
+                               fmt::format("is also {}, which goes before outside of namespace {}",
+                                           place_of(*other), loser.namespace_)));
   }
+}
+
+std::vector<Problem> find_lost_rules(const Catalog& catalog, const Objects& objects) {
+  std::vector<Problem> result;
+  for (const auto& [name, held] : objects.namespaces) {
+    for (const auto& object : held->of(model::Kind::destination_rule)) {
+      const auto& written = object->as<model::DestinationRule>().host;
+      const std::string host = model::full_host(written, object->meta.key.namespace_);
+      if (host.starts_with('*') || catalog.service(host) || is_alias(catalog, host)) continue;
+      result.push_back(warning(*object, {}, "host", written, "names no service"));
+    }
+  }
+  return result;
 }
 
 void report_delegate_faults(const Catalog& catalog, const Objects& objects,
@@ -200,9 +200,9 @@ void report_delegate_faults(const Catalog& catalog, const Objects& objects,
     const auto object = objects.find(fault.object);
     if (object == nullptr) continue;
     const auto& http = object->as<model::VirtualService>().http;
-    Problem problem = warning(
-        *object, fault.index < http.size() ? http[fault.index].position : model::Position{},
-        fmt::format("http[{}]{}", fault.index, fault.field), fault.value, fault.rule);
+    Problem problem =
+        warning(*object, fault.index < http.size() ? http[fault.index].position : model::Position{},
+                fmt::format("http[{}]{}", fault.index, fault.field), fault.value, fault.rule);
     problem.severity = Problem::Severity::error;
     problems.push_back(std::move(problem));
   }
@@ -218,37 +218,11 @@ bool same_surroundings(const Catalog& a, const Catalog* b) {
   });
 }
 
-// The object and subset that a merged rule's subset comes from.
-const model::Subset* written(const DestinationRule& rule, std::string_view subset,
-                             const Objects& objects, model::ObjectPtr& object) {
-  for (const auto& origin : rule.origins) {
-    object = objects.find(origin);
-    if (object == nullptr) continue;
-    const auto& subsets = object->as<model::DestinationRule>().subsets;
-    const auto at = std::ranges::find(subsets, subset, &model::Subset::name);
-    if (at != subsets.end()) return &*at;
-  }
-  return nullptr;
-}
-
-std::vector<std::string> empty_subsets(const DestinationRule& rule, const Endpoints& endpoints) {
-  std::vector<std::string> result;
-  for (const auto& subset : rule.spec.subsets) {
-    const bool selects = std::ranges::any_of(endpoints.by_port, [&subset](const auto& port) {
-      return std::ranges::any_of(port, [&subset](const Endpoint& endpoint) {
-        return model::selects(subset.labels, endpoint.labels);
-      });
-    });
-    if (!selects) result.push_back(subset.name);
-  }
-  return result;
-}
-
 }  // namespace
 
 DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& objects,
                                         const DeclaredProblems* before,
-                                        const Catalog* catalog_before) {
+                                        const Catalog* catalog_before, const Unchanged& unchanged) {
   DeclaredProblems result;
   const bool same = before != nullptr && same_surroundings(catalog, catalog_before);
   for (const auto& [name, held] : objects.namespaces) {
@@ -266,49 +240,10 @@ DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& o
   }
   find_host_clashes(catalog, objects, result.problems);
   find_service_clashes(catalog, objects, result.problems);
+  result.lost_rules =
+      same && unchanged.rule_lines ? before->lost_rules : find_lost_rules(catalog, objects);
+  result.problems.insert(result.problems.end(), result.lost_rules.begin(), result.lost_rules.end());
   report_delegate_faults(catalog, objects, result.problems);
-  return result;
-}
-
-SubsetProblems check_subsets(const Catalog& catalog, const FindEndpoints& endpoints,
-                             const SubsetProblems* before) {
-  SubsetProblems result;
-  result.by_rule.reserve(catalog.rules.size());
-  for (const auto& rule : catalog.rules) {
-    if (rule->spec.subsets.empty() || rule->spec.host.starts_with('*')) continue;
-    const ServicePtr service = catalog.service(rule->spec.host);
-    if (!service || (service->resolution == Resolution::passthrough && !service->kubernetes)) {
-      continue;
-    }
-    SubsetProblems::Checked checked{.endpoints = endpoints(*service), .empty_subsets = {}};
-    const auto known = before == nullptr ? decltype(before->by_rule.end()){}
-                                         : before->by_rule.find(rule);
-    if (before != nullptr && known != before->by_rule.end() &&
-        known->second.endpoints == checked.endpoints) {
-      checked.empty_subsets = known->second.empty_subsets;
-    } else {
-      checked.empty_subsets = empty_subsets(*rule, *checked.endpoints);
-    }
-    result.by_rule.emplace(rule, std::move(checked));
-  }
-  return result;
-}
-
-std::vector<Problem> describe(const SubsetProblems& checked, const Objects& objects) {
-  std::vector<Problem> result;
-  for (const auto& [rule, found] : checked.by_rule) {
-    for (const auto& name : found.empty_subsets) {
-      model::ObjectPtr object;
-      const auto* subset = written(*rule, name, objects, object);
-      if (subset == nullptr) continue;
-      const auto index = subset - object->as<model::DestinationRule>().subsets.data();
-      result.push_back(warning(*object, subset->position, fmt::format("subsets[{}]", index), name,
-                               fmt::format("selects no endpoint of {}", rule->spec.host)));
-    }
-  }
-  std::ranges::sort(result, {}, [](const Problem& problem) {
-    return std::tie(problem.object, problem.field);
-  });
   return result;
 }
 

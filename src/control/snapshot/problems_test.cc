@@ -45,9 +45,10 @@ TEST(Problems, AreNoneWhereAllHoldsTogether) {
 TEST(Problems, NameADestinationThatIsNoService) {
   TestMesh mesh(web);
   mesh.apply(route("  - route: [{destination: {host: cart}}]\n"), "route.yaml");
-  EXPECT_THAT(mesh.problems(),
-              ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.host "
-                          "cart, names no service: requests that take this route are answered 503"));
+  EXPECT_THAT(
+      mesh.problems(),
+      ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.host "
+                  "cart, names no service: requests that take this route are answered 503"));
 }
 
 TEST(Problems, NameAPortThatTheServiceDoesNotHave) {
@@ -62,13 +63,15 @@ TEST(Problems, NameAPortThatTheServiceDoesNotHave) {
 TEST(Problems, NameASubsetThatNoRuleDefines) {
   TestMesh mesh(web);
   mesh.apply(route("  - route: [{destination: {host: web, subset: v2}}]\n"), "route.yaml");
-  EXPECT_THAT(mesh.problems(),
-              ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.subset "
-                          "v2, is no subset of DestinationRule shop/web"));
+  EXPECT_THAT(
+      mesh.problems(),
+      ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.subset "
+                  "v2, is no subset of DestinationRule shop/web"));
   mesh.remove(model::Kind::destination_rule, "shop", "web");
-  EXPECT_THAT(mesh.problems(),
-              ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.subset "
-                          "v2, has no DestinationRule for web.shop.svc.cluster.local to define it"));
+  EXPECT_THAT(
+      mesh.problems(),
+      ElementsAre("route.yaml:7 VirtualService shop/web: http[0].route[0].destination.subset "
+                  "v2, has no DestinationRule for web.shop.svc.cluster.local to define it"));
 }
 
 TEST(Problems, NameASubsetThatSelectsNoEndpointUntilItDoes) {
@@ -80,10 +83,44 @@ metadata: {name: web-1, namespace: shop, labels: {app: web, version: v2}}
 spec: {containers: [{name: app}]}
 status: {phase: Running, podIP: 10.0.0.1, conditions: [{type: Ready, status: "True"}]}
 )");
-  EXPECT_THAT(mesh.problems(),
-              ElementsAre("mesh.yaml:19 DestinationRule shop/web: subsets[0] v1, selects no endpoint "
-                          "of web.shop.svc.cluster.local"));
+  EXPECT_THAT(
+      mesh.problems(),
+      ElementsAre("mesh.yaml:19 DestinationRule shop/web: subsets[0] v1, selects no endpoint "
+                  "of web.shop.svc.cluster.local"));
   EXPECT_THAT(mesh.apply(web).problems(), IsEmpty());
+}
+
+TEST(Problems, NameADestinationRuleForNoService) {
+  TestMesh mesh(web);
+  mesh.apply(R"(
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: cart, namespace: shop}
+spec: {host: cart}
+)",
+             "rule.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("rule.yaml:2 DestinationRule shop/cart: host cart, names no service"));
+  mesh.apply(R"(
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {ports: [{name: http, port: 80}]}
+)");
+  EXPECT_THAT(mesh.problems(), IsEmpty());
+}
+
+TEST(Problems, AreTakenOverWithTheLinesWhereTheirObjectsStandNow) {
+  TestMesh mesh(web);
+  const std::string rule =
+      "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: cart, "
+      "namespace: "
+      "shop}\nspec: {host: cart}\n";
+  mesh.apply(rule, "rule.yaml");
+  mesh.snapshot();
+  mesh.apply("\n\n" + rule, "moved.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("moved.yaml:3 DestinationRule shop/cart: host cart, names no service"));
 }
 
 TEST(Problems, NameAGatewayThatIsNotThere) {
@@ -98,8 +135,9 @@ spec:
   http: [{route: [{destination: {host: web}}]}]
 )",
              "route.yaml");
-  EXPECT_THAT(mesh.problems(), ElementsAre("route.yaml:2 VirtualService shop/web: gateways[0] public, "
-                                           "names no Gateway"));
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("route.yaml:2 VirtualService shop/web: gateways[0] public, "
+                          "names no Gateway"));
 }
 
 TEST(Problems, NameTheYoungerOfTwoVirtualServicesOfOneHostAndBothPlaces) {
@@ -131,10 +169,10 @@ TEST(Problems, NameTheFirstRouteThatIsNeverReached) {
 
 TEST(Problems, NameAHostThatTwoNamespacesDeclare) {
   const auto entry = [](const std::string& namespace_, const std::string& export_to) {
-    return "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: api, namespace: " +
-           namespace_ +
-           "}\nspec:\n  hosts: [api.example.com]\n  resolution: DNS\n  exportTo: [\"" + export_to +
-           "\"]\n  ports: [{number: 80, name: http, protocol: HTTP}]\n";
+    return "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: api, "
+           "namespace: " +
+           namespace_ + "}\nspec:\n  hosts: [api.example.com]\n  resolution: DNS\n  exportTo: [\"" +
+           export_to + "\"]\n  ports: [{number: 80, name: http, protocol: HTTP}]\n";
   };
   TestMesh mesh;
   mesh.apply(entry("bank", "*"), "bank.yaml").apply(entry("shop", "*"), "shop.yaml");

@@ -58,9 +58,7 @@ bool is_tcp(Protocol protocol) {
          protocol == Protocol::mysql || protocol == Protocol::redis;
 }
 
-bool is_tls(Protocol protocol) {
-  return protocol == Protocol::https || protocol == Protocol::tls;
-}
+bool is_tls(Protocol protocol) { return protocol == Protocol::https || protocol == Protocol::tls; }
 
 Protocol protocol_named(std::string_view word) {
   const std::string wanted = lower(word);
@@ -72,9 +70,11 @@ Protocol protocol_named(std::string_view word) {
 
 Protocol protocol_of(const model::ServicePort& port) {
   if (port.protocol == "UDP") return Protocol::udp;
-  const Protocol named = protocol_of_name(port.app_protocol.empty() ? port.name : port.app_protocol);
+  const Protocol named =
+      protocol_of_name(port.app_protocol.empty() ? port.name : port.app_protocol);
   if (named != Protocol::automatic) return named;
-  // Servers that speak first on their well-known ports; sniffing would hang: SMTP, DNS, MySQL, MongoDB.
+  // Servers that speak first on their well-known ports; sniffing would hang: SMTP, DNS, MySQL,
+  // MongoDB.
   const bool well_known =
       port.port == 25 || port.port == 53 || port.port == 3306 || port.port == 27017;
   return well_known ? Protocol::tcp : Protocol::automatic;

@@ -1,12 +1,15 @@
 #include "control/snapshot/service.h"
 
-#include <algorithm>
 #include <fmt/core.h>
+
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <tuple>
 
 #include "control/snapshot/visibility.h"
+#include "control/snapshot/warning.h"
+#include "control/snapshot/workload.h"
 
 namespace graymesh::snapshot {
 namespace {
@@ -17,21 +20,6 @@ struct Draft {
   std::vector<model::ObjectPtr> sources;
 };
 using Drafts = std::map<std::string, Draft>;
-
-model::Problem warning(const model::Object& object, std::string field, std::string value,
-                       std::string rule) {
-  return {.severity = model::Problem::Severity::warning,
-          .position = object.meta.position,
-          .object = model::to_string(object.meta.key),
-          .field = std::move(field),
-          .value = std::move(value),
-          .rule = std::move(rule)};
-}
-
-std::string place_of(const model::Object& object) {
-  return fmt::format("{} at {}:{}", model::to_string(object.meta.key), object.meta.position.file,
-                     object.meta.position.line);
-}
 
 std::vector<Port> ports_of(const model::Service& spec) {
   std::vector<Port> ports;
@@ -54,8 +42,7 @@ Service kubernetes_service(const model::Object& object, const model::MeshConfig&
   const auto& spec = object.as<model::Service>();
   const auto& key = object.meta.key;
   const auto exported = object.meta.annotations.find("networking.istio.io/exportTo");
-  // Only an explicit "None" is headless: a Service written by hand has no clusterIP yet.
-  const bool headless = !spec.cluster_ips.empty() && spec.cluster_ips.front() == "None";
+  const bool headless = spec.headless();
   return {.host = model::full_host(key.name, key.namespace_),
           .name = key.name,
           .namespace_ = key.namespace_,
@@ -78,11 +65,16 @@ Service kubernetes_service(const model::Object& object, const model::MeshConfig&
 
 std::optional<Resolution> resolution_of(model::ServiceEntry::Resolution resolution) {
   switch (resolution) {
-    case model::ServiceEntry::Resolution::none: return Resolution::passthrough;
-    case model::ServiceEntry::Resolution::static_: return Resolution::endpoints;
-    case model::ServiceEntry::Resolution::dns: return Resolution::dns;
-    case model::ServiceEntry::Resolution::dns_round_robin: return Resolution::dns_round_robin;
-    case model::ServiceEntry::Resolution::dynamic_dns: return std::nullopt;
+    case model::ServiceEntry::Resolution::none:
+      return Resolution::passthrough;
+    case model::ServiceEntry::Resolution::static_:
+      return Resolution::endpoints;
+    case model::ServiceEntry::Resolution::dns:
+      return Resolution::dns;
+    case model::ServiceEntry::Resolution::dns_round_robin:
+      return Resolution::dns_round_robin;
+    case model::ServiceEntry::Resolution::dynamic_dns:
+      return std::nullopt;
   }
   return std::nullopt;
 }
@@ -165,7 +157,7 @@ void add_entry(const model::ObjectPtr& object, const model::MeshConfig& mesh, Dr
   const auto& spec = object->as<model::ServiceEntry>();
   const auto resolution = resolution_of(spec.resolution);
   if (!resolution) {
-    problems.push_back(warning(*object, "spec.resolution", "DYNAMIC_DNS",
+    problems.push_back(warning(*object, {}, "spec.resolution", "DYNAMIC_DNS",
                                "is not supported yet: the hosts are left out"));
     return;
   }
@@ -178,7 +170,7 @@ void add_entry(const model::ObjectPtr& object, const model::MeshConfig& mesh, Dr
       unite(at->second, service, object);
     } else {
       problems.push_back(warning(
-          *object, fmt::format("spec.hosts[{}]", i), spec.hosts[i],
+          *object, {}, fmt::format("spec.hosts[{}]", i), spec.hosts[i],
           fmt::format("is already {}, which goes before", place_of(*at->second.sources.front()))));
     }
   }
@@ -188,7 +180,8 @@ void add_entry(const model::ObjectPtr& object, const model::MeshConfig& mesh, Dr
 
 std::size_t Services::index_of(std::string_view host) const {
   const auto at = std::ranges::lower_bound(
-      services, host, {}, [](const ServicePtr& service) -> std::string_view { return service->host; });
+      services, host, {},
+      [](const ServicePtr& service) -> std::string_view { return service->host; });
   return at != services.end() && (*at)->host == host
              ? static_cast<std::size_t>(at - services.begin())
              : services.size();
@@ -220,14 +213,14 @@ SelectorIndex::SelectorIndex(const std::vector<ServicePtr>& services) : services
     const auto& selector = services[i]->selector;
     if (selector.empty()) continue;
     const auto& [key, value] = *selector.begin();
-    by_label_[key + '=' + value].push_back(i);
+    by_label_[label_pair(key, value)].push_back(i);
   }
 }
 
 std::vector<std::size_t> SelectorIndex::selecting(const model::Labels& labels) const {
   std::vector<std::size_t> result;
   for (const auto& [key, value] : labels) {
-    const auto at = by_label_.find(key + '=' + value);
+    const auto at = by_label_.find(label_pair(key, value));
     if (at == by_label_.end()) continue;
     for (const std::size_t i : at->second) {
       if (model::selects(services_[i]->selector, labels)) result.push_back(i);

@@ -116,7 +116,8 @@ TEST(Sharing, ObjectsThatOnlyMovedInTheirFileChangeNothing) {
 TEST(Sharing, WhatGoesAndComesBackIsServedAgain) {
   TestMesh mesh(web);
   EXPECT_EQ(mesh.snapshot().services().size(), 3U);
-  mesh.remove(model::Kind::service, "bank", "vault").remove(model::Kind::sidecar, "bank", "default");
+  mesh.remove(model::Kind::service, "bank", "vault")
+      .remove(model::Kind::sidecar, "bank", "default");
   EXPECT_EQ(mesh.snapshot().services().size(), 2U);
   EXPECT_EQ(mesh.snapshot().service("vault.bank.svc.cluster.local"), nullptr);
   EXPECT_EQ(mesh.apply(web).snapshot().services().size(), 3U);
@@ -165,6 +166,36 @@ TEST(Sharing, AMeshConfigThatChangesIsHeeded) {
   EXPECT_EQ(mesh.snapshot().view("office", {})->services.size(), 3U);
   mesh.config().default_service_export_to = {"."};
   EXPECT_EQ(mesh.snapshot().view("office", {})->services.size(), 0U);
+}
+
+TEST(Sharing, AMeshConfigThatChangesElsewhereChangesNothing) {
+  TestMesh mesh(web);
+  const Held before(mesh.snapshot());
+  mesh.config().trust_domain = "example.com";
+  const Held after(mesh.snapshot());
+  EXPECT_EQ(mesh.snapshot().mesh().trust_domain, "example.com");
+  EXPECT_EQ(before.web, after.web);
+  EXPECT_EQ(before.web_endpoints, after.web_endpoints);
+  EXPECT_EQ(before.route, after.route);
+  EXPECT_EQ(before.rule, after.rule);
+  EXPECT_EQ(before.shop, after.shop);
+  EXPECT_EQ(before.gateway, after.gateway);
+}
+
+TEST(Snapshot, HasTheLaterOfTwoObjectsOfOneName) {
+  std::vector<model::ObjectPtr> objects;
+  for (const auto* port : {"80", "81"}) {
+    const std::string text = std::string(
+                                 "apiVersion: v1\nkind: Service\nmetadata: {name: web, "
+                                 "namespace: shop}\nspec: {ports: [{port: ") +
+                             port + "}]}\n";
+    objects.push_back(model::read(text, "mesh.yaml")[0].object);
+  }
+  const auto mesh = std::make_shared<const model::MeshConfig>();
+  const auto first = build(objects, mesh, nullptr, 1);
+  EXPECT_EQ(first.snapshot->services()[0]->ports[0].number, 81U);
+  const auto second = build(objects, mesh, first.snapshot.get(), 2);
+  EXPECT_EQ(second.snapshot->services()[0], first.snapshot->services()[0]);
 }
 
 TEST(Snapshot, IsReadFromManyThreadsWhileTheNextIsBuilt) {

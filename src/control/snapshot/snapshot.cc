@@ -46,10 +46,9 @@ class Ports {
         if (target == 0 && workload != nullptr) {
           target = workload->port_named(ports[i].target_port_name).value_or(0);
         }
-        const bool named_by_endpoint = std::ranges::any_of(
-            found_, [&](const auto& found) {
-              return std::get<1>(found) == service && std::get<2>(found) == i;
-            });
+        const bool named_by_endpoint = std::ranges::any_of(found_, [&](const auto& found) {
+          return std::get<1>(found) == service && std::get<2>(found) == i;
+        });
         if (target != 0 && !named_by_endpoint) add(service, i, target);
       }
     }
@@ -130,8 +129,8 @@ EndpointsPtr Snapshot::endpoints(const Service& service) const {
   }
   const ServicePtr& whole = territory->services->services[index];
   const EndpointsPtr& endpoints = territory->running->endpoints[index];
-  const bool same_ports = std::ranges::equal(whole->ports, service.ports, {}, &Port::number,
-                                             &Port::number);
+  const bool same_ports =
+      std::ranges::equal(whole->ports, service.ports, {}, &Port::number, &Port::number);
   return same_ports ? endpoints : data_->reduced->get(service, whole, endpoints);
 }
 
@@ -173,7 +172,8 @@ GatewayViewPtr Snapshot::gateway(std::string_view namespace_,
   std::vector<std::pair<std::uint32_t, std::uint32_t>> target_ports;
   for (const Inbound& inbound : this->inbound(namespace_, addresses, labels)) {
     const std::uint32_t number = inbound.service->ports[inbound.port].number;
-    if (std::ranges::count(target_ports, number, [](const auto& pair) { return pair.first; }) == 0) {
+    if (std::ranges::count(target_ports, number, [](const auto& pair) { return pair.first; }) ==
+        0) {
       target_ports.emplace_back(number, inbound.target_port);
     }
   }
@@ -183,7 +183,8 @@ GatewayViewPtr Snapshot::gateway(std::string_view namespace_,
 
 const Endpoint* Snapshot::workload(std::string_view address) const {
   for (const auto& [name, territory] : data_->territories) {
-    if (const auto* workload = territory->running->workloads.at(address)) return &workload->endpoint;
+    if (const auto* workload = territory->running->workloads.at(address))
+      return &workload->endpoint;
   }
   return nullptr;
 }

@@ -22,12 +22,24 @@ namespace graymesh::snapshot {
 
 // docs/translation.md 1. `automatic` is Istio's Unsupported: sniffed.
 enum class Protocol : std::uint8_t {
-  automatic, http, http_proxy, http2, grpc, grpc_web, https, tls, tcp, mongo, mysql, redis, udp
+  automatic,
+  http,
+  http_proxy,
+  http2,
+  grpc,
+  grpc_web,
+  https,
+  tls,
+  tcp,
+  mongo,
+  mysql,
+  redis,
+  udp
 };
-bool is_http(Protocol protocol);   // http, http_proxy, http2, grpc, grpc_web
-bool is_http2(Protocol protocol);  // http2, grpc, grpc_web
-bool is_tcp(Protocol protocol);    // tcp, https, tls, mongo, mysql, redis
-bool is_tls(Protocol protocol);    // https, tls
+bool is_http(Protocol protocol);                 // http, http_proxy, http2, grpc, grpc_web
+bool is_http2(Protocol protocol);                // http2, grpc, grpc_web
+bool is_tcp(Protocol protocol);                  // tcp, https, tls, mongo, mysql, redis
+bool is_tls(Protocol protocol);                  // https, tls
 Protocol protocol_named(std::string_view word);  // ServiceEntry, Gateway, Sidecar ports
 Protocol protocol_of(const model::ServicePort& port);
 
@@ -60,7 +72,7 @@ struct Endpoint {
   std::uint32_t port = 0;
   model::Labels labels;
   std::string namespace_;
-  std::string workload;         // "web", "web-0"
+  std::string workload;  // "web", "web-0"
   std::string service_account;
   std::string network;
   std::string cluster_id;
@@ -71,8 +83,9 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
-// Endpoints of a service, by the index of its port. Apart from the Service, so that an endpoint that
-// comes or goes leaves the Service's address alone. Sorted by (locality, address, port): stable bytes.
+// Endpoints of a service, by the index of its port. Apart from the Service, so that an endpoint
+// that comes or goes leaves the Service's address alone. Sorted by (locality, address, port):
+// stable bytes.
 struct Endpoints {
   std::vector<std::vector<Endpoint>> by_port;
 
@@ -89,20 +102,20 @@ struct Visibility {
 };
 
 struct Service {
-  std::string host;        // "web.fe-pre.svc.cluster.local"
-  std::string name;        // "web"; for a ServiceEntry the host
+  std::string host;  // "web.fe-pre.svc.cluster.local"
+  std::string name;  // "web"; for a ServiceEntry the host
   std::string namespace_;
   std::vector<std::string> addresses;  // virtual IPs; for a ServiceEntry also CIDRs; may be empty
   std::vector<Port> ports;             // without UDP
   Resolution resolution = Resolution::endpoints;
-  bool kubernetes = true;   // from a Kubernetes Service (short names exist), or from a ServiceEntry
+  bool kubernetes = true;  // from a Kubernetes Service (short names exist), or from a ServiceEntry
   bool headless = false;
-  bool external = false;    // MESH_EXTERNAL
+  bool external = false;  // MESH_EXTERNAL
   Visibility visible;
   model::Labels selector;
-  std::vector<std::string> aliases;    // hosts of ExternalName Services that lead here
+  std::vector<std::string> aliases;  // hosts of ExternalName Services that lead here
   std::vector<std::string> subject_alt_names;
-  model::Key origin;        // the Service or ServiceEntry
+  model::Key origin;  // the Service or ServiceEntry
   std::int64_t created = 0;
 
   bool operator==(const Service&) const = default;
@@ -111,8 +124,9 @@ using ServicePtr = std::shared_ptr<const Service>;
 using EndpointsPtr = std::shared_ptr<const Endpoints>;
 
 // A VirtualService with its names resolved: hosts and destinations are full (Kubernetes short names
-// expanded against its namespace), gateways are "mesh" or "namespace/name", delegates are merged in.
-// `spec.http[...].match[...].gateways` are resolved likewise. A destination keeps subset and port.
+// expanded against its namespace), gateways are "mesh" or "namespace/name", delegates are merged
+// in. `spec.http[...].match[...].gateways` are resolved likewise. A destination keeps subset and
+// port.
 struct VirtualService {
   model::Key origin;
   std::int64_t created = 0;
@@ -149,8 +163,9 @@ struct Egress {
   std::optional<model::SidecarPort> port;  // none: all ports not claimed by a listener with one
   std::string bind;
   model::CaptureMode capture_mode = model::CaptureMode::default_;
-  std::vector<SeenService> services;                // sorted by host
-  std::vector<VirtualServicePtr> virtual_services;  // for gateway "mesh"; in Istio's order of precedence
+  std::vector<SeenService> services;  // sorted by host
+  std::vector<VirtualServicePtr>
+      virtual_services;  // for gateway "mesh"; in Istio's order of precedence
 
   bool operator==(const Egress&) const = default;
 };
@@ -161,11 +176,12 @@ struct View {
   std::string namespace_;
   std::optional<model::Key> sidecar;  // the Sidecar object that shaped it
   std::shared_ptr<const model::Sidecar> sidecar_spec;
-  std::vector<Egress> egress;         // at least one
+  std::vector<Egress> egress;  // at least one
   model::OutboundTraffic outbound_traffic = model::OutboundTraffic::allow_any;
   // Every service of all egress listeners, once, sorted by host: the clusters.
   std::vector<SeenService> services;
-  // True if any visible VirtualService looks at sourceLabels: then a proxy's labels are part of its scope.
+  // True if any visible VirtualService looks at sourceLabels: then a proxy's labels are part of its
+  // scope.
   bool source_labels_matter = false;
 
   bool operator==(const View&) const = default;
@@ -175,9 +191,9 @@ using ViewPtr = std::shared_ptr<const View>;
 // A service port that a workload serves.
 struct Inbound {
   ServicePtr service;
-  std::size_t port = 0;          // index in service->ports
-  std::uint32_t target_port = 0; // where the workload is reached
-  DestinationRulePtr rule;       // of the workload's own namespace: only connectionPool counts inbound
+  std::size_t port = 0;           // index in service->ports
+  std::uint32_t target_port = 0;  // where the workload is reached
+  DestinationRulePtr rule;  // of the workload's own namespace: only connectionPool counts inbound
 
   bool operator==(const Inbound&) const = default;
 };
@@ -194,9 +210,10 @@ struct GatewayServers {
 // What one class of gateway workloads serves.
 struct GatewayView {
   std::string namespace_;
-  std::vector<GatewayServers> gateways;             // in Istio's order of precedence
-  std::vector<VirtualServicePtr> virtual_services;  // attached to any of them, in order of precedence
-  std::vector<SeenService> services;                // visible to the gateway's namespace, sorted by host
+  std::vector<GatewayServers> gateways;  // in Istio's order of precedence
+  std::vector<VirtualServicePtr>
+      virtual_services;               // attached to any of them, in order of precedence
+  std::vector<SeenService> services;  // visible to the gateway's namespace, sorted by host
   // Service port -> target port, of the services that select the gateway workload (an Istio server
   // with port 80 listens on 8080 if the gateway's Service says targetPort: 8080).
   std::vector<std::pair<std::uint32_t, std::uint32_t>> target_ports;
@@ -215,17 +232,22 @@ class Snapshot {
   const model::MeshConfig& mesh() const;
   std::shared_ptr<const model::MeshConfig> mesh_ptr() const;
 
-  std::span<const ServicePtr> services() const;       // sorted by (host, namespace)
-  ServicePtr service(std::string_view host) const;    // null if unknown; of several, the oldest
-  EndpointsPtr endpoints(const Service& service) const;  // never null; empty lists where there are none
+  std::span<const ServicePtr> services() const;  // sorted by (host, namespace)
+  // Null if unknown; of several, the one that goes before: Kubernetes', else the oldest.
+  ServicePtr service(std::string_view host) const;
+  // By the index of the port in `service`, which may be one that a View has reduced to some ports.
+  // Never null; empty lists where there are none.
+  EndpointsPtr endpoints(const Service& service) const;
+  // In creation order. Delegates are merged into these and do not stand alone.
   std::span<const VirtualServicePtr> virtual_services() const;
   std::span<const DestinationRulePtr> destination_rules() const;
 
-  // Never null. The workload's labels choose a Sidecar by its workloadSelector. Computed once per
-  // (namespace, Sidecar) and kept. Any thread.
+  // Never null. The workload's labels choose a Sidecar by its workloadSelector, and
+  // DestinationRules by theirs. Computed once for each choice and kept. Any thread.
   ViewPtr view(std::string_view namespace_, const model::Labels& labels) const;
-  // What the workload with this address serves (any of `addresses`), or, if no endpoint names it,
-  // what selects its labels in its namespace. Sorted by (target port, host).
+  // What the workload with one of these addresses serves: where an endpoint names the address,
+  // ready or not, and where a service of its namespace selects its labels. The labels are those of
+  // the pod or WorkloadEntry with the address, else the given ones. Sorted by (target port, host).
   std::vector<Inbound> inbound(std::string_view namespace_, std::span<const std::string> addresses,
                                const model::Labels& labels) const;
   GatewayViewPtr gateway(std::string_view namespace_, std::span<const std::string> addresses,
@@ -242,15 +264,17 @@ using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
 // What does not hold together across objects: a DestinationRule's subset that selects nothing, a
 // VirtualService's destination that does not exist, delegates in a circle, clashing hosts. The
-// object is used as far as it holds (Istio's behaviour), or left out if the Problem is an error.
+// object is used as far as it holds (Istio's behaviour): a warning names a field without effect, or
+// one that leads nowhere; an error names a route that is left out.
 struct Built {
   SnapshotPtr snapshot;
   std::vector<model::Problem> problems;
 };
 
-// Resolves the serving objects against each other. Values equal to those of `previous` (may be null)
-// are shared with it. `number` is the new Snapshot's.
-Built build(std::span<const model::ObjectPtr> objects, std::shared_ptr<const model::MeshConfig> mesh,
-            const Snapshot* previous, std::uint64_t number);
+// Resolves the serving objects against each other. Values equal to those of `previous` (may be
+// null) are shared with it. `number` is the new Snapshot's.
+Built build(std::span<const model::ObjectPtr> objects,
+            std::shared_ptr<const model::MeshConfig> mesh, const Snapshot* previous,
+            std::uint64_t number);
 
 }  // namespace graymesh::snapshot

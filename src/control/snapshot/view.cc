@@ -26,8 +26,8 @@ const model::EgressListener& everything() {
   return listener;
 }
 
-// A listener with a port sees services with this port, and of them nothing else; one that is an HTTP
-// proxy sees all ports through its own.
+// A listener with a port sees services with this port, and of them nothing else; one that is an
+// HTTP proxy sees all ports through its own.
 std::uint32_t only_port(const model::EgressListener& listener) {
   if (!listener.port || protocol_named(listener.port->protocol) == Protocol::http_proxy) return 0;
   return listener.port->number;
@@ -164,7 +164,8 @@ class Builder {
       std::vector<std::uint32_t> wanted;
       if (port != 0 || std::ranges::count(ports, 0U) == 0) {
         for (const Port& own : service->ports) {
-          const bool named = port != 0 ? own.number == port : std::ranges::count(ports, own.number) != 0;
+          const bool named =
+              port != 0 ? own.number == port : std::ranges::count(ports, own.number) != 0;
           if (named) wanted.push_back(own.number);
         }
         if (wanted.empty()) continue;

@@ -60,8 +60,8 @@ View make_view(const Catalog& catalog, const Client& client, const SidecarObject
 // Kubernetes', else the oldest.
 bool preferred(const Service& a, const Service& b, std::string_view namespace_);
 
-// VirtualServices in the order in which `namespace_` heeds them: those of its own, those exported to
-// it by name, those for everybody; each in creation order.
+// VirtualServices in the order in which `namespace_` heeds them: those of its own, those exported
+// to it by name, those for everybody; each in creation order.
 void sort_by_precedence(std::vector<VirtualServicePtr>& services, std::string_view namespace_);
 
 GatewayView make_gateway_view(const Catalog& catalog, const Client& client,

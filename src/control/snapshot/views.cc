@@ -69,8 +69,9 @@ ViewPtr Views::view(std::string_view namespace_, const model::Labels& labels) {
   const std::lock_guard lock(mutex_);
   ViewPtr& view = views_[key];
   if (!view) {
-    view = carry(older_views_[key], make_view(*catalog_, {.namespace_ = namespace_, .labels = &labels},
-                                              sidecar, reductions_));
+    view = carry(
+        older_views_[key],
+        make_view(*catalog_, {.namespace_ = namespace_, .labels = &labels}, sidecar, reductions_));
     older_views_.erase(key);
   }
   return view;

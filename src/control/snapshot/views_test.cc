@@ -11,19 +11,20 @@ using testing::SizeIs;
 
 std::string service(const std::string& name, const std::string& namespace_,
                     const std::string& export_to = "*") {
-  return "\n---\napiVersion: v1\nkind: Service\nmetadata: {name: " + name + ", namespace: " +
-         namespace_ + ", annotations: {networking.istio.io/exportTo: \"" + export_to +
-         "\"}}\nspec: {ports: [{name: http, port: 80}, {name: admin, port: 9000}]}\n";
+  return "\n---\napiVersion: v1\nkind: Service\nmetadata: {name: " + name +
+         ", namespace: " + namespace_ + ", annotations: {networking.istio.io/exportTo: \"" +
+         export_to + "\"}}\nspec: {ports: [{name: http, port: 80}, {name: admin, port: 9000}]}\n";
 }
 
 std::string route(const std::string& name, const std::string& namespace_, const std::string& host,
                   const std::string& destination, const std::string& more = "") {
-  return "\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " + name +
-         ", namespace: " + namespace_ + "}\nspec:\n  hosts: [\"" + host + "\"]\n" + more +
+  return "\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " +
+         name + ", namespace: " + namespace_ + "}\nspec:\n  hosts: [\"" + host + "\"]\n" + more +
          "  http: [{route: [{destination: {host: " + destination + "}}]}]\n";
 }
 
-std::string sidecar(const std::string& name, const std::string& namespace_, const std::string& spec) {
+std::string sidecar(const std::string& name, const std::string& namespace_,
+                    const std::string& spec) {
   return "\n---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: " + name +
          ", namespace: " + namespace_ + "}\nspec:\n" + spec;
 }
@@ -57,7 +58,8 @@ TEST(View, IsShapedByTheSidecarThatSelectsTheWorkloadThenTheNamespacesThenTheRoo
       << "`.` is the namespace of the workload";
   mesh.apply(sidecar("all", "shop", egress("\"*/*\"")));
   EXPECT_EQ(name("shop", {}), "shop/all");
-  mesh.apply(sidecar("some", "shop", "  workloadSelector: {labels: {app: web}}\n" + egress("\"./*\"")));
+  mesh.apply(
+      sidecar("some", "shop", "  workloadSelector: {labels: {app: web}}\n" + egress("\"./*\"")));
   EXPECT_EQ(name("shop", {{"app", "web"}}), "shop/some");
   EXPECT_EQ(name("shop", {{"app", "cart"}}), "shop/all");
 }
@@ -76,14 +78,14 @@ TEST_P(EgressHostsTest, ImportWhatTheyName) {
 
 INSTANTIATE_TEST_SUITE_P(
     Egress, EgressHostsTest,
-    testing::Values(
-        Import{"\"./*\"", "cart.shop.svc.cluster.local web.shop.svc.cluster.local"},
-        Import{"\"bank/*\"", "vault.bank.svc.cluster.local"},
-        Import{"\"*/web.shop.svc.cluster.local\"", "web.shop.svc.cluster.local"},
-        Import{"\"shop/*.shop.svc.cluster.local\"",
-               "cart.shop.svc.cluster.local web.shop.svc.cluster.local"},
-        Import{"\"bank/web.shop.svc.cluster.local\"", ""}, Import{"\"~/*\"", ""},
-        Import{"\"*/*\", \"~bank/*\"", "cart.shop.svc.cluster.local web.shop.svc.cluster.local"}));
+    testing::Values(Import{"\"./*\"", "cart.shop.svc.cluster.local web.shop.svc.cluster.local"},
+                    Import{"\"bank/*\"", "vault.bank.svc.cluster.local"},
+                    Import{"\"*/web.shop.svc.cluster.local\"", "web.shop.svc.cluster.local"},
+                    Import{"\"shop/*.shop.svc.cluster.local\"",
+                           "cart.shop.svc.cluster.local web.shop.svc.cluster.local"},
+                    Import{"\"bank/web.shop.svc.cluster.local\"", ""}, Import{"\"~/*\"", ""},
+                    Import{"\"*/*\", \"~bank/*\"",
+                           "cart.shop.svc.cluster.local web.shop.svc.cluster.local"}));
 
 TEST(View, OfAListenerWithAPortSeesThatPortAlone) {
   TestMesh mesh(web_and_cart() + sidecar("default", "shop", R"(
@@ -162,17 +164,20 @@ spec:
 
 TEST(View, TakesTheOutboundPolicyOfItsSidecarElseOfTheMesh) {
   TestMesh mesh(sidecar("strict", "shop", "  outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n"));
-  EXPECT_EQ(mesh.snapshot().view("shop", {})->outbound_traffic, model::OutboundTraffic::registry_only);
+  EXPECT_EQ(mesh.snapshot().view("shop", {})->outbound_traffic,
+            model::OutboundTraffic::registry_only);
   EXPECT_EQ(mesh.snapshot().view("bank", {})->outbound_traffic, model::OutboundTraffic::allow_any);
   mesh.config().outbound_traffic = model::OutboundTraffic::registry_only;
-  EXPECT_EQ(mesh.snapshot().view("bank", {})->outbound_traffic, model::OutboundTraffic::registry_only);
+  EXPECT_EQ(mesh.snapshot().view("bank", {})->outbound_traffic,
+            model::OutboundTraffic::registry_only);
 }
 
 std::string entry(const std::string& namespace_, const std::string& port) {
   return "\n---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: api, "
          "namespace: " +
-         namespace_ + "}\nspec:\n  hosts: [api.example.com]\n  resolution: DNS\n  ports: [{number: " +
-         port + ", name: http, protocol: HTTP}]\n";
+         namespace_ +
+         "}\nspec:\n  hosts: [api.example.com]\n  resolution: DNS\n  ports: [{number: " + port +
+         ", name: http, protocol: HTTP}]\n";
 }
 
 TEST(View, OfAHostInSeveralNamespacesHasItsOwnElseTheOldest) {

@@ -62,21 +62,20 @@ std::string gateway_name(std::string_view name, std::string_view namespace_) {
 
 std::vector<VirtualServicePtr> derive_virtual_services(
     const NamespaceObjects& objects, const model::MeshConfig& mesh,
-    const NamespaceObjects* objects_before, const std::vector<VirtualServicePtr>* before) {
-  static const std::vector<model::ObjectPtr> none;
+    const NamespaceObjects* objects_before, const std::vector<VirtualServicePtr>& before) {
   const auto& now = objects.of(model::Kind::virtual_service);
-  const auto& then =
-      objects_before == nullptr ? none : objects_before->of(model::Kind::virtual_service);
   std::vector<VirtualServicePtr> result;
   result.reserve(now.size());
-  std::size_t at = 0;  // both lists are sorted by name, and `before` is made of `then` one by one
+  std::size_t at = 0;  // both lists are sorted by name
   for (const auto& object : now) {
-    while (at < then.size() && then[at]->meta.key.name < object->meta.key.name) ++at;
-    const bool known = at < then.size() && then[at]->meta.key.name == object->meta.key.name;
-    if (known && then[at] == object) {
-      result.push_back((*before)[at]);
+    const std::string& name = object->meta.key.name;
+    while (at < before.size() && before[at]->origin.name < name) ++at;
+    const bool known = at < before.size() && before[at]->origin.name == name;
+    if (known && objects_before != nullptr &&
+        objects_before->of(model::Kind::virtual_service)[at] == object) {
+      result.push_back(before[at]);
     } else {
-      result.push_back(carry(known ? (*before)[at] : nullptr, resolve(*object, mesh)));
+      result.push_back(carry(known ? before[at] : nullptr, resolve(*object, mesh)));
     }
   }
   return result;

@@ -15,10 +15,12 @@ std::string gateway_name(std::string_view name, std::string_view namespace_);
 
 // One for each VirtualService of the namespace, sorted by name, delegates among them and not yet
 // merged. Positions are left out, so that a VirtualService that only moved in its file is equal.
-// Of `before`, made of `objects_before`, what did not change is taken over; both may be null.
+// Equal ones keep the address they had in `before`. Those of objects that are still the same are
+// not even derived, if `objects_before`, from which `before` was made with the same `mesh`, is
+// given.
 std::vector<VirtualServicePtr> derive_virtual_services(
     const NamespaceObjects& objects, const model::MeshConfig& mesh,
-    const NamespaceObjects* objects_before, const std::vector<VirtualServicePtr>* before);
+    const NamespaceObjects* objects_before, const std::vector<VirtualServicePtr>& before);
 
 // Calls `visit` with every destination that routes of `spec` name, mirrors included. For each HTTP
 // route, `visit` gets it too; null for TCP and TLS routes.

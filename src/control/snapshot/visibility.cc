@@ -18,9 +18,9 @@ Visibility visibility_of(const std::vector<std::string>& export_to, std::string_
   for (const auto& name : given) {
     result.namespaces.push_back(name == "." ? std::string(namespace_) : name);
   }
-  std::ranges::sort(result.namespaces);
-  const auto twice = std::ranges::unique(result.namespaces);
-  result.namespaces.erase(twice.begin(), twice.end());
+  auto& names = result.namespaces;
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return result;
 }
 

@@ -66,10 +66,16 @@ Localities localities_of(const NamespaceObjects& cluster) {
   return result;
 }
 
+std::string label_pair(std::string_view name, std::string_view value) {
+  std::string result;
+  result.reserve(name.size() + 1 + value.size());
+  return result.append(name).append(1, '=').append(value);
+}
+
 Locality locality_named(std::string_view text) {
   const auto next = [&text]() -> std::string {
     const auto slash = std::min(text.find('/'), text.size());
-    const std::string part(text.substr(0, slash));
+    std::string part(text.substr(0, slash));
     text.remove_prefix(std::min(slash + 1, text.size()));
     return part;
   };
@@ -122,9 +128,10 @@ Workloads::Workloads(const NamespaceObjects& objects, const Localities& localiti
     const auto* pod = workload.pod();
     if (pod != nullptr) pods_by_name_.emplace(workload.object->meta.key.name, i);
     for (const auto& [key, value] : workload.endpoint.labels) {
-      by_label_[key + '=' + value].push_back(i);
+      by_label_[label_pair(key, value)].push_back(i);
     }
-    // Many pods share the address of their node: it names none of them. Nor does that of an ended pod.
+    // Many pods share the address of their node: it names none of them. Nor does that of an ended
+    // pod.
     if (workload.gone || (pod != nullptr && pod->host_network)) continue;
     for (const auto& address : workload.addresses) by_address_.emplace(address, i);
   }
@@ -144,7 +151,7 @@ std::vector<const Workload*> Workloads::selected(const model::Labels& selector) 
   std::vector<const Workload*> result;
   const std::vector<std::size_t>* rarest = nullptr;
   for (const auto& [key, value] : selector) {
-    const auto at = by_label_.find(key + '=' + value);
+    const auto at = by_label_.find(label_pair(key, value));
     if (at == by_label_.end()) return {};
     if (rarest == nullptr || at->second.size() < rarest->size()) rarest = &at->second;
   }

@@ -1,4 +1,5 @@
-// Who runs in one namespace: its pods and WorkloadEntries, with all that an endpoint takes from them.
+// Who runs in one namespace: its pods and WorkloadEntries, with all that an endpoint takes from
+// them.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,9 @@ namespace graymesh::snapshot {
 // By node name.
 using Localities = std::map<std::string, Locality, std::less<>>;
 Localities localities_of(const NamespaceObjects& cluster);
+
+// "app=web": how labels are indexed.
+std::string label_pair(std::string_view name, std::string_view value);
 
 // "region/zone/subzone"; parts may be missing.
 Locality locality_named(std::string_view text);
