@@ -4,7 +4,6 @@
 
 #include "control/translate/http_connection_manager.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
 #include "envoy/extensions/access_loggers/file/v3/file.pb.h"
 
@@ -15,7 +14,8 @@ using envoy::config::accesslog::v3::AccessLog;
 using envoy::extensions::access_loggers::file::v3::FileAccessLog;
 
 constexpr const char* default_text =
-    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% "
+    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" "
+    "%RESPONSE_CODE% "
     "%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "
     "\"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% "
     "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" "
@@ -54,7 +54,8 @@ constexpr std::pair<const char*, const char*> default_json[] = {
 void set_json(const std::string& format, google::protobuf::Struct& out) {
   if (!format.empty() && google::protobuf::util::JsonStringToMessage(format, &out).ok()) return;
   out.Clear();
-  for (const auto& [key, value] : default_json) (*out.mutable_fields())[key].set_string_value(value);
+  for (const auto& [key, value] : default_json)
+    (*out.mutable_fields())[key].set_string_value(value);
 }
 
 }  // namespace

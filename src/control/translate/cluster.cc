@@ -8,7 +8,6 @@
 #include "control/translate/endpoint.h"
 #include "control/translate/parts.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
@@ -20,11 +19,12 @@ using resource::Resource;
 using resource::ResourcePtr;
 using resource::Type;
 
-void set_metadata(const snapshot::SeenService& seen, const model::Subset* subset, const Policy& policy,
-                  Cluster& out) {
+void set_metadata(const snapshot::SeenService& seen, const model::Subset* subset,
+                  const Policy& policy, Cluster& out) {
   add_service_metadata(*seen.service, out);
   auto& istio = *(*out.mutable_metadata()->mutable_filter_metadata())["istio"].mutable_fields();
-  if (seen.rule && !seen.rule->origins.empty()) set_config_metadata(*out.mutable_metadata(), seen.rule->origins.front());
+  if (seen.rule && !seen.rule->origins.empty())
+    set_config_metadata(*out.mutable_metadata(), seen.rule->origins.front());
   if (subset) istio["subset"].set_string_value(subset->name);
   if (seen.service->external) istio["external"].set_bool_value(true);
   using Mode = model::ClientTls::Mode;
@@ -39,8 +39,8 @@ void set_eds(Cluster& out) {
   set_ads(*out.mutable_eds_cluster_config()->mutable_eds_config());
 }
 
-// As istiod: the record's own time to live, and a minute after a failure. Envoy moves these settings
-// to an extension of their own, and takes them here as well.
+// As istiod: the record's own time to live, and a minute after a failure. Envoy moves these
+// settings to an extension of their own, and takes them here as well.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 void set_dns(Cluster& out) {
@@ -60,12 +60,15 @@ bool set_discovery(const ClusterInput& input, const AssignmentInput& assignment,
     case Discovery::original_dst:
       out.set_type(Cluster::ORIGINAL_DST);
       out.set_lb_policy(Cluster::CLUSTER_PROVIDED);
-      if (input.port.target_port != 0 && input.port.target_port != input.port.number && !input.service.kubernetes) {
-        out.mutable_original_dst_lb_config()->mutable_upstream_port_override()->set_value(input.port.target_port);
+      if (input.port.target_port != 0 && input.port.target_port != input.port.number &&
+          !input.service.kubernetes) {
+        out.mutable_original_dst_lb_config()->mutable_upstream_port_override()->set_value(
+            input.port.target_port);
       }
       return true;
     case Discovery::strict_dns:
-    case Discovery::logical_dns: break;
+    case Discovery::logical_dns:
+      break;
   }
   // gRPC knows DNS for a single name only.
   const bool single = discovery == Discovery::logical_dns || input.client == Client::proxyless;
@@ -85,26 +88,36 @@ std::vector<std::string> origins_of(const snapshot::SeenService& seen) {
   return origins;
 }
 
-ResourcePtr service_cluster(Client client, const model::MeshConfig& mesh, const snapshot::SeenService& seen,
+ResourcePtr service_cluster(Client client, const model::MeshConfig& mesh,
+                            const snapshot::SeenService& seen,
                             const std::vector<snapshot::Endpoint>& endpoints,
-                            const snapshot::Locality& locality, std::size_t index, const model::Subset* subset) {
+                            const snapshot::Locality& locality, std::size_t index,
+                            const model::Subset* subset) {
   const snapshot::Service& service = *seen.service;
   const snapshot::Port& port = service.ports[index];
-  const ClusterInput input{.client = client, .mesh = mesh, .service = service, .port = port,
-                           .policy = policy_for(seen.rule ? &seen.rule->spec : nullptr, port.number, subset)};
-  const std::string name = outbound_cluster_name(port.number, subset ? subset->name : "", service.host);
+  const ClusterInput input{
+      .client = client,
+      .mesh = mesh,
+      .service = service,
+      .port = port,
+      .policy = policy_for(seen.rule ? &seen.rule->spec : nullptr, port.number, subset)};
+  const std::string name =
+      outbound_cluster_name(port.number, subset ? subset->name : "", service.host);
   Cluster out;
   set_common(mesh, name, out);
   out.mutable_common_lb_config();
   set_load_balancing(input, out);
-  const AssignmentInput assignment{.cluster = name, .endpoints = endpoints, .subset = subset,
-                                   .proxy = locality, .rule = locality_rule(mesh, input.policy)};
+  const AssignmentInput assignment{.cluster = name,
+                                   .endpoints = endpoints,
+                                   .subset = subset,
+                                   .proxy = locality,
+                                   .rule = locality_rule(mesh, input.policy)};
   if (!set_discovery(input, assignment, out)) return nullptr;
   if (out.lb_policy() == Cluster::CLUSTER_PROVIDED) out.clear_common_lb_config();
   set_connection_pool(input, out);
   if (client != Client::proxyless) {
     set_outlier_detection(input, out);
-    set_tls(input, out);
+    set_transport(input, out);
   } else {
     out.clear_typed_extension_protocol_options();
   }
@@ -128,8 +141,10 @@ ResourcePtr passthrough(const model::MeshConfig& mesh) {
 }
 
 template <typename Make>
-void add_special(const snapshot::Snapshot& snapshot, const char* name, Memo& memo, Make make, Memo::Resources& out) {
-  out.push_back(memo.resource(MemoKey(name).add(snapshot.mesh_ptr()), [&] { return make(snapshot.mesh()); }));
+void add_special(const snapshot::Snapshot& snapshot, const char* name, Memo& memo, Make make,
+                 Memo::Resources& out) {
+  out.push_back(
+      memo.resource(MemoKey(name).add(snapshot.mesh_ptr()), [&] { return make(snapshot.mesh()); }));
 }
 
 }  // namespace
@@ -143,15 +158,21 @@ void set_original_destination(Cluster& out) {
   thresholds.mutable_max_requests()->set_value(no_limit);
   thresholds.mutable_max_retries()->set_value(no_limit);
   envoy::extensions::upstreams::http::v3::HttpProtocolOptions options;
-  set_duration(*options.mutable_common_http_protocol_options()->mutable_idle_timeout(), std::chrono::seconds(300));
+  set_duration(*options.mutable_common_http_protocol_options()->mutable_idle_timeout(),
+               std::chrono::seconds(300));
   options.mutable_use_downstream_protocol_config()->mutable_http_protocol_options();
   options.mutable_use_downstream_protocol_config()->mutable_http2_protocol_options();
-  pack(options, (*out.mutable_typed_extension_protocol_options())["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]);
+  pack(options, (*out.mutable_typed_extension_protocol_options())
+                    ["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]);
 }
 
 void add_service_metadata(const snapshot::Service& service, Cluster& out) {
   auto& istio = *(*out.mutable_metadata()->mutable_filter_metadata())["istio"].mutable_fields();
-  auto& entry = *istio["services"].mutable_list_value()->add_values()->mutable_struct_value()->mutable_fields();
+  auto& entry = *istio["services"]
+                     .mutable_list_value()
+                     ->add_values()
+                     ->mutable_struct_value()
+                     ->mutable_fields();
   entry["host"].set_string_value(service.host);
   entry["name"].set_string_value(service.name);
   entry["namespace"].set_string_value(service.namespace_);
@@ -165,7 +186,10 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
   for (const auto& seen : services) {
     const bool dns = is_dns(*seen.service);
     MemoKey key("clusters");
-    key.add(static_cast<std::uint64_t>(client)).add(snapshot.mesh_ptr()).add(seen.service).add(seen.rule);
+    key.add(static_cast<std::uint64_t>(client))
+        .add(snapshot.mesh_ptr())
+        .add(seen.service)
+        .add(seen.rule);
     // Where the endpoints are found by DNS, they and their priorities are part of the cluster.
     snapshot::EndpointsPtr endpoints;
     if (dns) {
@@ -176,8 +200,10 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
       static const std::vector<snapshot::Endpoint> none;
       Memo::Resources made;
       for_each_cluster(seen, [&](std::size_t port, const model::Subset* subset) {
-        const auto& own = endpoints && port < endpoints->by_port.size() ? endpoints->by_port[port] : none;
-        if (auto cluster = service_cluster(client, mesh, seen, own, locality, port, subset)) made.push_back(cluster);
+        const auto& own =
+            endpoints && port < endpoints->by_port.size() ? endpoints->by_port[port] : none;
+        if (auto cluster = service_cluster(client, mesh, seen, own, locality, port, subset))
+          made.push_back(cluster);
       });
       return made;
     });
@@ -187,8 +213,9 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
 }
 
 Resources outbound_clusters(const OutboundScope& scope, Memo& memo) {
-  auto out = service_clusters(*scope.snapshot, scope.view->services,
-                              scope.captured ? Client::captured : Client::bound, scope.locality, memo);
+  auto out =
+      service_clusters(*scope.snapshot, scope.view->services,
+                       scope.captured ? Client::captured : Client::bound, scope.locality, memo);
   add_special(*scope.snapshot, "BlackHoleCluster", memo, black_hole, out);
   // Without a redirect there is no original destination to pass through to.
   if (scope.captured) add_special(*scope.snapshot, "PassthroughCluster", memo, passthrough, out);
@@ -196,7 +223,8 @@ Resources outbound_clusters(const OutboundScope& scope, Memo& memo) {
 }
 
 Resources gateway_clusters(const GatewayScope& scope, Memo& memo) {
-  auto out = service_clusters(*scope.snapshot, scope.view->services, Client::gateway, scope.locality, memo);
+  auto out = service_clusters(*scope.snapshot, scope.view->services, Client::gateway,
+                              scope.locality, memo);
   add_special(*scope.snapshot, "BlackHoleCluster", memo, black_hole, out);
   return out;
 }

@@ -17,8 +17,8 @@ namespace graymesh::translate {
 
 // Who will use a cluster: what works depends on how traffic reaches the proxy.
 enum class Client : std::uint8_t {
-  captured,   // a sidecar with redirected traffic: the original destination is known
-  bound,      // a sidecar of INTERCEPTION_MODE NONE: it is not
+  captured,  // a sidecar with redirected traffic: the original destination is known
+  bound,     // a sidecar of INTERCEPTION_MODE NONE: it is not
   gateway,
   proxyless,  // gRPC itself, which refuses what it does not support
 };
@@ -30,11 +30,13 @@ struct Policy {
   const model::OutlierDetection* outlier_detection = nullptr;
   const model::ClientTls* tls = nullptr;
   const model::RetryBudget* retry_budget = nullptr;
+  const model::ProxyProtocol* proxy_protocol = nullptr;
 };
 
-// Istio's precedence: a port's policy replaces the one above it, a subset's is laid over the host's.
-// `rule` and `subset` may be null.
-Policy policy_for(const model::DestinationRule* rule, std::uint32_t port, const model::Subset* subset);
+// Istio's precedence: a port's policy replaces the one above it, a subset's is laid over the
+// host's. `rule` and `subset` may be null.
+Policy policy_for(const model::DestinationRule* rule, std::uint32_t port,
+                  const model::Subset* subset);
 
 // How Envoy finds a cluster's endpoints.
 enum class Discovery : std::uint8_t { eds, strict_dns, logical_dns, original_dst };
@@ -62,13 +64,15 @@ struct ClusterInput {
 };
 
 // The passes.
-void set_common(const model::MeshConfig& mesh, std::string_view name, envoy::config::cluster::v3::Cluster& out);
+void set_common(const model::MeshConfig& mesh, std::string_view name,
+                envoy::config::cluster::v3::Cluster& out);
 void set_connection_pool(const ClusterInput& input, envoy::config::cluster::v3::Cluster& out);
 void set_outlier_detection(const ClusterInput& input, envoy::config::cluster::v3::Cluster& out);
 void set_load_balancing(const ClusterInput& input, envoy::config::cluster::v3::Cluster& out);
-void set_tls(const ClusterInput& input, envoy::config::cluster::v3::Cluster& out);
+void set_transport(const ClusterInput& input, envoy::config::cluster::v3::Cluster& out);
 
-// "UNLIMITED" to Envoy, whose defaults (1024 of everything, 3 retries) would be limits nobody asked for.
+// "UNLIMITED" to Envoy, whose defaults (1024 of everything, 3 retries) would be limits nobody asked
+// for.
 inline constexpr std::uint32_t no_limit = 4294967295u;
 
 // The clusters of all `services`, for the memo's key `client` and the mesh's settings.
@@ -83,6 +87,7 @@ inline bool is_dns(const snapshot::Service& service) {
 // Where the connection was meant to go before it was redirected.
 void set_original_destination(envoy::config::cluster::v3::Cluster& out);
 // filter_metadata.istio.services gets one more entry.
-void add_service_metadata(const snapshot::Service& service, envoy::config::cluster::v3::Cluster& out);
+void add_service_metadata(const snapshot::Service& service,
+                          envoy::config::cluster::v3::Cluster& out);
 
 }  // namespace graymesh::translate

@@ -1,8 +1,9 @@
 // Choosing among a cluster's endpoints: balancing and ejection (docs/translation.md 2.6, 2.7).
+#include <algorithm>
+
 #include "control/translate/cluster.h"
 #include "control/translate/endpoint.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/cluster/v3/cluster.pb.h"
 
 namespace graymesh::translate {
@@ -12,7 +13,8 @@ using envoy::config::cluster::v3::Cluster;
 using envoy::config::cluster::v3::OutlierDetection;
 
 // A threshold and how surely it ejects: 0 means never.
-void set_threshold(const std::optional<std::uint32_t>& errors, google::protobuf::UInt32Value& threshold,
+void set_threshold(const std::optional<std::uint32_t>& errors,
+                   google::protobuf::UInt32Value& threshold,
                    google::protobuf::UInt32Value& enforcing) {
   threshold.set_value(*errors);
   enforcing.set_value(*errors > 0 ? 100 : 0);
@@ -36,7 +38,9 @@ void set_hashing(const model::ConsistentHash& hash, Cluster& out) {
   }
   out.set_lb_policy(Cluster::RING_HASH);
   auto& ring = *out.mutable_ring_hash_lb_config();
-  ring.mutable_minimum_ring_size()->set_value(hash.minimum_ring_size.value_or(1024));
+  // Envoy refuses more than its maximum_ring_size, 8M.
+  ring.mutable_minimum_ring_size()->set_value(
+      std::min<std::uint64_t>(hash.minimum_ring_size.value_or(1024), 8u << 20));
 }
 
 Cluster::LbPolicy simple_policy(Client client, model::LoadBalancer::Simple simple) {
@@ -44,11 +48,14 @@ Cluster::LbPolicy simple_policy(Client client, model::LoadBalancer::Simple simpl
   // gRPC refuses a cluster whose policy it does not know; every version knows ROUND_ROBIN.
   if (client == Client::proxyless) return Cluster::ROUND_ROBIN;
   switch (simple) {
-    case Simple::random: return Cluster::RANDOM;
-    case Simple::round_robin: return Cluster::ROUND_ROBIN;
+    case Simple::random:
+      return Cluster::RANDOM;
+    case Simple::round_robin:
+      return Cluster::ROUND_ROBIN;
     case Simple::unspecified:
     case Simple::least_request:
-    case Simple::passthrough: break;
+    case Simple::passthrough:
+      break;
   }
   return Cluster::LEAST_REQUEST;
 }
@@ -69,15 +76,18 @@ void set_outlier_detection(const ClusterInput& input, Cluster& out) {
                   *to.mutable_enforcing_consecutive_gateway_failure());
   }
   if (rule->interval) set_duration(*to.mutable_interval(), *rule->interval);
-  if (rule->base_ejection_time) set_duration(*to.mutable_base_ejection_time(), *rule->base_ejection_time);
+  if (rule->base_ejection_time)
+    set_duration(*to.mutable_base_ejection_time(), *rule->base_ejection_time);
   if (rule->max_ejection_percent > 0) {
-    to.mutable_max_ejection_percent()->set_value(static_cast<std::uint32_t>(rule->max_ejection_percent));
+    to.mutable_max_ejection_percent()->set_value(
+        static_cast<std::uint32_t>(rule->max_ejection_percent));
   }
   if (rule->split_external_local_origin_errors) {
     to.set_split_external_local_origin_errors(true);
     to.mutable_enforcing_local_origin_success_rate()->set_value(0);
     if (rule->consecutive_local_origin_failures.value_or(0) > 0) {
-      set_threshold(rule->consecutive_local_origin_failures, *to.mutable_consecutive_local_origin_failure(),
+      set_threshold(rule->consecutive_local_origin_failures,
+                    *to.mutable_consecutive_local_origin_failure(),
                     *to.mutable_enforcing_consecutive_local_origin_failure());
     }
   }
@@ -90,12 +100,15 @@ void set_outlier_detection(const ClusterInput& input, Cluster& out) {
 
 void set_load_balancing(const ClusterInput& input, Cluster& out) {
   const auto* rule = input.policy.load_balancer;
-  out.set_lb_policy(simple_policy(input.client, rule ? rule->simple : model::LoadBalancer::Simple::unspecified));
+  out.set_lb_policy(
+      simple_policy(input.client, rule ? rule->simple : model::LoadBalancer::Simple::unspecified));
   if (rule && rule->warmup && input.client != Client::proxyless) {
     if (out.lb_policy() == Cluster::LEAST_REQUEST) {
-      set_slow_start(*rule->warmup, *out.mutable_least_request_lb_config()->mutable_slow_start_config());
+      set_slow_start(*rule->warmup,
+                     *out.mutable_least_request_lb_config()->mutable_slow_start_config());
     } else if (out.lb_policy() == Cluster::ROUND_ROBIN) {
-      set_slow_start(*rule->warmup, *out.mutable_round_robin_lb_config()->mutable_slow_start_config());
+      set_slow_start(*rule->warmup,
+                     *out.mutable_round_robin_lb_config()->mutable_slow_start_config());
     }
   }
   if (rule && rule->consistent_hash) {

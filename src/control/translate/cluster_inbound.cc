@@ -3,7 +3,6 @@
 #include "control/translate/inbound.h"
 #include "control/translate/parts.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/cluster/v3/cluster.pb.h"
 
 namespace graymesh::translate {
@@ -22,15 +21,18 @@ void set_source(Cluster& out) {
   source.set_port_value(0);
 }
 
-resource::ResourcePtr inbound_cluster(const InboundPort& inbound, bool captured, const model::MeshConfig& mesh) {
+resource::ResourcePtr inbound_cluster(const InboundPort& inbound, bool captured,
+                                      const model::MeshConfig& mesh) {
   static const snapshot::Service no_service;
-  const snapshot::Service& service = inbound.services.empty() ? no_service : *inbound.services.front();
+  const snapshot::Service& service =
+      inbound.services.empty() ? no_service : *inbound.services.front();
   snapshot::Port port;
   port.protocol = inbound.protocol;
   // Of a rule only the connection pool has a meaning towards one's own application.
   Policy policy;
   if (inbound.rule) {
-    policy.connection_pool = policy_for(&inbound.rule->spec, inbound.service_port, nullptr).connection_pool;
+    policy.connection_pool =
+        policy_for(&inbound.rule->spec, inbound.service_port, nullptr).connection_pool;
   }
   Cluster out;
   set_common(mesh, inbound_cluster_name(inbound.port), out);
@@ -44,17 +46,24 @@ resource::ResourcePtr inbound_cluster(const InboundPort& inbound, bool captured,
     auto& assignment = *out.mutable_load_assignment();
     assignment.set_cluster_name(out.name());
     auto& endpoint = *assignment.add_endpoints()->add_lb_endpoints();
-    set_address(*endpoint.mutable_endpoint()->mutable_address(), inbound.to_address, inbound.to_port);
+    set_address(*endpoint.mutable_endpoint()->mutable_address(), inbound.to_address,
+                inbound.to_port);
   }
   if (inbound.from_proxy) set_source(out);
-  set_connection_pool({.client = captured ? Client::captured : Client::bound, .mesh = mesh, .service = service,
-                       .port = port, .policy = policy, .inbound = true}, out);
+  set_connection_pool({.client = captured ? Client::captured : Client::bound,
+                       .mesh = mesh,
+                       .service = service,
+                       .port = port,
+                       .policy = policy,
+                       .inbound = true},
+                      out);
   std::vector<std::string> origins;
   for (const auto& each : inbound.services) {
     add_service_metadata(*each, out);
     origins.push_back(model::to_string(each->origin));
   }
-  return std::make_shared<const Resource>(Type::cluster, out.name(), serialize(out), std::move(origins));
+  return std::make_shared<const Resource>(Type::cluster, out.name(), serialize(out),
+                                          std::move(origins));
 }
 
 resource::ResourcePtr inbound_passthrough(const model::MeshConfig& mesh) {
@@ -72,14 +81,20 @@ Resources inbound_clusters(const InboundScope& scope, Memo& memo) {
   Resources out;
   for (const auto& inbound : inbound_ports(scope)) {
     MemoKey key("inbound cluster");
-    key.add(mesh).add(inbound.rule).add(inbound.port).add(static_cast<std::uint64_t>(inbound.protocol));
+    key.add(mesh)
+        .add(inbound.rule)
+        .add(inbound.port)
+        .add(static_cast<std::uint64_t>(inbound.protocol));
     key.add(inbound.service_port).add(inbound.to_address).add(inbound.to_port);
-    key.add(static_cast<std::uint64_t>(scope.captured)).add(static_cast<std::uint64_t>(inbound.from_proxy));
+    key.add(static_cast<std::uint64_t>(scope.captured))
+        .add(static_cast<std::uint64_t>(inbound.from_proxy));
     for (const auto& service : inbound.services) key.add(service);
-    out.push_back(memo.resource(std::move(key), [&] { return inbound_cluster(inbound, scope.captured, *mesh); }));
+    out.push_back(memo.resource(std::move(key),
+                                [&] { return inbound_cluster(inbound, scope.captured, *mesh); }));
   }
   if (scope.captured) {
-    out.push_back(memo.resource(MemoKey("InboundPassthroughCluster").add(mesh), [&] { return inbound_passthrough(*mesh); }));
+    out.push_back(memo.resource(MemoKey("InboundPassthroughCluster").add(mesh),
+                                [&] { return inbound_passthrough(*mesh); }));
   }
   return out;
 }

@@ -23,30 +23,31 @@ Policy main_settings(const model::PortPolicy& policy) {
   return {.load_balancer = address_of(policy.load_balancer),
           .connection_pool = address_of(policy.connection_pool),
           .outlier_detection = address_of(policy.outlier_detection),
-          .tls = address_of(policy.tls),
-          .retry_budget = nullptr};
+          .tls = address_of(policy.tls)};
 }
 
 }  // namespace
 
-Policy policy_for(const model::DestinationRule* rule, std::uint32_t port, const model::Subset* subset) {
+Policy policy_for(const model::DestinationRule* rule, std::uint32_t port,
+                  const model::Subset* subset) {
   Policy base;
   if (!rule) return base;
   if (const auto* policy = address_of(rule->policy)) {
     if (const auto* entry = port_entry(*policy, port)) {
-      base = main_settings(*entry);  // a retry budget is lost here, as in Istio
+      base = main_settings(*entry);  // the rest is lost here, as in Istio
     } else {
       base = main_settings(*policy);
       base.retry_budget = address_of(policy->retry_budget);
+      base.proxy_protocol = address_of(policy->proxy_protocol);
     }
   }
   const auto* over = subset ? address_of(subset->policy) : nullptr;
   if (!over) return base;
   if (const auto* entry = port_entry(*over, port)) {
-    const auto* budget = base.retry_budget;
-    base = main_settings(*entry);  // also what it leaves out, as in Istio
-    base.retry_budget = budget;
-    return base;
+    Policy mine = main_settings(*entry);  // also what it leaves out, as in Istio
+    mine.retry_budget = base.retry_budget;
+    mine.proxy_protocol = base.proxy_protocol;
+    return mine;
   }
   const Policy mine = main_settings(*over);
   if (mine.load_balancer) base.load_balancer = mine.load_balancer;
@@ -54,6 +55,7 @@ Policy policy_for(const model::DestinationRule* rule, std::uint32_t port, const 
   if (mine.outlier_detection) base.outlier_detection = mine.outlier_detection;
   if (mine.tls) base.tls = mine.tls;
   if (over->retry_budget) base.retry_budget = &*over->retry_budget;
+  if (over->proxy_protocol) base.proxy_protocol = &*over->proxy_protocol;
   return base;
 }
 
@@ -61,14 +63,18 @@ Discovery discovery_of(Client client, const snapshot::Service& service, const Po
   using snapshot::Resolution;
   const bool to_original = policy.load_balancer &&
                            policy.load_balancer->simple == model::LoadBalancer::Simple::passthrough;
-  if (client == Client::captured && (to_original || service.resolution == Resolution::passthrough)) {
+  if (client == Client::captured &&
+      (to_original || service.resolution == Resolution::passthrough)) {
     return Discovery::original_dst;
   }
   switch (service.resolution) {
-    case Resolution::dns: return Discovery::strict_dns;
-    case Resolution::dns_round_robin: return Discovery::logical_dns;
+    case Resolution::dns:
+      return Discovery::strict_dns;
+    case Resolution::dns_round_robin:
+      return Discovery::logical_dns;
     case Resolution::endpoints:
-    case Resolution::passthrough: break;
+    case Resolution::passthrough:
+      break;
   }
   // Without an original destination, headless services are reached by their endpoints.
   return Discovery::eds;

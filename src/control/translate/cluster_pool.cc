@@ -1,7 +1,6 @@
 // Connections to a cluster: protocol, pool limits, keepalive (docs/translation.md 2.3 to 2.5).
 #include "control/translate/cluster.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
@@ -17,11 +16,13 @@ enum class Upstream : std::uint8_t { any, http1, http2, as_downstream };
 constexpr const char* options_name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 const model::ConnectionPool::Tcp* tcp_of(const Policy& policy) {
-  return policy.connection_pool && policy.connection_pool->tcp ? &*policy.connection_pool->tcp : nullptr;
+  return policy.connection_pool && policy.connection_pool->tcp ? &*policy.connection_pool->tcp
+                                                               : nullptr;
 }
 
 const model::ConnectionPool::Http* http_of(const Policy& policy) {
-  return policy.connection_pool && policy.connection_pool->http ? &*policy.connection_pool->http : nullptr;
+  return policy.connection_pool && policy.connection_pool->http ? &*policy.connection_pool->http
+                                                                : nullptr;
 }
 
 bool upgrades_to_http2(const ClusterInput& input) {
@@ -29,9 +30,12 @@ bool upgrades_to_http2(const ClusterInput& input) {
   using H2Upgrade = model::ConnectionPool::H2Upgrade;
   const auto* http = http_of(input.policy);
   switch (http ? http->h2_upgrade : H2Upgrade::unspecified) {
-    case H2Upgrade::upgrade: return true;
-    case H2Upgrade::do_not_upgrade: return false;
-    case H2Upgrade::unspecified: break;
+    case H2Upgrade::upgrade:
+      return true;
+    case H2Upgrade::do_not_upgrade:
+      return false;
+    case H2Upgrade::unspecified:
+      break;
   }
   return input.mesh.h2_upgrade == H2Upgrade::upgrade && snapshot::is_http(input.port.protocol);
 }
@@ -41,7 +45,8 @@ Upstream upstream_of(const ClusterInput& input) {
   if (http && http->use_client_protocol) return Upstream::as_downstream;
   if (snapshot::is_http2(input.port.protocol)) return Upstream::http2;
   const bool sidecar = input.client == Client::captured || input.client == Client::bound;
-  if (sidecar && input.port.protocol == snapshot::Protocol::automatic) return Upstream::as_downstream;
+  if (sidecar && input.port.protocol == snapshot::Protocol::automatic)
+    return Upstream::as_downstream;
   return upgrades_to_http2(input) ? Upstream::http2 : Upstream::any;
 }
 
@@ -74,7 +79,8 @@ void set_http2(const model::ConnectionPool::Http* http, HttpProtocolOptions& out
     http2.mutable_max_concurrent_streams()->set_value(
         static_cast<std::uint32_t>(http->max_concurrent_streams));
   }
-  if (http->http2_keep_alive && http->http2_keep_alive->interval && http->http2_keep_alive->timeout) {
+  if (http->http2_keep_alive && http->http2_keep_alive->interval &&
+      http->http2_keep_alive->timeout) {
     auto& keepalive = *http2.mutable_connection_keepalive();
     set_duration(*keepalive.mutable_interval(), *http->http2_keep_alive->interval);
     set_duration(*keepalive.mutable_timeout(), *http->http2_keep_alive->timeout);
@@ -85,11 +91,14 @@ void set_http2(const model::ConnectionPool::Http* http, HttpProtocolOptions& out
 bool set_tls_options(const ClusterInput& input, HttpProtocolOptions& out) {
   const auto* tls = input.policy.tls;
   if (!tls || !tls->sni.empty()) return false;
-  if (tls->mode != model::ClientTls::Mode::simple && tls->mode != model::ClientTls::Mode::mutual) return false;
+  if (tls->mode != model::ClientTls::Mode::simple && tls->mode != model::ClientTls::Mode::mutual)
+    return false;
   auto& options = *out.mutable_upstream_http_protocol_options();
   options.set_auto_sni(true);
-  const bool names_given = !tls->subject_alt_names.empty() || !input.service.subject_alt_names.empty();
-  if (!names_given && !tls->insecure_skip_verify.value_or(false)) options.set_auto_san_validation(true);
+  const bool names_given =
+      !tls->subject_alt_names.empty() || !input.service.subject_alt_names.empty();
+  if (!names_given && !tls->insecure_skip_verify.value_or(false))
+    options.set_auto_san_validation(true);
   return true;
 }
 
@@ -120,11 +129,13 @@ void lay_over(const std::optional<model::TcpKeepalive>& settings, Cluster& out) 
   if (!settings) return;
   auto& keepalive = *out.mutable_upstream_connection_options()->mutable_tcp_keepalive();
   const auto seconds = [](model::Duration value) {
-    return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(value).count());
+    return static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(value).count());
   };
   if (settings->probes > 0) keepalive.mutable_keepalive_probes()->set_value(settings->probes);
   if (settings->time) keepalive.mutable_keepalive_time()->set_value(seconds(*settings->time));
-  if (settings->interval) keepalive.mutable_keepalive_interval()->set_value(seconds(*settings->interval));
+  if (settings->interval)
+    keepalive.mutable_keepalive_interval()->set_value(seconds(*settings->interval));
 }
 
 void set_limits(const Policy& policy, CircuitBreakers_Thresholds& out) {
@@ -162,7 +173,8 @@ void set_connection_pool(const ClusterInput& input, Cluster& out) {
   thresholds.mutable_max_retries()->set_value(no_limit);
   set_limits(input.policy, thresholds);
   const auto* tcp = tcp_of(input.policy);
-  if (tcp && tcp->connect_timeout) set_duration(*out.mutable_connect_timeout(), *tcp->connect_timeout);
+  if (tcp && tcp->connect_timeout)
+    set_duration(*out.mutable_connect_timeout(), *tcp->connect_timeout);
   lay_over(input.mesh.tcp_keepalive, out);
   if (tcp) lay_over(tcp->keepalive, out);
   set_http_options(input, out);

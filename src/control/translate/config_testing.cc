@@ -23,10 +23,11 @@ Json filter(const Json& chain, std::string_view name) {
   return nullptr;
 }
 
-resource::Node node(std::string_view type, std::string_view address, std::string_view namespace_, const model::Labels& labels) {
+resource::Node node(std::string_view type, std::string_view address, std::string_view namespace_,
+                    const model::Labels& labels) {
   resource::Node out;
-  out.id = std::string(type) + "~" + std::string(address) + "~pod." + std::string(namespace_) + "~" +
-           std::string(namespace_) + ".svc.cluster.local";
+  out.id = std::string(type) + "~" + std::string(address) + "~pod." + std::string(namespace_) +
+           "~" + std::string(namespace_) + ".svc.cluster.local";
   out.address = address;
   out.addresses = {out.address};
   out.namespace_ = namespace_;
@@ -39,10 +40,14 @@ resource::Node node(std::string_view type, std::string_view address, std::string
 
 Json to_json(const resource::Resource& resource) {
   switch (resource.type()) {
-    case Type::cluster: return parse<envoy::config::cluster::v3::Cluster>(resource.body());
-    case Type::endpoints: return parse<envoy::config::endpoint::v3::ClusterLoadAssignment>(resource.body());
-    case Type::listener: return parse<envoy::config::listener::v3::Listener>(resource.body());
-    case Type::route: return parse<envoy::config::route::v3::RouteConfiguration>(resource.body());
+    case Type::cluster:
+      return parse<envoy::config::cluster::v3::Cluster>(resource.body());
+    case Type::endpoints:
+      return parse<envoy::config::endpoint::v3::ClusterLoadAssignment>(resource.body());
+    case Type::listener:
+      return parse<envoy::config::listener::v3::Listener>(resource.body());
+    case Type::route:
+      return parse<envoy::config::route::v3::RouteConfiguration>(resource.body());
   }
   return nullptr;
 }
@@ -59,7 +64,8 @@ std::vector<std::string> Answer::names(Type type) const {
 resource::ResourcePtr Answer::resource(Type type, std::string_view name) const {
   const auto* found = config_->find(type, name);
   if (found) return *found;
-  ADD_FAILURE() << "no " << resource::short_name(type) << " " << name << " in " << ::testing::PrintToString(names(type));
+  ADD_FAILURE() << "no " << resource::short_name(type) << " " << name << " in "
+                << ::testing::PrintToString(names(type));
   return nullptr;
 }
 
@@ -76,7 +82,8 @@ std::string Answer::addresses(std::string_view cluster) const {
     for (const auto& each : group.value("lb_endpoints", Json::array())) {
       const auto& socket = each["endpoint"]["address"]["socket_address"];
       if (!text.empty()) text += " ";
-      text += socket["address"].get<std::string>() + ":" + std::to_string(socket["port_value"].get<int>());
+      text += socket["address"].get<std::string>() + ":" +
+              std::to_string(socket["port_value"].get<int>());
     }
   }
   std::string out;
@@ -84,18 +91,21 @@ std::string Answer::addresses(std::string_view cluster) const {
   return out;
 }
 
-Json http_of(const Json& chain) { return filter(chain, "envoy.filters.network.http_connection_manager"); }
+Json http_of(const Json& chain) {
+  return filter(chain, "envoy.filters.network.http_connection_manager");
+}
 Json tcp_of(const Json& chain) { return filter(chain, "envoy.filters.network.tcp_proxy"); }
 
-resource::Node sidecar(std::string_view address, std::string_view namespace_, const model::Labels& labels) {
+resource::Node sidecar_node(std::string_view address, std::string_view namespace_,
+                            const model::Labels& labels) {
   auto out = node("sidecar", address, namespace_, labels);
   out.kind = resource::Node::Kind::sidecar;
   return out;
 }
 
-resource::Node bound_sidecar(std::string_view address, std::string_view namespace_, std::string_view app,
-                             const model::Labels& labels) {
-  auto out = sidecar(address, namespace_, labels);
+resource::Node bound_node(std::string_view address, std::string_view namespace_,
+                          std::string_view app, const model::Labels& labels) {
+  auto out = sidecar_node(address, namespace_, labels);
   out.interception = resource::Node::Interception::none;
   out.app_address = app;
   return out;
@@ -114,14 +124,17 @@ resource::Node grpc_client(std::string_view namespace_) {
   return out;
 }
 
-std::string pod(std::string_view name, std::string_view address, const model::Labels& labels, std::string_view locality) {
+std::string pod(std::string_view name, std::string_view address, const model::Labels& labels,
+                std::string_view locality) {
   const auto slash = name.find('/');
   std::string all;
   for (const auto& [key, value] : labels) all += (all.empty() ? "" : ", ") + key + ": " + value;
   if (!locality.empty()) all += ", topology.istio.io/locality: " + std::string(locality);
-  return "apiVersion: v1\nkind: Pod\nmetadata:\n  namespace: " + std::string(name.substr(0, slash)) + "\n  name: " +
-         std::string(name.substr(slash + 1)) + "\n  labels: {" + all + "}\nspec: {}\nstatus:\n  phase: Running\n  podIP: " +
-         std::string(address) + "\n  conditions: [{type: Ready, status: \"True\"}]\n---\n";
+  return "apiVersion: v1\nkind: Pod\nmetadata:\n  namespace: " +
+         std::string(name.substr(0, slash)) + "\n  name: " + std::string(name.substr(slash + 1)) +
+         "\n  labels: {" + all +
+         "}\nspec: {}\nstatus:\n  phase: Running\n  podIP: " + std::string(address) +
+         "\n  conditions: [{type: Ready, status: \"True\"}]\n---\n";
 }
 
 }  // namespace graymesh::translate::testing

@@ -1,10 +1,11 @@
-// For tests of this room: proxies that ask for their configuration, and the answer as JSON, with the
-// field names of the protos.
+// For tests of this room: proxies that ask for their configuration, and the answer as JSON, with
+// the field names of the protos.
 //
 //   Mesh mesh;
 //   mesh.service("shop/web", {"http 8080"});
 //   Control control(mesh);
-//   EXPECT_EQ(control.ask(sidecar("127.1.1.1", "shop")).cluster("outbound|8080||web...")["type"], "EDS");
+//   EXPECT_EQ(control.ask(sidecar_node("127.1.1.1",
+//   "shop")).cluster("outbound|8080||web...")["type"], "EDS");
 #pragma once
 
 #include <map>
@@ -39,7 +40,8 @@ class Answer {
   Json listener(std::string_view name) const { return get(Type::listener, name); }
   Json routes(std::string_view name) const { return get(Type::route, name); }
   resource::ResourcePtr resource(Type type, std::string_view name) const;
-  // "10.0.0.1:8080 10.0.0.2:8080", as the assignment lists them; a group of lower priority after " > ".
+  // "10.0.0.1:8080 10.0.0.2:8080", as the assignment lists them; a group of lower priority after "
+  // > ".
   std::string addresses(std::string_view cluster) const;
 
  private:
@@ -52,11 +54,13 @@ class Answer {
 Json http_of(const Json& chain);
 Json tcp_of(const Json& chain);
 
-resource::Node sidecar(std::string_view address, std::string_view namespace_, const model::Labels& labels = {});
+resource::Node sidecar_node(std::string_view address, std::string_view namespace_,
+                            const model::Labels& labels = {});
 // INTERCEPTION_MODE NONE, with the application on `app`.
-resource::Node bound_sidecar(std::string_view address, std::string_view namespace_, std::string_view app = {},
-                             const model::Labels& labels = {});
-resource::Node gateway_node(std::string_view address, const model::Labels& labels = {{"istio", "ingressgateway"}});
+resource::Node bound_node(std::string_view address, std::string_view namespace_,
+                          std::string_view app = {}, const model::Labels& labels = {});
+resource::Node gateway_node(std::string_view address,
+                            const model::Labels& labels = {{"istio", "ingressgateway"}});
 resource::Node grpc_client(std::string_view namespace_);
 
 // A pod with its EndpointSlice entry for every Service that selects it: "shop/web-1", "10.1.0.1".

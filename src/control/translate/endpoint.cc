@@ -1,17 +1,17 @@
 // Endpoint assignments: one for every EDS cluster, empty where nothing is selected, because Envoy
 // waits for the answer (docs/translation.md 3).
 //
-// Remembered service by service, with the address of the service's Endpoints in the key: an endpoint
-// that comes or goes costs the assignments of its own service and nothing else.
+// Remembered service by service, with the address of the service's Endpoints in the key: an
+// endpoint that comes or goes costs the assignments of its own service and nothing else.
 #include "control/translate/endpoint.h"
 
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "control/translate/ip.h"
 #include "control/translate/parts.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 
 namespace graymesh::translate {
@@ -32,9 +32,12 @@ std::string_view label(const Endpoint& endpoint, std::initializer_list<std::stri
 
 // "workload;namespace;canonical name;canonical revision;cluster", for people and telemetry.
 std::string workload_text(const Endpoint& endpoint) {
-  const auto name = label(endpoint, {"service.istio.io/canonical-name", "app.kubernetes.io/name", "app"},
-                          endpoint.workload);
-  auto revision = label(endpoint, {"service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"}, "");
+  const auto name =
+      label(endpoint, {"service.istio.io/canonical-name", "app.kubernetes.io/name", "app"},
+            endpoint.workload);
+  auto revision =
+      label(endpoint,
+            {"service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"}, "");
   if (revision == "latest") revision = "";
   std::string text = endpoint.workload;
   text.append(";").append(endpoint.namespace_).append(";").append(name);
@@ -44,9 +47,12 @@ std::string workload_text(const Endpoint& endpoint) {
 
 envoy::config::core::v3::HealthStatus health_of(snapshot::Health health) {
   switch (health) {
-    case snapshot::Health::healthy: return envoy::config::core::v3::HEALTHY;
-    case snapshot::Health::unhealthy: return envoy::config::core::v3::UNHEALTHY;
-    case snapshot::Health::draining: return envoy::config::core::v3::DRAINING;
+    case snapshot::Health::healthy:
+      return envoy::config::core::v3::HEALTHY;
+    case snapshot::Health::unhealthy:
+      return envoy::config::core::v3::UNHEALTHY;
+    case snapshot::Health::draining:
+      return envoy::config::core::v3::DRAINING;
   }
   return envoy::config::core::v3::UNKNOWN;
 }
@@ -65,6 +71,10 @@ std::vector<LocalityGroup> group(const AssignmentInput& input) {
   std::set<std::pair<std::string_view, std::uint32_t>> seen;
   for (const Endpoint& endpoint : input.endpoints) {
     if (input.subset && !model::selects(input.subset->labels, endpoint.labels)) continue;
+    // EDS knows addresses only; what is a name is for DNS.
+    if (input.addresses_only && !is_ip(endpoint.address) &&
+        !endpoint.address.starts_with("unix://"))
+      continue;
     if (!seen.emplace(endpoint.address, endpoint.port).second) continue;
     auto& group = by_locality[endpoint.locality];
     group.endpoints.push_back(&endpoint);
@@ -83,8 +93,8 @@ resource::ResourcePtr assignment(const AssignmentInput& input, const snapshot::S
   ClusterLoadAssignment out;
   set_assignment(input, out);
   std::vector<std::string> origins{model::to_string(seen.service->origin)};
-  return std::make_shared<const resource::Resource>(resource::Type::endpoints, out.cluster_name(), serialize(out),
-                                                    std::move(origins));
+  return std::make_shared<const resource::Resource>(resource::Type::endpoints, out.cluster_name(),
+                                                    serialize(out), std::move(origins));
 }
 
 Memo::Resources assignments(const model::MeshConfig& mesh, const snapshot::SeenService& seen,
@@ -97,11 +107,17 @@ Memo::Resources assignments(const model::MeshConfig& mesh, const snapshot::SeenS
     const std::uint32_t number = service.ports[port].number;
     const Policy policy = policy_for(seen.rule ? &seen.rule->spec : nullptr, number, subset);
     if (discovery_of(client, service, policy) != Discovery::eds) return;
-    const std::string name = outbound_cluster_name(number, subset ? subset->name : "", service.host);
-    made.push_back(assignment({.cluster = name,
-                               .endpoints = port < endpoints.by_port.size() ? endpoints.by_port[port] : none,
-                               .subset = subset, .proxy = locality, .rule = locality_rule(mesh, policy),
-                               .proxy_labels = &labels}, seen));
+    const std::string name =
+        outbound_cluster_name(number, subset ? subset->name : "", service.host);
+    made.push_back(
+        assignment({.cluster = name,
+                    .endpoints = port < endpoints.by_port.size() ? endpoints.by_port[port] : none,
+                    .subset = subset,
+                    .proxy = locality,
+                    .rule = locality_rule(mesh, policy),
+                    .proxy_labels = &labels,
+                    .addresses_only = true},
+                   seen));
   });
   return made;
 }
@@ -121,7 +137,8 @@ std::size_t set_assignment(const AssignmentInput& input, ClusterLoadAssignment& 
     locality.set_sub_zone(group.locality.sub_zone);
     to.set_priority(group.priority);
     if (group.weight > 0) to.mutable_load_balancing_weight()->set_value(group.weight);
-    for (const Endpoint* endpoint : group.endpoints) set_endpoint(*endpoint, *to.add_lb_endpoints());
+    for (const Endpoint* endpoint : group.endpoints)
+      set_endpoint(*endpoint, *to.add_lb_endpoints());
     count += group.endpoints.size();
   }
   return count;
@@ -129,7 +146,8 @@ std::size_t set_assignment(const AssignmentInput& input, ClusterLoadAssignment& 
 
 Memo::Resources service_endpoints(const snapshot::Snapshot& snapshot,
                                   const std::vector<snapshot::SeenService>& services, Client client,
-                                  const snapshot::Locality& locality, const model::Labels& labels, Memo& memo) {
+                                  const snapshot::Locality& locality, const model::Labels& labels,
+                                  Memo& memo) {
   Memo::Resources out;
   const auto mesh = snapshot.mesh_ptr();
   std::string place = locality.region + "/" + locality.zone + "/" + locality.sub_zone;
@@ -150,11 +168,13 @@ Memo::Resources service_endpoints(const snapshot::Snapshot& snapshot,
 
 Resources outbound_endpoints(const OutboundScope& scope, Memo& memo) {
   return service_endpoints(*scope.snapshot, scope.view->services,
-                           scope.captured ? Client::captured : Client::bound, scope.locality, scope.labels, memo);
+                           scope.captured ? Client::captured : Client::bound, scope.locality,
+                           scope.labels, memo);
 }
 
 Resources gateway_endpoints(const GatewayScope& scope, Memo& memo) {
-  return service_endpoints(*scope.snapshot, scope.view->services, Client::gateway, scope.locality, {}, memo);
+  return service_endpoints(*scope.snapshot, scope.view->services, Client::gateway, scope.locality,
+                           {}, memo);
 }
 
 }  // namespace graymesh::translate

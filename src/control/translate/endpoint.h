@@ -18,9 +18,9 @@ namespace graymesh::translate {
 // What localities mean to one cluster (docs/translation.md 8).
 struct LocalityRule {
   const model::LocalityLb* settings = nullptr;  // null: Istio's default, nearer ones first
-  bool distribute = false;  // `settings` shares traffic out by weights
-  bool failover = false;    // endpoints further away take over when nearer ones are ejected
-  bool weighted = false;    // Envoy must look at the localities' weights
+  bool distribute = false;                      // `settings` shares traffic out by weights
+  bool failover = false;  // endpoints further away take over when nearer ones are ejected
+  bool weighted = false;  // Envoy must look at the localities' weights
 };
 LocalityRule locality_rule(const model::MeshConfig& mesh, const Policy& policy);
 
@@ -30,11 +30,13 @@ struct AssignmentInput {
   const model::Subset* subset = nullptr;          // null: all of them
   const snapshot::Locality& proxy;                // empty: localities do not count
   LocalityRule rule;
-  const model::Labels* proxy_labels = nullptr;    // for failoverPriority; may be null
+  const model::Labels* proxy_labels = nullptr;  // for failoverPriority; may be null
+  bool addresses_only = false;                  // leaves out endpoints that are host names
 };
 
 // Returns how many endpoints there are.
-std::size_t set_assignment(const AssignmentInput& input, envoy::config::endpoint::v3::ClusterLoadAssignment& out);
+std::size_t set_assignment(const AssignmentInput& input,
+                           envoy::config::endpoint::v3::ClusterLoadAssignment& out);
 
 // Endpoints of one locality and priority, as Envoy groups them.
 struct LocalityGroup {
@@ -49,6 +51,7 @@ void apply_locality_rule(const AssignmentInput& input, std::vector<LocalityGroup
 // Assignments of every EDS cluster of `services`.
 Memo::Resources service_endpoints(const snapshot::Snapshot& snapshot,
                                   const std::vector<snapshot::SeenService>& services, Client client,
-                                  const snapshot::Locality& locality, const model::Labels& labels, Memo& memo);
+                                  const snapshot::Locality& locality, const model::Labels& labels,
+                                  Memo& memo);
 
 }  // namespace graymesh::translate

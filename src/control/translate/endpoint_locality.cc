@@ -33,7 +33,8 @@ bool matches(std::string_view pattern, const Locality& locality) {
 
 void distribute(const model::LocalityLb::Distribute& rule, Groups& groups) {
   std::set<LocalityGroup*> taken;
-  // The most specific first: "r/z/s" before "r/z/*" before "r/*". A share goes to all that it names.
+  // The most specific first: "r/z/s" before "r/z/*" before "r/*". A share goes to all that it
+  // names.
   std::vector<std::pair<std::string, std::uint32_t>> shares(rule.to.begin(), rule.to.end());
   std::stable_sort(shares.begin(), shares.end(), [](const auto& a, const auto& b) {
     const bool a_wild = a.first.ends_with('*');
@@ -51,7 +52,8 @@ void distribute(const model::LocalityLb::Distribute& rule, Groups& groups) {
     for (LocalityGroup* group : named) {
       taken.insert(group);
       if (total == 0) continue;
-      group->weight = static_cast<std::uint32_t>((std::uint64_t{group->weight} * share + total - 1) / total);
+      group->weight =
+          static_cast<std::uint32_t>((std::uint64_t{group->weight} * share + total - 1) / total);
     }
   }
   for (auto& group : groups) {
@@ -65,7 +67,8 @@ std::uint32_t distance(const Locality& from, const Locality& to) {
   return from.sub_zone == to.sub_zone ? 0 : 1;
 }
 
-std::uint32_t by_region(const model::LocalityLb* settings, const Locality& from, const Locality& to) {
+std::uint32_t by_region(const model::LocalityLb* settings, const Locality& from,
+                        const Locality& to) {
   const std::uint32_t near = distance(from, to);
   if (near < 3 || !settings) return near;
   for (const auto& failover : settings->failover) {
@@ -74,7 +77,8 @@ std::uint32_t by_region(const model::LocalityLb* settings, const Locality& from,
   return near;
 }
 
-std::string_view find_label(const model::Labels* labels, const Locality& locality, std::string_view name) {
+std::string_view find_label(const model::Labels* labels, const Locality& locality,
+                            std::string_view name) {
   if (labels) {
     if (const auto it = labels->find(name); it != labels->end()) return it->second;
   }
@@ -85,13 +89,15 @@ std::string_view find_label(const model::Labels* labels, const Locality& localit
 }
 
 // How many of the labels, from the first that differs on, are lost.
-std::uint32_t by_labels(const std::vector<std::string>& wanted, const AssignmentInput& input, const Endpoint& endpoint) {
+std::uint32_t by_labels(const std::vector<std::string>& wanted, const AssignmentInput& input,
+                        const Endpoint& endpoint) {
   std::uint32_t lost = static_cast<std::uint32_t>(wanted.size());
   for (const std::string& want : wanted) {
     const auto equals = want.find('=');
     const auto name = std::string_view(want).substr(0, equals);
-    const auto value = equals == std::string::npos ? find_label(input.proxy_labels, input.proxy, name)
-                                                   : std::string_view(want).substr(equals + 1);
+    const auto value = equals == std::string::npos
+                           ? find_label(input.proxy_labels, input.proxy, name)
+                           : std::string_view(want).substr(equals + 1);
     if (find_label(&endpoint.labels, endpoint.locality, name) != value) break;
     --lost;
   }
@@ -127,12 +133,14 @@ void prioritise(Groups& groups, PriorityOf priority_of) {
 
 LocalityRule locality_rule(const model::MeshConfig& mesh, const Policy& policy) {
   const model::LocalityLb* settings = mesh.locality_lb ? &*mesh.locality_lb : nullptr;
-  if (policy.load_balancer && policy.load_balancer->locality) settings = &*policy.load_balancer->locality;
+  if (policy.load_balancer && policy.load_balancer->locality)
+    settings = &*policy.load_balancer->locality;
   if (settings && !settings->enabled.value_or(true)) return {};
   LocalityRule rule{.settings = settings};
   rule.distribute = settings && !settings->distribute.empty();
   rule.failover = !rule.distribute && policy.outlier_detection != nullptr;
-  const bool named = settings && (!settings->failover.empty() || !settings->failover_priority.empty());
+  const bool named =
+      settings && (!settings->failover.empty() || !settings->failover_priority.empty());
   rule.weighted = rule.distribute || (rule.failover && named);
   return rule;
 }
@@ -149,11 +157,13 @@ void apply_locality_rule(const AssignmentInput& input, Groups& groups) {
   if (!rule.failover) return;
   const auto* settings = rule.settings;
   if (!settings || settings->failover_priority.empty()) {
-    return prioritise(groups, [&](const Endpoint& e) { return by_region(settings, input.proxy, e.locality); });
+    return prioritise(
+        groups, [&](const Endpoint& e) { return by_region(settings, input.proxy, e.locality); });
   }
   prioritise(groups, [&](const Endpoint& e) {
     const std::uint32_t first = by_labels(settings->failover_priority, input, e);
-    return settings->failover.empty() ? first : first * 5 + by_region(settings, input.proxy, e.locality);
+    return settings->failover.empty() ? first
+                                      : first * 5 + by_region(settings, input.proxy, e.locality);
   });
 }
 

@@ -1,4 +1,5 @@
-// A real Envoy's word on everything we make: `envoy --mode validate` on a bootstrap that carries it.
+// A real Envoy's word on everything we make: `envoy --mode validate` on a bootstrap that carries
+// it.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +11,9 @@
 #include <fstream>
 
 #include "control/translate/config_testing.h"
+#include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
 namespace graymesh::translate::testing {
 namespace {
@@ -20,45 +24,77 @@ std::string envoy() {
   return ::access(program.c_str(), X_OK) == 0 ? program : "";
 }
 
-// Listeners and clusters as static resources. Routes are put in the place of each RDS subscription,
-// so that they are looked at too.
-Json bootstrap(const Answer& answer) {
-  Json clusters = Json::array({{{"name", "xds"}, {"type", "STATIC"}, {"typed_extension_protocol_options",
-      {{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        {{"@type", "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"},
-         {"explicit_http_config", {{"http2_protocol_options", Json::object()}}}}}}}}});
-  for (const auto& name : answer.names(Type::cluster)) clusters.push_back(answer.cluster(name));
-  Json listeners = Json::array();
-  const auto put_routes = [&](Json& chain) {
-    for (auto& filter : chain["filters"]) {
-      auto& config = filter["typed_config"];
-      if (!config.contains("rds")) continue;
-      const std::string table = config["rds"]["route_config_name"];
-      config.erase("rds");
-      config["route_config"] = answer.routes(table);
-    }
-  };
-  for (const auto& name : answer.names(Type::listener)) {
-    Json listener = answer.listener(name);
-    for (auto& chain : listener["filter_chains"]) put_routes(chain);
-    if (listener.contains("default_filter_chain")) put_routes(listener["default_filter_chain"]);
-    listeners.push_back(std::move(listener));
+using envoy::config::bootstrap::v3::Bootstrap;
+using envoy::config::listener::v3::FilterChain;
+using envoy::config::listener::v3::Listener;
+using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+
+template <typename Message>
+Message parse(const Answer& answer, Type type, const std::string& name) {
+  Message message;
+  const auto resource = answer.resource(type, name);
+  if (!resource) return message;
+  EXPECT_TRUE(
+      message.ParseFromArray(resource->body().data(), static_cast<int>(resource->body().size())));
+  return message;
+}
+
+// Puts the routes in the place of the subscription to them, so that they are looked at too.
+void put_routes(const Answer& answer, FilterChain& chain) {
+  for (auto& filter : *chain.mutable_filters()) {
+    HttpConnectionManager http;
+    if (!filter.typed_config().Is<HttpConnectionManager>()) continue;
+    EXPECT_TRUE(filter.typed_config().UnpackTo(&http));
+    if (!http.has_rds()) continue;
+    *http.mutable_route_config() = parse<envoy::config::route::v3::RouteConfiguration>(
+        answer, Type::route, http.rds().route_config_name());
+    filter.mutable_typed_config()->PackFrom(http);
   }
-  return {{"node", {{"id", "test"}, {"cluster", "test"}}},
-          {"dynamic_resources", {{"ads_config", {{"api_type", "GRPC"}, {"transport_api_version", "V3"},
-              {"grpc_services", Json::array({{{"envoy_grpc", {{"cluster_name", "xds"}}}}})}}}}},
-          {"static_resources", {{"clusters", clusters}, {"listeners", listeners}}}};
+}
+
+// The bytes that a proxy would get, as static resources.
+Bootstrap bootstrap(const Answer& answer) {
+  Bootstrap out;
+  out.mutable_node()->set_id("test");
+  out.mutable_node()->set_cluster("test");
+  auto& ads = *out.mutable_dynamic_resources()->mutable_ads_config();
+  ads.set_api_type(envoy::config::core::v3::ApiConfigSource::GRPC);
+  ads.set_transport_api_version(envoy::config::core::v3::V3);
+  ads.add_grpc_services()->mutable_envoy_grpc()->set_cluster_name("xds");
+  auto& resources = *out.mutable_static_resources();
+  auto& xds = *resources.add_clusters();
+  xds.set_name("xds");
+  envoy::extensions::upstreams::http::v3::HttpProtocolOptions options;
+  options.mutable_explicit_http_config()->mutable_http2_protocol_options();
+  (*xds.mutable_typed_extension_protocol_options())
+      ["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+          .PackFrom(options);
+  for (const auto& name : answer.names(Type::cluster)) {
+    *resources.add_clusters() =
+        parse<envoy::config::cluster::v3::Cluster>(answer, Type::cluster, name);
+  }
+  for (const auto& name : answer.names(Type::listener)) {
+    auto& listener = *resources.add_listeners() = parse<Listener>(answer, Type::listener, name);
+    for (auto& chain : *listener.mutable_filter_chains()) put_routes(answer, chain);
+    if (listener.has_default_filter_chain())
+      put_routes(answer, *listener.mutable_default_filter_chain());
+  }
+  return out;
 }
 
 // Envoy's complaint; empty if it has none.
 std::string complaint(const Answer& answer) {
-  const auto file = std::filesystem::temp_directory_path() / ("graymesh-validate-" + std::to_string(::getpid()) + ".json");
-  std::ofstream(file) << bootstrap(answer).dump(1);
-  const std::string command = envoy() + " --mode validate --log-level error --disable-hot-restart -c " + file.string() + " 2>&1";
+  const auto file = std::filesystem::temp_directory_path() /
+                    ("graymesh-validate-" + std::to_string(::getpid()) + ".pb");
+  std::ofstream(file) << bootstrap(answer).SerializeAsString();
+  const std::string command = envoy() +
+                              " --mode validate --log-level error --disable-hot-restart -c " +
+                              file.string() + " 2>&1";
   std::FILE* pipe = ::popen(command.c_str(), "r");
   std::string said;
   std::array<char, 4096> buffer{};
-  while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), pipe)) said.append(buffer.data(), size);
+  while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    said.append(buffer.data(), size);
   const int status = ::pclose(pipe);
   std::filesystem::remove(file);
   return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? "" : said;
@@ -73,14 +109,26 @@ class EnvoyAccepts : public ::testing::Test {
 
 // Every kind of port, and services of every resolution.
 void apply_services(Mesh& mesh) {
-  mesh.service("shop/web", {"http 8080", "grpc 9090", "tcp 9000", "auto 7070", "https 8443", "http2 8081"}, "selector: {app: web}");
+  mesh.service("shop/web",
+               {"http 8080", "grpc 9090", "tcp 9000", "auto 7070", "https 8443", "http2 8081"},
+               "selector: {app: web}");
+  mesh.service("shop/browser", {"grpc-web 9191"});
   mesh.service("shop/peers", {"tcp 7000", "http 8080"}, "clusterIP: None");
   mesh.apply(pod("shop/web-1", "127.1.1.1", {{"app", "web"}, {"stage", "normal"}}));
   mesh.apply(pod("shop/web-2", "127.1.1.2", {{"app", "web"}, {"stage", "gray"}}));
-  mesh.apply(service_entry("shop/dns", "hosts: [api.example.com]\nports: [{number: 443, name: tls, protocol: TLS}, {number: 80, name: http, protocol: HTTP}]\nresolution: DNS\nlocation: MESH_EXTERNAL"));
-  mesh.apply(service_entry("shop/robin", "hosts: [db.example.com]\nports: [{number: 3306, name: mysql, protocol: MySQL}]\nresolution: DNS_ROUND_ROBIN"));
-  mesh.apply(service_entry("shop/range", "hosts: [range.example.com]\naddresses: [10.20.0.0/16]\nports: [{number: 6379, name: redis, protocol: Redis}]\nresolution: NONE"));
-  mesh.apply(service_entry("shop/fixed", "hosts: [fixed.example.com]\nports: [{number: 80, name: http, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: 10.30.0.1}]"));
+  mesh.apply(service_entry(
+      "shop/dns",
+      "hosts: [api.example.com]\nports: [{number: 443, name: tls, protocol: TLS}, {number: 80, "
+      "name: http, protocol: HTTP}]\nresolution: DNS\nlocation: MESH_EXTERNAL"));
+  mesh.apply(service_entry("shop/robin",
+                           "hosts: [db.example.com]\nports: [{number: 3306, name: mysql, protocol: "
+                           "MySQL}]\nresolution: DNS_ROUND_ROBIN"));
+  mesh.apply(service_entry("shop/range",
+                           "hosts: [range.example.com]\naddresses: [10.20.0.0/16]\nports: "
+                           "[{number: 6379, name: redis, protocol: Redis}]\nresolution: NONE"));
+  mesh.apply(service_entry("shop/fixed",
+                           "hosts: [fixed.example.com]\nports: [{number: 80, name: http, protocol: "
+                           "HTTP}]\nresolution: STATIC\nendpoints: [{address: 10.30.0.1}]"));
 }
 
 void apply_rules(Mesh& mesh) {
@@ -99,7 +147,11 @@ subsets:
 - name: maglev
   labels: {stage: gray}
   trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 1009}}}})"));
-  mesh.apply(destination_rule("shop/dns", "host: api.example.com\ntrafficPolicy: {tls: {mode: SIMPLE}}"));
+  mesh.apply(destination_rule("shop/peers",
+                              "host: peers\ntrafficPolicy: {proxyProtocol: {version: V2}, "
+                              "loadBalancer: {simple: PASSTHROUGH}}"));
+  mesh.apply(
+      destination_rule("shop/dns", "host: api.example.com\ntrafficPolicy: {tls: {mode: SIMPLE}}"));
   mesh.apply(virtual_service("shop/web", R"(hosts: [web]
 http:
 - match: [{headers: {canarytag: {exact: gray}}, uri: {prefix: /a}}]
@@ -118,7 +170,56 @@ TEST_F(EnvoyAccepts, ASidecarWhoseTrafficIsRedirected) {
   apply_services(mesh);
   apply_rules(mesh);
   mesh.config("accessLogFile: /dev/stdout\nproxyHttpPort: 15002\n");
-  EXPECT_EQ(complaint(Control(mesh).ask(sidecar("127.1.1.1", "shop", {{"app", "web"}}))), "");
+  EXPECT_EQ(complaint(Control(mesh).ask(sidecar_node("127.1.1.1", "shop", {{"app", "web"}}))), "");
+}
+
+TEST_F(EnvoyAccepts, ASidecarBehindATransparentProxy) {
+  Mesh mesh;
+  apply_services(mesh);
+  auto node = sidecar_node("127.1.1.1", "shop", {{"app", "web"}});
+  node.interception = resource::Node::Interception::tproxy;
+  EXPECT_EQ(complaint(Control(mesh).ask(node)), "");
+}
+
+TEST_F(EnvoyAccepts, ASidecarShapedByASidecarObject) {
+  Mesh mesh;
+  apply_services(mesh);
+  apply_rules(mesh);
+  mesh.apply(testing::sidecar("shop/default", R"(ingress:
+- {port: {number: 9080, protocol: HTTP, name: http}, defaultEndpoint: "127.0.0.1:8080"}
+- {port: {number: 9081, protocol: TCP, name: tcp}, defaultEndpoint: "unix:///tmp/app.sock", captureMode: NONE, bind: 127.1.1.1}
+- {port: {number: 9082, protocol: "", name: any}, defaultEndpoint: "0.0.0.0:8082"}
+egress:
+- {port: {number: 8080, protocol: HTTP, name: http}, bind: 127.1.1.1, captureMode: NONE, hosts: ["./*"]}
+- {port: {number: 9000, protocol: TCP, name: tcp}, hosts: ["./*"]}
+- {hosts: ["./*"]})"));
+  EXPECT_EQ(complaint(Control(mesh).ask(sidecar_node("127.1.1.1", "shop", {{"app", "web"}}))), "");
+}
+
+TEST_F(EnvoyAccepts, ServicesThatClash) {
+  Mesh mesh;
+  apply_services(mesh);
+  for (const std::string name : {"one", "two"}) {
+    mesh.service("shop/" + name, {"tls 443", "tcp 9000", "odd 7070", "http 8080"},
+                 "clusterIP: 10.96.7.7");
+    mesh.apply(service_entry(
+        "shop/" + name,
+        "hosts: [" + name + ".example.com]\naddresses: [10.50." + (name == "one" ? "1.1" : "2.2") +
+            "/8]\nports: [{number: 443, name: tls, protocol: TLS}]\nresolution: NONE"));
+    mesh.apply(virtual_service(
+        "shop/" + name,
+        "hosts: [" + name +
+            ".shop.svc.cluster.local, \"*.com\"]\n"
+            "tls:\n- match: [{port: 443, sniHosts: [a.example.com, \"*.example.com\"]}, {port: "
+            "443, sniHosts: [\"*.com\"], destinationSubnets: [10.1.2.3/8, 10.0.0.0/8]}]\n"
+            "  route: [{destination: {host: " +
+            name + "}}]\n"));
+  }
+  mesh.config("proxyHttpPort: 9000");
+  EXPECT_EQ(complaint(Control(mesh).ask(sidecar_node("127.1.1.1", "shop", {{"app", "web"}}))), "");
+  EXPECT_EQ(
+      complaint(Control(mesh).ask(bound_node("127.1.1.1", "shop", "127.65.1.1", {{"app", "web"}}))),
+      "");
 }
 
 TEST_F(EnvoyAccepts, ASidecarOnALoopbackAddressOfItsOwn) {
@@ -126,7 +227,7 @@ TEST_F(EnvoyAccepts, ASidecarOnALoopbackAddressOfItsOwn) {
   apply_services(mesh);
   apply_rules(mesh);
   mesh.config("accessLogFile: /dev/stdout\naccessLogEncoding: JSON\nproxyHttpPort: 15001\n");
-  EXPECT_EQ(complaint(Control(mesh).ask(bound_sidecar("127.1.1.1", "shop", "127.65.1.1"))), "");
+  EXPECT_EQ(complaint(Control(mesh).ask(bound_node("127.1.1.1", "shop", "127.65.1.1"))), "");
 }
 
 TEST_F(EnvoyAccepts, AGatewayOfEveryProtocol) {
@@ -144,7 +245,8 @@ http: [{route: [{destination: {host: web, port: {number: 8080}}}]}]
 tls: [{match: [{sniHosts: [pass.example.com]}], route: [{destination: {host: web, port: {number: 8443}}}]}]
 tcp: [{match: [{port: 9000}], route: [{destination: {host: web, port: {number: 9000}}}]}])"));
   const auto answer = Control(mesh).ask(gateway_node("127.1.0.1"));
-  EXPECT_EQ(answer.names(Type::listener), (std::vector<std::string>{"127.1.0.1_8080", "127.1.0.1_9000", "127.1.0.1_9443"}));
+  EXPECT_EQ(answer.names(Type::listener),
+            (std::vector<std::string>{"127.1.0.1_8080", "127.1.0.1_9000", "127.1.0.1_9443"}));
   EXPECT_EQ(complaint(answer), "");
 }
 

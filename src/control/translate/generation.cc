@@ -2,11 +2,11 @@
 //
 //   node --> scopes --> Parts --> Config
 //
-// A Part is what one scope gives: for each resource type a Layer, shared by every proxy of the scope.
-// A Part is computed once, by whoever asks first; others of its scope wait, other scopes do not. If
-// the Generation before had the scope, and what it looked at kept its addresses, its Layer is taken
-// as it is. If not, it is computed with the memo's help, and resources whose bytes came out the same
-// stay the very same objects.
+// A Part is what one scope gives: for each resource type a Layer, shared by every proxy of the
+// scope. A Part is computed once, by whoever asks first; others of its scope wait, other scopes do
+// not. If the Generation before had the scope, and what it looked at kept its addresses, its Layer
+// is taken as it is. If not, it is computed with the memo's help, and resources whose bytes came
+// out the same stay the very same objects.
 #include <atomic>
 #include <functional>
 #include <map>
@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "control/translate/cluster.h"
+#include "control/translate/layer.h"
 #include "control/translate/memo.h"
 #include "control/translate/parts.h"
 #include "control/translate/proxyless.h"
@@ -24,30 +25,11 @@ namespace graymesh::translate {
 namespace {
 
 using resource::Config;
-using resource::ResourceSet;
-using resource::ResourceSetPtr;
 using resource::Type;
 
 // A Part that nobody asked for is kept for this many Generations: streams skip some while they wait
 // for an ACK, and at 50 changes a second a proxy that reconnects comes back within them.
 constexpr int generations_kept = 200;
-
-// The parts of a Snapshot that a Layer was made from. Equal addresses mean an equal result.
-using Inputs = std::vector<std::shared_ptr<const void>>;
-
-struct Layer {
-  Inputs inputs;
-  Resources made;  // in the order in which they were made
-  ResourceSetPtr set;
-  std::shared_ptr<const Memo> memo;  // keeps alive what it was made from
-};
-
-struct Part {
-  std::array<Layer, resource::type_count> layers;
-  const Layer& of(Type type) const { return layers[static_cast<std::size_t>(type)]; }
-  Layer& of(Type type) { return layers[static_cast<std::size_t>(type)]; }
-};
-using PartPtr = std::shared_ptr<const Part>;
 
 struct Slot {
   std::once_flag once;
@@ -60,33 +42,17 @@ struct Kept {
   int age = 0;
 };
 
-// The same content as before is the same object as before.
-ResourceSetPtr share_with(const ResourceSetPtr& before, const Resources& made) {
-  auto set = std::make_shared<ResourceSet>(made);
-  if (!before) return set;
-  Resources shared;
-  shared.reserve(set->size());
-  bool equal = set->size() == before->size();
-  auto old = before->all().begin();
-  const auto end = before->all().end();
-  for (const auto& resource : set->all()) {
-    while (old != end && (*old)->name() < resource->name()) ++old;
-    const bool same = old != end && (*old)->name() == resource->name() && (*old)->version() == resource->version();
-    shared.push_back(same ? *old : resource);
-    equal = equal && same;
-  }
-  return equal ? before : std::make_shared<ResourceSet>(std::move(shared));
-}
-
 // Endpoints that are not served by EDS but are part of clusters and listeners.
-void add_embedded_endpoints(const snapshot::Snapshot& snapshot, const std::vector<snapshot::SeenService>& services,
-                            Inputs& out) {
+void add_embedded_endpoints(const snapshot::Snapshot& snapshot,
+                            const std::vector<snapshot::SeenService>& services, Inputs& out) {
   for (const auto& seen : services) {
-    if (is_dns(*seen.service) || seen.service->headless) out.push_back(snapshot.endpoints(*seen.service));
+    if (is_dns(*seen.service) || seen.service->headless)
+      out.push_back(snapshot.endpoints(*seen.service));
   }
 }
 
-void add_endpoints(const snapshot::Snapshot& snapshot, const std::vector<snapshot::SeenService>& services, Inputs& out) {
+void add_endpoints(const snapshot::Snapshot& snapshot,
+                   const std::vector<snapshot::SeenService>& services, Inputs& out) {
   for (const auto& seen : services) out.push_back(snapshot.endpoints(*seen.service));
 }
 
@@ -95,22 +61,26 @@ void add_endpoints(const snapshot::Snapshot& snapshot, const std::vector<snapsho
 struct Generation::State {
   snapshot::SnapshotPtr snapshot;
   Memo memo;  // empty itself: gives the shared table to the Layers' memos
-  std::unordered_map<std::string, Kept> before;  // what earlier Generations had; not changed once built
+  // What earlier Generations had; not changed once built.
+  std::unordered_map<std::string, Kept> before;
 
   mutable std::mutex mutex;
   std::unordered_map<std::string, std::shared_ptr<Slot>> slots;
   std::map<snapshot::ViewPtr, ViewTraits> traits;
 
-  std::atomic<std::size_t> scopes{0}, made{0}, reused{0};
+  std::atomic<std::size_t> scopes{0};
+  Counts counts;
 
-  State(snapshot::SnapshotPtr from, const State* previous) : snapshot(std::move(from)), memo(previous ? &previous->memo : nullptr) {
+  State(snapshot::SnapshotPtr from, const State* previous)
+      : snapshot(std::move(from)), memo(previous ? &previous->memo : nullptr) {
     if (previous) previous->hand_over(before);
   }
 
   void hand_over(std::unordered_map<std::string, Kept>& to) const;
   ViewTraits traits_for(const snapshot::ViewPtr& view);
   PartPtr part(const std::string& text, const std::function<void(const Part*, Part&)>& compute);
-  void layer(Type type, const Part* previous, Inputs inputs, const std::function<Resources(Memo&)>& compute, Part& out);
+  void layer(Type type, const Part* previous, Inputs inputs,
+             const std::function<Resources(Memo&)>& compute, Part& out);
 
   PartPtr outbound(const OutboundScope& scope);
   PartPtr listeners(const OutboundScope& scope);
@@ -140,7 +110,8 @@ ViewTraits Generation::State::traits_for(const snapshot::ViewPtr& view) {
   return traits.emplace(view, found).first->second;
 }
 
-PartPtr Generation::State::part(const std::string& text, const std::function<void(const Part*, Part&)>& compute) {
+PartPtr Generation::State::part(const std::string& text,
+                                const std::function<void(const Part*, Part&)>& compute) {
   std::shared_ptr<Slot> slot;
   {
     const std::lock_guard lock(mutex);
@@ -161,20 +132,8 @@ PartPtr Generation::State::part(const std::string& text, const std::function<voi
 void Generation::State::layer(Type type, const Part* previous, Inputs inputs,
                               const std::function<Resources(Memo&)>& compute, Part& out) {
   inputs.push_back(snapshot->mesh_ptr());
-  Layer& to = out.of(type);
-  const Layer* old = previous ? &previous->of(type) : nullptr;
-  if (old && old->set && old->inputs == inputs) {
-    to = *old;
-    reused.fetch_add(to.set->size(), std::memory_order_relaxed);
-    return;
-  }
-  auto page = std::make_shared<Memo>(&memo);
-  to.made = compute(*page);
-  to.inputs = std::move(inputs);
-  to.set = old && old->set && old->made == to.made ? old->set : share_with(old ? old->set : nullptr, to.made);
-  to.memo = page;
-  made.fetch_add(page->made(), std::memory_order_relaxed);
-  reused.fetch_add(page->reused(), std::memory_order_relaxed);
+  out.of(type) = make_layer(previous ? &previous->of(type) : nullptr, std::move(inputs), memo,
+                            compute, counts);
 }
 
 PartPtr Generation::State::outbound(const OutboundScope& scope) {
@@ -185,9 +144,15 @@ PartPtr Generation::State::outbound(const OutboundScope& scope) {
     add_embedded_endpoints(*snapshot, services, with_embedded);
     Inputs with_all{scope.view};
     add_endpoints(*snapshot, services, with_all);
-    layer(Type::cluster, previous, with_embedded, [&](Memo& m) { return outbound_clusters(scope, m); }, out);
-    layer(Type::endpoints, previous, with_all, [&](Memo& m) { return outbound_endpoints(scope, m); }, out);
-    layer(Type::route, previous, {scope.view}, [&](Memo& m) { return outbound_routes(scope, m); }, out);
+    layer(
+        Type::cluster, previous, with_embedded,
+        [&](Memo& m) { return outbound_clusters(scope, m); }, out);
+    layer(
+        Type::endpoints, previous, with_all, [&](Memo& m) { return outbound_endpoints(scope, m); },
+        out);
+    layer(
+        Type::route, previous, {scope.view}, [&](Memo& m) { return outbound_routes(scope, m); },
+        out);
   });
 }
 
@@ -196,7 +161,9 @@ PartPtr Generation::State::listeners(const OutboundScope& scope) {
   return part("listeners|" + listeners_text_of(scope), [&](const Part* previous, Part& out) {
     Inputs inputs{scope.view};
     add_embedded_endpoints(*snapshot, scope.view->services, inputs);
-    layer(Type::listener, previous, inputs, [&](Memo& m) { return outbound_listeners(scope, m); }, out);
+    layer(
+        Type::listener, previous, inputs, [&](Memo& m) { return outbound_listeners(scope, m); },
+        out);
   });
 }
 
@@ -208,8 +175,11 @@ PartPtr Generation::State::inbound(const InboundScope& scope) {
       inputs.push_back(port.service);
       inputs.push_back(port.rule);
     }
-    layer(Type::cluster, previous, inputs, [&](Memo& m) { return inbound_clusters(scope, m); }, out);
-    layer(Type::listener, previous, inputs, [&](Memo& m) { return inbound_listeners(scope, m); }, out);
+    layer(
+        Type::cluster, previous, inputs, [&](Memo& m) { return inbound_clusters(scope, m); }, out);
+    layer(
+        Type::listener, previous, inputs, [&](Memo& m) { return inbound_listeners(scope, m); },
+        out);
   });
 }
 
@@ -221,10 +191,18 @@ PartPtr Generation::State::gateway(const GatewayScope& scope) {
     add_embedded_endpoints(*snapshot, services, with_embedded);
     Inputs with_all{scope.view};
     add_endpoints(*snapshot, services, with_all);
-    layer(Type::cluster, previous, with_embedded, [&](Memo& m) { return gateway_clusters(scope, m); }, out);
-    layer(Type::endpoints, previous, with_all, [&](Memo& m) { return gateway_endpoints(scope, m); }, out);
-    layer(Type::listener, previous, {scope.view}, [&](Memo& m) { return gateway_listeners(scope, m); }, out);
-    layer(Type::route, previous, {scope.view}, [&](Memo& m) { return gateway_routes(scope, m); }, out);
+    layer(
+        Type::cluster, previous, with_embedded, [&](Memo& m) { return gateway_clusters(scope, m); },
+        out);
+    layer(
+        Type::endpoints, previous, with_all, [&](Memo& m) { return gateway_endpoints(scope, m); },
+        out);
+    layer(
+        Type::listener, previous, {scope.view},
+        [&](Memo& m) { return gateway_listeners(scope, m); }, out);
+    layer(
+        Type::route, previous, {scope.view}, [&](Memo& m) { return gateway_routes(scope, m); },
+        out);
   });
 }
 
@@ -236,22 +214,33 @@ PartPtr Generation::State::proxyless(const OutboundScope& scope) {
     add_embedded_endpoints(*snapshot, services, with_embedded);
     Inputs with_all{scope.view};
     add_endpoints(*snapshot, services, with_all);
-    layer(Type::cluster, previous, with_embedded, [&](Memo& m) { return proxyless_clusters(scope, m); }, out);
-    layer(Type::endpoints, previous, with_all, [&](Memo& m) { return proxyless_endpoints(scope, m); }, out);
-    layer(Type::listener, previous, {scope.view}, [&](Memo& m) { return proxyless_listeners(scope, m); }, out);
-    layer(Type::route, previous, {scope.view}, [&](Memo& m) { return proxyless_routes(scope, m); }, out);
+    layer(
+        Type::cluster, previous, with_embedded,
+        [&](Memo& m) { return proxyless_clusters(scope, m); }, out);
+    layer(
+        Type::endpoints, previous, with_all, [&](Memo& m) { return proxyless_endpoints(scope, m); },
+        out);
+    layer(
+        Type::listener, previous, {scope.view},
+        [&](Memo& m) { return proxyless_listeners(scope, m); }, out);
+    layer(
+        Type::route, previous, {scope.view}, [&](Memo& m) { return proxyless_routes(scope, m); },
+        out);
   });
 }
 
 Generation::Generation(snapshot::SnapshotPtr snapshot, std::shared_ptr<const Generation> previous)
-    : state_(std::make_unique<State>(std::move(snapshot), previous ? previous->state_.get() : nullptr)) {}
+    : state_(std::make_unique<State>(std::move(snapshot),
+                                     previous ? previous->state_.get() : nullptr)) {}
 
 Generation::~Generation() = default;
 
 const snapshot::Snapshot& Generation::snapshot() const { return *state_->snapshot; }
 
 Generation::Work Generation::work() const {
-  return {.scopes = state_->scopes.load(), .resources_made = state_->made.load(), .resources_reused = state_->reused.load()};
+  return {.scopes = state_->scopes.load(),
+          .resources_made = state_->counts.made.load(),
+          .resources_reused = state_->counts.reused.load()};
 }
 
 resource::ConfigPtr Generation::config_for(const resource::Node& node) const {
@@ -262,11 +251,17 @@ resource::ConfigPtr Generation::config_for(const resource::Node& node) const {
     parts = {state.gateway(gateway_scope(state.snapshot, node))};
   } else {
     const auto view = state.snapshot->view(node.namespace_, node.labels);
-    const auto inbound = role == Role::sidecar ? inbound_scope(state.snapshot, view, node) : InboundScope{};
-    const auto outbound = outbound_scope(state.snapshot, view, state.traits_for(view), node, inbound);
+    const auto inbound =
+        role == Role::sidecar ? inbound_scope(state.snapshot, view, node) : InboundScope{};
+    const auto outbound =
+        outbound_scope(state.snapshot, view, state.traits_for(view), node, inbound);
     switch (role) {
-      case Role::proxyless: parts = {state.proxyless(outbound)}; break;
-      case Role::stranger: parts = {state.outbound(outbound)}; break;
+      case Role::proxyless:
+        parts = {state.proxyless(outbound)};
+        break;
+      case Role::stranger:
+        parts = {state.outbound(outbound)};
+        break;
       case Role::sidecar:
       case Role::gateway:
         parts = {state.outbound(outbound), state.listeners(outbound), state.inbound(inbound)};

@@ -1,8 +1,8 @@
-// docs/translation.md 5.8: how a connection is read as HTTP, and what each request passes on its way.
+// docs/translation.md 5.8: how a connection is read as HTTP, and what each request passes on its
+// way.
 #include "control/translate/http_connection_manager.h"
 
 #include "control/translate/wire.h"
-
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
 #include "envoy/config/listener/v3/listener_components.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
@@ -20,7 +20,8 @@ using envoy::config::listener::v3::Filter;
 using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 using envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 
-void add_filter(const char* name, const google::protobuf::Message& config, HttpConnectionManager& out) {
+void add_filter(const char* name, const google::protobuf::Message& config,
+                HttpConnectionManager& out) {
   auto& filter = *out.add_http_filters();
   filter.set_name(name);
   pack(config, *filter.mutable_typed_config());
@@ -32,7 +33,8 @@ void add_filters(const HttpHandling& handling, HttpConnectionManager& out) {
     auto& filter = *out.add_http_filters();
     filter.set_name("envoy.filters.http.grpc_web");
     // A message without fields: its name says it all.
-    filter.mutable_typed_config()->set_type_url("type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb");
+    filter.mutable_typed_config()->set_type_url(
+        "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb");
   }
   if (snapshot::is_http2(handling.protocol)) {
     envoy::extensions::filters::http::grpc_stats::v3::FilterConfig stats;
@@ -40,15 +42,19 @@ void add_filters(const HttpHandling& handling, HttpConnectionManager& out) {
     stats.mutable_stats_for_all_methods()->set_value(false);
     add_filter("envoy.filters.http.grpc_stats", stats, out);
   }
-  add_filter("envoy.filters.http.fault", envoy::extensions::filters::http::fault::v3::HTTPFault(), out);
+  add_filter("envoy.filters.http.fault", envoy::extensions::filters::http::fault::v3::HTTPFault(),
+             out);
   add_filter("envoy.filters.http.cors", envoy::extensions::filters::http::cors::v3::Cors(), out);
-  add_filter("envoy.filters.http.router", envoy::extensions::filters::http::router::v3::Router(), out);
+  add_filter("envoy.filters.http.router", envoy::extensions::filters::http::router::v3::Router(),
+             out);
 }
 
-void set_path_normalization(model::MeshConfig::Normalization normalization, HttpConnectionManager& out) {
+void set_path_normalization(model::MeshConfig::Normalization normalization,
+                            HttpConnectionManager& out) {
   using Normalization = model::MeshConfig::Normalization;
   out.mutable_normalize_path()->set_value(normalization != Normalization::none);
-  if (normalization == Normalization::merge_slashes || normalization == Normalization::decode_and_merge_slashes) {
+  if (normalization == Normalization::merge_slashes ||
+      normalization == Normalization::decode_and_merge_slashes) {
     out.set_merge_slashes(true);
   }
   out.set_path_with_escaped_slashes_action(normalization == Normalization::decode_and_merge_slashes
@@ -64,8 +70,9 @@ void forward_client_certificate(Side side, HttpConnectionManager& out) {
   details.set_dns(true);
   details.set_uri(true);
   if (side == Side::gateway) details.set_cert(true);
-  out.set_forward_client_cert_details(side == Side::gateway ? HttpConnectionManager::SANITIZE_SET
-                                                            : HttpConnectionManager::APPEND_FORWARD);
+  out.set_forward_client_cert_details(side == Side::gateway
+                                          ? HttpConnectionManager::SANITIZE_SET
+                                          : HttpConnectionManager::APPEND_FORWARD);
 }
 
 }  // namespace
@@ -88,8 +95,10 @@ void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, Filte
   http.mutable_use_remote_address()->set_value(handling.side == Side::gateway);
   if (handling.side != Side::outbound) http.set_server_name("istio-envoy");
   forward_client_certificate(handling.side, http);
-  if (handling.side == Side::inbound && snapshot::is_http2(handling.protocol)) http.mutable_http2_protocol_options();
-  if (handling.explicit_proxy) http.mutable_http_protocol_options()->mutable_allow_absolute_url()->set_value(true);
+  if (handling.side == Side::inbound && snapshot::is_http2(handling.protocol))
+    http.mutable_http2_protocol_options();
+  if (handling.explicit_proxy)
+    http.mutable_http_protocol_options()->mutable_allow_absolute_url()->set_value(true);
   if (logs_access(mesh)) set_access_log(mesh, *http.add_access_log());
   out.set_name("envoy.filters.network.http_connection_manager");
   pack(http, *out.mutable_typed_config());
@@ -111,7 +120,8 @@ void set_tcp(const model::MeshConfig& mesh, const TcpHandling& handling, Filter&
     const auto& settings = *handling.pool->tcp;
     if (settings.idle_timeout) set_duration(*tcp.mutable_idle_timeout(), *settings.idle_timeout);
     if (settings.max_connection_duration) {
-      set_duration(*tcp.mutable_max_downstream_connection_duration(), *settings.max_connection_duration);
+      set_duration(*tcp.mutable_max_downstream_connection_duration(),
+                   *settings.max_connection_duration);
     }
   }
   if (handling.hash_source_ip) tcp.add_hash_policy()->mutable_source_ip();

@@ -29,7 +29,8 @@ struct HttpHandling {
   snapshot::Protocol protocol = snapshot::Protocol::http;
   bool explicit_proxy = false;  // requests may name the whole URL
 };
-void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, envoy::config::listener::v3::Filter& out);
+void set_http(const model::MeshConfig& mesh, const HttpHandling& handling,
+              envoy::config::listener::v3::Filter& out);
 
 struct TcpHandling {
   std::string stat_prefix;
@@ -37,11 +38,13 @@ struct TcpHandling {
     std::string name;
     std::uint32_t weight = 0;
   };
-  std::vector<Cluster> clusters;  // at least one; weights count if there are several
+  std::vector<Cluster> clusters;                // at least one; weights count if there are several
   const model::ConnectionPool* pool = nullptr;  // its idle and maximum durations; may be null
+  snapshot::DestinationRulePtr rule = nullptr;  // which `pool` is in
   bool hash_source_ip = false;
 };
-void set_tcp(const model::MeshConfig& mesh, const TcpHandling& handling, envoy::config::listener::v3::Filter& out);
+void set_tcp(const model::MeshConfig& mesh, const TcpHandling& handling,
+             envoy::config::listener::v3::Filter& out);
 
 // MeshConfig's access log (docs/translation.md 7.4), in access_log.cc.
 bool logs_access(const model::MeshConfig& mesh);

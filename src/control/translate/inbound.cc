@@ -15,9 +15,12 @@ std::vector<InboundPort> service_ports(const InboundScope& scope) {
   std::vector<InboundPort> ports;
   for (const auto& inbound : scope.ports) {
     const snapshot::Port& port = inbound.service->ports[inbound.port];
-    const auto same = std::find_if(ports.begin(), ports.end(), [&](const InboundPort& p) { return p.port == inbound.target_port; });
+    const auto same = std::find_if(ports.begin(), ports.end(), [&](const InboundPort& p) {
+      return p.port == inbound.target_port;
+    });
     if (same != ports.end()) {
-      if (same->service_port == port.number && same->services.back()->host != inbound.service->host) {
+      if (same->service_port == port.number &&
+          same->services.back()->host != inbound.service->host) {
         same->services.push_back(inbound.service);
       }
       continue;
@@ -78,10 +81,12 @@ std::vector<InboundPort> ingress_ports(const InboundScope& scope) {
     made.listens = !scope.captured || ingress.capture_mode == model::CaptureMode::none;
     if (made.listens) {
       made.bind = ingress.bind;
-      if (made.bind.empty()) made.bind = scope.captured || scope.address.empty() ? "0.0.0.0" : scope.address;
+      if (made.bind.empty())
+        made.bind = scope.captured || scope.address.empty() ? "0.0.0.0" : scope.address;
     }
     set_default_endpoint(scope, ingress.default_endpoint, made);
-    if (made.listens && made.to_address.empty()) made.to_address = application(scope), made.to_port = made.port;
+    if (made.listens && made.to_address.empty())
+      made.to_address = application(scope), made.to_port = made.port;
     if (made.listens && made.bind == made.to_address && made.port == made.to_port) continue;
     ports.push_back(std::move(made));
   }
@@ -93,8 +98,10 @@ std::vector<InboundPort> ingress_ports(const InboundScope& scope) {
 std::vector<InboundPort> inbound_ports(const InboundScope& scope) {
   const bool ingress = scope.sidecar && !scope.sidecar->ingress.empty();
   auto ports = ingress ? ingress_ports(scope) : service_ports(scope);
-  std::stable_sort(ports.begin(), ports.end(), [](const auto& a, const auto& b) { return a.port < b.port; });
-  ports.erase(std::unique(ports.begin(), ports.end(), [](const auto& a, const auto& b) { return a.port == b.port; }),
+  std::stable_sort(ports.begin(), ports.end(),
+                   [](const auto& a, const auto& b) { return a.port < b.port; });
+  ports.erase(std::unique(ports.begin(), ports.end(),
+                          [](const auto& a, const auto& b) { return a.port == b.port; }),
               ports.end());
   return ports;
 }

@@ -1,4 +1,5 @@
-// Inside the room: the ports on which a workload is reached, decided once for clusters and listeners.
+// Inside the room: the ports on which a workload is reached, decided once for clusters and
+// listeners.
 #pragma once
 
 #include <string>
@@ -12,11 +13,12 @@ struct InboundPort {
   std::uint32_t port = 0;  // where the proxy takes the connection; names the cluster
   snapshot::Protocol protocol = snapshot::Protocol::automatic;
   std::uint32_t service_port = 0;
-  std::string host;        // of the service
-  std::vector<snapshot::ServicePtr> services;  // that share this port; none with a Sidecar's ingress
-  snapshot::DestinationRulePtr rule;           // may be null
+  std::string host;  // of the service
+  std::vector<snapshot::ServicePtr>
+      services;                       // that share this port; none with a Sidecar's ingress
+  snapshot::DestinationRulePtr rule;  // may be null
 
-  bool listens = false;    // a listener of its own on `bind`; else a part of virtualInbound
+  bool listens = false;  // a listener of its own on `bind`; else a part of virtualInbound
   std::string bind;
   // The application: an IP or "unix:///path"; empty: the connection's original destination.
   std::string to_address;

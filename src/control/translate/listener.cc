@@ -5,7 +5,6 @@
 
 #include "control/translate/parts.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 
@@ -17,14 +16,18 @@ using envoy::config::listener::v3::Listener;
 
 // What nobody knows goes where it was meant to go, or nowhere.
 std::string unknown_cluster(const OutboundScope& scope) {
-  const bool pass = scope.captured && scope.view->outbound_traffic == model::OutboundTraffic::allow_any;
+  const bool pass =
+      scope.captured && scope.view->outbound_traffic == model::OutboundTraffic::allow_any;
   return pass ? "PassthroughCluster" : "BlackHoleCluster";
 }
 
 void set_http_chain(const OutboundScope& scope, const ListenerPlan& plan, FilterChain& out) {
   set_http(scope.snapshot->mesh(),
-           {.side = Side::outbound, .stat_prefix = "outbound_" + plan.name() + ";", .table = plan.table,
-            .protocol = plan.protocol, .explicit_proxy = plan.explicit_proxy},
+           {.side = Side::outbound,
+            .stat_prefix = "outbound_" + plan.name() + ";",
+            .table = plan.table,
+            .protocol = plan.protocol,
+            .explicit_proxy = plan.explicit_proxy},
            *out.add_filters());
 }
 
@@ -34,7 +37,8 @@ void set_tcp_chains(const OutboundScope& scope, const ListenerPlan& plan, Listen
   const bool alone = plan.tcp.size() == 1 && out.filter_chains().empty();
   bool any_name = false;
   for (const TcpChain& chain : plan.tcp) {
-    FilterChain& to = chain.takes_all() && !alone ? *out.mutable_default_filter_chain() : *out.add_filter_chains();
+    FilterChain& to = chain.takes_all() && !alone ? *out.mutable_default_filter_chain()
+                                                  : *out.add_filter_chains();
     if (!chain.takes_all()) set_chain_match(chain, *to.mutable_filter_chain_match());
     set_tcp(mesh, chain.handling, *to.add_filters());
     any_name = any_name || !chain.server_names.empty();
@@ -45,11 +49,35 @@ void set_tcp_chains(const OutboundScope& scope, const ListenerPlan& plan, Listen
 // Chains that only some connections match, and the chain of the others.
 void set_default_chain(const OutboundScope& scope, Listener& out) {
   const auto& chains = out.filter_chains();
-  const bool all_matched = std::all_of(chains.begin(), chains.end(), [](const FilterChain& c) { return c.has_filter_chain_match(); });
+  const bool all_matched = std::all_of(chains.begin(), chains.end(), [](const FilterChain& c) {
+    return c.has_filter_chain_match();
+  });
   if (!all_matched || out.has_default_filter_chain()) return;
   auto& chain = *out.mutable_default_filter_chain();
   chain.set_name("PassthroughFilterChain");
   set_tcp_to(scope.snapshot->mesh(), unknown_cluster(scope), chain);
+}
+
+// All that `write` looks at.
+MemoKey key_of(const OutboundScope& scope, const ListenerPlan& plan) {
+  MemoKey key("listener");
+  key.add(scope.snapshot->mesh_ptr())
+      .add(unknown_cluster(scope))
+      .add(plan.bind)
+      .add(plan.port)
+      .add(plan.table);
+  key.add(static_cast<std::uint64_t>(plan.protocol))
+      .add(std::uint64_t{plan.bound})
+      .add(std::uint64_t{plan.explicit_proxy});
+  for (const auto& chain : plan.tcp) {
+    for (const auto& name : chain.server_names) key.add(name);
+    for (const auto& range : chain.prefix_ranges) key.add(range);
+    key.add(chain.handling.stat_prefix)
+        .add(std::uint64_t{chain.handling.hash_source_ip})
+        .add(chain.handling.rule);
+    for (const auto& cluster : chain.handling.clusters) key.add(cluster.name).add(cluster.weight);
+  }
+  return key;
 }
 
 resource::ResourcePtr write(const OutboundScope& scope, const ListenerPlan& plan) {
@@ -62,7 +90,8 @@ resource::ResourcePtr write(const OutboundScope& scope, const ListenerPlan& plan
   } else {
     out.mutable_bind_to_port()->set_value(false);
   }
-  const bool shared = !plan.tcp.empty() || plan.bind == "0.0.0.0";  // HTTP must be told from the rest
+  const bool shared =
+      !plan.tcp.empty() || plan.bind == "0.0.0.0";  // HTTP must be told from the rest
   if (!plan.table.empty()) {
     auto& chain = *out.add_filter_chains();
     set_http_chain(scope, plan, chain);
@@ -79,14 +108,15 @@ resource::ResourcePtr write(const OutboundScope& scope, const ListenerPlan& plan
   return to_resource(out, plan.origins);
 }
 
-// Every redirected connection arrives here and is handed to the listener of the address it was meant
-// for, or, if there is none, taken by the last chain.
+// Every redirected connection arrives here and is handed to the listener of the address it was
+// meant for, or, if there is none, taken by the last chain.
 resource::ResourcePtr virtual_outbound(const OutboundScope& scope) {
   const auto& mesh = scope.snapshot->mesh();
   Listener out;
   set_listener("virtualOutbound", Direction::outbound, out);
   set_address(*out.mutable_address(), "0.0.0.0", mesh.proxy_listen_port);
   out.mutable_use_original_dst()->set_value(true);
+  if (scope.transparent) out.mutable_transparent()->set_value(true);
   out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
   // A connection meant for this very port would come back for ever.
   auto& loop = *out.add_filter_chains();
@@ -102,11 +132,18 @@ resource::ResourcePtr virtual_outbound(const OutboundScope& scope) {
 
 }  // namespace
 
-Resources outbound_listeners(const OutboundScope& scope, Memo&) {
+Resources outbound_listeners(const OutboundScope& scope, Memo& memo) {
   Resources out;
   if (scope.snapshot->mesh().proxy_listen_port == 0) return out;
-  for (const auto& plan : plan_outbound(scope)) out.push_back(write(scope, plan));
-  if (scope.captured) out.push_back(virtual_outbound(scope));
+  for (const auto& plan : plan_outbound(scope)) {
+    out.push_back(memo.resource(key_of(scope, plan), [&] { return write(scope, plan); }));
+  }
+  if (!scope.captured) return out;
+  MemoKey key("virtualOutbound");
+  key.add(scope.snapshot->mesh_ptr())
+      .add(unknown_cluster(scope))
+      .add(std::uint64_t{scope.transparent});
+  out.push_back(memo.resource(std::move(key), [&] { return virtual_outbound(scope); }));
   return out;
 }
 

@@ -1,14 +1,12 @@
 // Listeners of a gateway: one for each address and port that its Gateways' servers name
-// (docs/translation.md 6). Plain HTTP has one chain for all servers of the port; TLS has a chain for
-// every server, chosen by the name that the client asks for.
+// (docs/translation.md 6). Plain HTTP has one chain for all servers of the port; TLS has a chain
+// for every server, chosen by the name that the client asks for.
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "control/translate/listener.h"
 #include "control/translate/parts.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 
@@ -28,15 +26,12 @@ bool terminates_tls(const GatewayServer& server) {
          server.tls->mode != model::ServerTls::Mode::auto_passthrough;
 }
 
-// "shop/web.example.com" is "web.example.com" in the mouth of a client. Sorted; none if any will do.
-std::vector<std::string> server_names(const std::vector<std::string>& hosts) {
-  std::set<std::string> names;
-  for (const auto& host : hosts) {
-    const auto slash = host.find('/');
-    names.insert(slash == std::string::npos ? host : host.substr(slash + 1));
+// "shop/web.example.com" is "web.example.com" in the mouth of a client.
+std::vector<std::string> plain_hosts(std::vector<std::string> hosts) {
+  for (auto& host : hosts) {
+    if (const auto slash = host.find('/'); slash != std::string::npos) host.erase(0, slash + 1);
   }
-  if (names.contains("*")) return {};
-  return {names.begin(), names.end()};
+  return hosts;
 }
 
 bool applies(const model::L4Match& match, const std::string& gateway, std::uint32_t port) {
@@ -55,7 +50,9 @@ class Builder {
 
   void add(const GatewayServers& gateway, const GatewayServer& server) {
     const std::uint32_t port = target_port(server.port);
-    if (std::find(std::begin(proxy_ports), std::end(proxy_ports), port) != std::end(proxy_ports)) return;
+    if (port < scope_.lowest_port) return;
+    if (std::find(std::begin(proxy_ports), std::end(proxy_ports), port) != std::end(proxy_ports))
+      return;
     const std::string& bind = server.bind.empty() ? scope_.bind : server.bind;
     Draft& draft = drafts_[{bind, port}];
     draft.name = bind + "_" + std::to_string(port);
@@ -86,8 +83,8 @@ class Builder {
     std::string name, bind;
     std::uint32_t port = 0;
     std::vector<FilterChain> chains;
-    std::set<std::string> names;  // of TLS chains; "*" for any. Envoy refuses a listener with two alike
-    bool plaintext = false;       // has a chain for connections without TLS
+    Claims claims;           // of TLS chains
+    bool plaintext = false;  // has a chain for connections without TLS
     bool tls = false;
     std::vector<std::string> origins;
   };
@@ -105,10 +102,13 @@ class Builder {
     return it == tables_.end() ? nullptr : &it->second;
   }
 
-  void set_http_chain(const GatewayServer& server, const std::string& table, snapshot::Protocol protocol,
-                      const Draft& draft, FilterChain& out) {
-    const std::string prefix = server.name.empty() || !server.tls ? "outbound_" + draft.name + ";" : server.name;
-    set_http(mesh_, {.side = Side::gateway, .stat_prefix = prefix, .table = table, .protocol = protocol}, *out.add_filters());
+  void set_http_chain(const GatewayServer& server, const std::string& table,
+                      snapshot::Protocol protocol, const Draft& draft, FilterChain& out) {
+    const std::string prefix =
+        server.name.empty() || !server.tls ? "outbound_" + draft.name + ";" : server.name;
+    set_http(mesh_,
+             {.side = Side::gateway, .stat_prefix = prefix, .table = table, .protocol = protocol},
+             *out.add_filters());
   }
 
   void add_http(const GatewayServer& server, snapshot::Protocol protocol, Draft& draft) {
@@ -122,27 +122,23 @@ class Builder {
     const auto* table = table_of(server);
     if (!table) return;
     FilterChain chain;
-    if (!set_server_tls(*server.tls, chain) || !claim(server_names(server.hosts), {}, draft, chain)) return;
+    if (!set_server_tls(*server.tls, chain) || !claim(plain_hosts(server.hosts), {}, draft, chain))
+      return;
     set_http_chain(server, *table, snapshot::Protocol::https, draft, chain);
     draft.chains.push_back(std::move(chain));
   }
 
-  // Matches TLS for these names; false if one of them has a chain already.
-  static bool claim(const std::vector<std::string>& names, const std::vector<std::string>& subnets, Draft& draft,
-                    FilterChain& out) {
-    std::set<std::string> wanted(names.begin(), names.end());
-    if (wanted.empty()) wanted.insert("*");
-    for (const auto& subnet : subnets) wanted.insert(subnet);
-    for (const auto& name : wanted) {
-      if (draft.names.contains(name)) return false;
-    }
-    draft.names.merge(wanted);
-    draft.tls = true;
+  // Matches TLS for these hosts, as far as no other chain does; false if none is left.
+  static bool claim(const std::vector<std::string>& hosts, const std::vector<std::string>& subnets,
+                    Draft& draft, FilterChain& out) {
     TcpChain match;
-    match.server_names = names;
-    match.prefix_ranges = subnets;
+    const bool any = std::find(hosts.begin(), hosts.end(), "*") != hosts.end();
+    if (!any) match.server_names = to_server_names(hosts);
+    match.prefix_ranges = to_ranges(subnets);
+    if ((!any && match.server_names.empty()) || !draft.claims.claim(match)) return false;
+    draft.tls = true;
     set_chain_match(match, *out.mutable_filter_chain_match());
-    if (names.empty()) out.mutable_filter_chain_match()->set_transport_protocol("tls");
+    out.mutable_filter_chain_match()->set_transport_protocol("tls");
     return true;
   }
 
@@ -166,7 +162,7 @@ class Builder {
       for (const auto& match : route.match) {
         if (!applies(match, gateway, server.port)) continue;
         FilterChain chain;
-        if (!claim(server_names(match.sni_hosts), match.destination_subnets, draft, chain)) continue;
+        if (!claim(match.sni_hosts, match.destination_subnets, draft, chain)) continue;
         set_tcp(mesh_, l4_handling(service, route, server.port), *chain.add_filters());
         draft.chains.push_back(std::move(chain));
       }
@@ -174,18 +170,21 @@ class Builder {
   }
 
   // The first tcp route that applies; true if there is one.
-  bool add_tcp(const snapshot::VirtualService& service, const std::string& gateway, const GatewayServer& server,
-               Draft& draft) {
+  bool add_tcp(const snapshot::VirtualService& service, const std::string& gateway,
+               const GatewayServer& server, Draft& draft) {
     for (const auto& route : service.spec.tcp) {
       const auto& matches = route.match;
-      if (!matches.empty() && std::none_of(matches.begin(), matches.end(), [&](const model::L4Match& match) {
+      if (!matches.empty() &&
+          std::none_of(matches.begin(), matches.end(), [&](const model::L4Match& match) {
             return applies(match, gateway, server.port);
           })) {
         continue;
       }
       FilterChain chain;
       if (server.tls) {
-        if (!set_server_tls(*server.tls, chain) || !claim(server_names(server.hosts), {}, draft, chain)) return true;
+        if (!set_server_tls(*server.tls, chain) ||
+            !claim(plain_hosts(server.hosts), {}, draft, chain))
+          return true;
       } else {
         if (draft.plaintext) return true;
         draft.plaintext = true;
@@ -219,12 +218,16 @@ class Builder {
 
 }  // namespace
 
-Resources gateway_listeners(const GatewayScope& scope, Memo&) {
-  Builder builder(scope);
-  for (const auto& gateway : scope.view->gateways) {
-    for (const auto& server : gateway.spec->servers) builder.add(gateway, server);
-  }
-  return builder.take();
+Resources gateway_listeners(const GatewayScope& scope, Memo& memo) {
+  MemoKey key("gateway listeners");
+  key.add(scope.snapshot->mesh_ptr()).add(scope.view).add(scope.bind).add(scope.lowest_port);
+  return *memo.bundle(std::move(key), [&] {
+    Builder builder(scope);
+    for (const auto& gateway : scope.view->gateways) {
+      for (const auto& server : gateway.spec->servers) builder.add(gateway, server);
+    }
+    return builder.take();
+  });
 }
 
 }  // namespace graymesh::translate

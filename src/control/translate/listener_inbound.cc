@@ -1,10 +1,10 @@
 // Listeners towards the application beside the proxy (docs/translation.md 5.6, 5.7): one for all
-// redirected connections (virtualInbound), or one for each port of an instance that is not captured.
+// redirected connections (virtualInbound), or one for each port of an instance that is not
+// captured.
 #include "control/translate/inbound.h"
 #include "control/translate/listener.h"
 #include "control/translate/parts.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
@@ -19,8 +19,8 @@ using envoy::config::route::v3::RouteConfiguration;
 using snapshot::Protocol;
 
 // One route, to the application. It needs no RDS: it changes with the listener only.
-RouteConfiguration routes_to(const std::string& cluster, std::uint32_t service_port, const std::string& operation,
-                             bool retries) {
+RouteConfiguration routes_to(const std::string& cluster, std::uint32_t service_port,
+                             const std::string& operation, bool retries) {
   RouteConfiguration out;
   out.set_name(cluster);
   out.mutable_validate_clusters()->set_value(false);
@@ -44,21 +44,31 @@ RouteConfiguration routes_to(const std::string& cluster, std::uint32_t service_p
   return out;
 }
 
-bool speaks_grpc(Protocol protocol) { return protocol == Protocol::grpc || protocol == Protocol::grpc_web; }
+bool speaks_grpc(Protocol protocol) {
+  return protocol == Protocol::grpc || protocol == Protocol::grpc_web;
+}
 
-void set_http_chain(const model::MeshConfig& mesh, const InboundPort& inbound, const std::string& bind, FilterChain& out) {
+void set_http_chain(const model::MeshConfig& mesh, const InboundPort& inbound,
+                    const std::string& bind, FilterChain& out) {
   const auto routes = routes_to(inbound_cluster_name(inbound.port), inbound.service_port,
                                 inbound.host + ":" + std::to_string(inbound.service_port) + "/*",
                                 !speaks_grpc(inbound.protocol));
-  set_http(mesh, {.side = Side::inbound, .stat_prefix = "inbound_" + bind + "_" + std::to_string(inbound.port) + ";",
-                  .table = {}, .routes = &routes, .protocol = inbound.protocol}, *out.add_filters());
+  set_http(mesh,
+           {.side = Side::inbound,
+            .stat_prefix = "inbound_" + bind + "_" + std::to_string(inbound.port) + ";",
+            .table = {},
+            .routes = &routes,
+            .protocol = inbound.protocol},
+           *out.add_filters());
 }
 
 // The chains of one port. `chain` names and adds one; a sniffed port has two.
 template <typename AddChain>
-void add_chains(const model::MeshConfig& mesh, const InboundPort& inbound, const std::string& bind, AddChain add_chain) {
+void add_chains(const model::MeshConfig& mesh, const InboundPort& inbound, const std::string& bind,
+                AddChain add_chain) {
   const bool sniffed = inbound.protocol == Protocol::automatic;
-  if (sniffed || snapshot::is_http(inbound.protocol)) set_http_chain(mesh, inbound, bind, add_chain(true, sniffed));
+  if (sniffed || snapshot::is_http(inbound.protocol))
+    set_http_chain(mesh, inbound, bind, add_chain(true, sniffed));
   if (!snapshot::is_http(inbound.protocol)) {
     set_tcp_to(mesh, inbound_cluster_name(inbound.port), add_chain(false, sniffed));
   }
@@ -91,14 +101,19 @@ resource::ResourcePtr own_listener(const model::MeshConfig& mesh, const InboundP
 void add_passthrough_chains(const model::MeshConfig& mesh, Listener& out) {
   auto& loop = *out.add_filter_chains();
   loop.set_name("virtualInbound-blackhole");
-  loop.mutable_filter_chain_match()->mutable_destination_port()->set_value(mesh.proxy_inbound_listen_port);
+  loop.mutable_filter_chain_match()->mutable_destination_port()->set_value(
+      mesh.proxy_inbound_listen_port);
   set_tcp_to(mesh, "BlackHoleCluster", loop);
 
   auto& http = *out.add_filter_chains();
   http.set_name("virtualInbound-catchall-http");
   match_http(*http.mutable_filter_chain_match());
   const auto routes = routes_to("InboundPassthroughCluster", 0, ":0/*", true);
-  set_http(mesh, {.side = Side::inbound, .stat_prefix = "InboundPassthroughCluster;", .table = {}, .routes = &routes},
+  set_http(mesh,
+           {.side = Side::inbound,
+            .stat_prefix = "InboundPassthroughCluster;",
+            .table = {},
+            .routes = &routes},
            *http.add_filters());
 
   auto& tcp = *out.add_filter_chains();
@@ -107,11 +122,28 @@ void add_passthrough_chains(const model::MeshConfig& mesh, Listener& out) {
   set_tcp_to(mesh, "InboundPassthroughCluster", tcp);
 }
 
+// Keeps the client's address on the way to the application. OriginalSrc {mark = 2}, which we do not
+// generate; 1337 is the mark that Istio's redirect lets pass.
+void add_original_source(Listener& out) {
+  auto& filter = *out.add_listener_filters();
+  filter.set_name("envoy.filters.listener.original_src");
+  auto& config = *filter.mutable_typed_config();
+  config.set_type_url(
+      "type.googleapis.com/envoy.extensions.filters.listener.original_src.v3.OriginalSrc");
+  config.set_value("\x10\xb9\x0a");
+}
+
 // Ports known not to be sniffed must not wait for the client's first bytes.
-void add_inspection(const model::MeshConfig& mesh, const std::vector<InboundPort>& ports, Listener& out) {
+void add_inspection(const model::MeshConfig& mesh, const std::vector<InboundPort>& ports,
+                    bool transparent, Listener& out) {
   auto& original = *out.add_listener_filters();
   original.set_name("envoy.filters.listener.original_dst");
-  pack(envoy::extensions::filters::listener::original_dst::v3::OriginalDst(), *original.mutable_typed_config());
+  pack(envoy::extensions::filters::listener::original_dst::v3::OriginalDst(),
+       *original.mutable_typed_config());
+  if (transparent) {
+    out.mutable_transparent()->set_value(true);
+    add_original_source(out);
+  }
   add_http_inspector(mesh, out);
   std::vector<std::uint32_t> known;
   for (const auto& inbound : ports) {
@@ -129,12 +161,14 @@ void add_inspection(const model::MeshConfig& mesh, const std::vector<InboundPort
   for (const std::uint32_t port : known) set_port(port, *disabled.mutable_or_match()->add_rules());
 }
 
-resource::ResourcePtr virtual_inbound(const model::MeshConfig& mesh, const std::vector<InboundPort>& ports) {
+resource::ResourcePtr virtual_inbound(const InboundScope& scope,
+                                      const std::vector<InboundPort>& ports) {
+  const auto& mesh = scope.snapshot->mesh();
   Listener out;
   set_listener("virtualInbound", Direction::inbound, out);
   set_address(*out.mutable_address(), "0.0.0.0", mesh.proxy_inbound_listen_port);
   out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
-  add_inspection(mesh, ports, out);
+  add_inspection(mesh, ports, scope.transparent, out);
   add_passthrough_chains(mesh, out);
   std::vector<std::string> origins;
   for (const auto& inbound : ports) {
@@ -154,16 +188,34 @@ resource::ResourcePtr virtual_inbound(const model::MeshConfig& mesh, const std::
   return to_resource(out, std::move(origins));
 }
 
+void add_key(const InboundPort& inbound, MemoKey& key) {
+  key.add(inbound.port)
+      .add(static_cast<std::uint64_t>(inbound.protocol))
+      .add(inbound.service_port)
+      .add(inbound.host);
+  key.add(std::uint64_t{inbound.listens}).add(inbound.bind);
+  for (const auto& service : inbound.services) key.add(service);
+}
+
 }  // namespace
 
-Resources inbound_listeners(const InboundScope& scope, Memo&) {
-  const auto& mesh = scope.snapshot->mesh();
+Resources inbound_listeners(const InboundScope& scope, Memo& memo) {
+  const auto mesh = scope.snapshot->mesh_ptr();
   Resources out;
-  if (mesh.proxy_listen_port == 0) return out;
+  if (mesh->proxy_listen_port == 0) return out;
   const auto ports = inbound_ports(scope);
-  if (scope.captured) out.push_back(virtual_inbound(mesh, ports));
+  if (scope.captured) {
+    MemoKey key("virtualInbound");
+    key.add(mesh).add(std::uint64_t{scope.transparent});
+    for (const auto& inbound : ports) add_key(inbound, key);
+    out.push_back(memo.resource(std::move(key), [&] { return virtual_inbound(scope, ports); }));
+  }
   for (const auto& inbound : ports) {
-    if (inbound.listens) out.push_back(own_listener(mesh, inbound));
+    if (!inbound.listens || inbound.port < scope.lowest_port) continue;
+    MemoKey key("inbound listener");
+    key.add(mesh);
+    add_key(inbound, key);
+    out.push_back(memo.resource(std::move(key), [&] { return own_listener(*mesh, inbound); }));
   }
   return out;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "control/translate/ip.h"
 #include "control/translate/listener.h"
 #include "control/translate/parts.h"
 
@@ -13,32 +14,31 @@ bool applies(const model::L4Match& match, const OutboundScope& scope, std::uint3
   if (!match.gateways.empty()) {
     return std::find(match.gateways.begin(), match.gateways.end(), "mesh") != match.gateways.end();
   }
-  if (!match.source_namespace.empty() && match.source_namespace != scope.view->namespace_) return false;
+  if (!match.source_namespace.empty() && match.source_namespace != scope.view->namespace_)
+    return false;
   return model::selects(match.source_labels, scope.labels);
 }
 
 bool concerns(const snapshot::VirtualService& service, const std::string& host) {
-  return std::any_of(service.spec.hosts.begin(), service.spec.hosts.end(),
-                     [&](const std::string& pattern) { return model::host_matches(pattern, host); });
-}
-
-std::vector<std::string> sorted(std::vector<std::string> values) {
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  return values;
+  return std::any_of(
+      service.spec.hosts.begin(), service.spec.hosts.end(),
+      [&](const std::string& pattern) { return model::host_matches(pattern, host); });
 }
 
 // What the service's own rule says of its connections.
 void set_pool(const snapshot::SeenService& seen, TcpHandling& out) {
   if (!seen.rule || !seen.rule->spec.policy) return;
+  out.rule = seen.rule;
   const auto& policy = *seen.rule->spec.policy;
   if (policy.connection_pool) out.pool = &*policy.connection_pool;
   const auto* hash = policy.load_balancer && policy.load_balancer->consistent_hash
-                         ? &*policy.load_balancer->consistent_hash : nullptr;
+                         ? &*policy.load_balancer->consistent_hash
+                         : nullptr;
   out.hash_source_ip = hash && std::holds_alternative<model::ConsistentHash::SourceIp>(hash->key);
 }
 
-TcpChain to_service(const snapshot::SeenService& seen, const snapshot::Port& port, bool any_address) {
+TcpChain to_service(const snapshot::SeenService& seen, const snapshot::Port& port,
+                    bool any_address) {
   const std::string cluster = outbound_cluster_name(port.number, "", seen.service->host);
   TcpChain chain;
   chain.handling.stat_prefix = cluster;
@@ -47,23 +47,26 @@ TcpChain to_service(const snapshot::SeenService& seen, const snapshot::Port& por
   if (any_address && snapshot::is_tls(port.protocol)) {
     auto names = seen.service->aliases;
     names.push_back(seen.service->host);
-    chain.server_names = sorted(std::move(names));
+    chain.server_names = to_server_names(names);
   }
   return chain;
 }
 
 // Chains by the SNI that clients send; of equal ones the first stays.
-std::vector<TcpChain> tls_routes(const OutboundScope& scope, const snapshot::VirtualService& service,
+std::vector<TcpChain> tls_routes(const OutboundScope& scope,
+                                 const snapshot::VirtualService& service,
                                  const snapshot::Port& port) {
   std::vector<TcpChain> chains;
   for (const auto& route : service.spec.tls) {
     for (const auto& match : route.match) {
       if (!applies(match, scope, port.number)) continue;
-      TcpChain chain{.server_names = sorted(match.sni_hosts), .prefix_ranges = sorted(match.destination_subnets),
+      TcpChain chain{.server_names = to_server_names(match.sni_hosts),
+                     .prefix_ranges = to_ranges(match.destination_subnets),
                      .handling = l4_handling(service, route, port.number)};
-      if (std::find(chain.server_names.begin(), chain.server_names.end(), "*") != chain.server_names.end()) {
-        chain.server_names.clear();
-      }
+      const bool any =
+          std::find(match.sni_hosts.begin(), match.sni_hosts.end(), "*") != match.sni_hosts.end();
+      if (chain.server_names.empty() && !any) continue;
+      if (any) chain.server_names.clear();
       chains.push_back(std::move(chain));
     }
   }
@@ -71,7 +74,8 @@ std::vector<TcpChain> tls_routes(const OutboundScope& scope, const snapshot::Vir
 }
 
 // Chains by the address meant, up to the first that takes any.
-std::vector<TcpChain> tcp_routes(const OutboundScope& scope, const snapshot::VirtualService& service,
+std::vector<TcpChain> tcp_routes(const OutboundScope& scope,
+                                 const snapshot::VirtualService& service,
                                  const snapshot::Port& port) {
   std::vector<TcpChain> chains;
   for (const auto& route : service.spec.tcp) {
@@ -80,12 +84,13 @@ std::vector<TcpChain> tcp_routes(const OutboundScope& scope, const snapshot::Vir
     for (const auto& match : route.match) {
       if (!applies(match, scope, port.number)) continue;
       if (match.destination_subnets.empty()) takes_all = true;
-      subnets.insert(subnets.end(), match.destination_subnets.begin(), match.destination_subnets.end());
+      subnets.insert(subnets.end(), match.destination_subnets.begin(),
+                     match.destination_subnets.end());
     }
     if (!takes_all && subnets.empty()) continue;
     TcpChain chain;
     chain.handling = l4_handling(service, route, port.number);
-    if (!takes_all) chain.prefix_ranges = sorted(std::move(subnets));
+    if (!takes_all) chain.prefix_ranges = to_ranges(subnets);
     chains.push_back(std::move(chain));
     if (takes_all) break;
   }
@@ -94,35 +99,57 @@ std::vector<TcpChain> tcp_routes(const OutboundScope& scope, const snapshot::Vir
 
 }  // namespace
 
-TcpHandling l4_handling(const snapshot::VirtualService& owner, const model::L4Route& route, std::uint32_t port) {
+std::vector<std::string> to_server_names(const std::vector<std::string>& hosts) {
+  std::set<std::string> names;
+  for (const auto& host : hosts) {
+    // Envoy takes a star for whole labels only.
+    if (host.find('*', host.starts_with("*.") ? 1 : 0) == std::string::npos) names.insert(host);
+  }
+  return {names.begin(), names.end()};
+}
+
+std::vector<std::string> to_ranges(const std::vector<std::string>& subnets) {
+  std::set<std::string> ranges;
+  for (const auto& subnet : subnets) {
+    if (auto range = normal_range(subnet); !range.empty()) ranges.insert(std::move(range));
+  }
+  return {ranges.begin(), ranges.end()};
+}
+
+TcpHandling l4_handling(const snapshot::VirtualService& owner, const model::L4Route& route,
+                        std::uint32_t port) {
   TcpHandling handling;
   for (const auto& target : route.route) {
     if (route.route.size() > 1 && target.weight == 0) continue;
     const auto& to = target.destination;
-    handling.clusters.push_back({.name = outbound_cluster_name(to.port != 0 ? to.port : port, to.subset, to.host),
-                                 .weight = target.weight});
+    handling.clusters.push_back(
+        {.name = outbound_cluster_name(to.port != 0 ? to.port : port, to.subset, to.host),
+         .weight = target.weight});
   }
-  if (handling.clusters.empty()) handling.clusters.push_back({.name = "BlackHoleCluster", .weight = 0});
-  handling.stat_prefix = handling.clusters.size() == 1 ? handling.clusters.front().name
-                                                       : owner.origin.name + "." + owner.origin.namespace_;
+  if (handling.clusters.empty())
+    handling.clusters.push_back({.name = "BlackHoleCluster", .weight = 0});
+  handling.stat_prefix = handling.clusters.size() == 1
+                             ? handling.clusters.front().name
+                             : owner.origin.name + "." + owner.origin.namespace_;
   return handling;
 }
 
 std::vector<TcpChain> tcp_chains(const OutboundScope& scope, const snapshot::Egress& egress,
-                                 const snapshot::SeenService& seen, const snapshot::Port& port, bool any_address) {
+                                 const snapshot::SeenService& seen, const snapshot::Port& port,
+                                 bool any_address) {
   std::vector<TcpChain> chains;
-  std::set<std::pair<std::vector<std::string>, std::vector<std::string>>> taken;
   for (const auto& service : egress.virtual_services) {
     if (!concerns(*service, seen.service->host)) continue;
-    auto routes = snapshot::is_tls(port.protocol) ? tls_routes(scope, *service, port) : std::vector<TcpChain>{};
+    auto routes = snapshot::is_tls(port.protocol) ? tls_routes(scope, *service, port)
+                                                  : std::vector<TcpChain>{};
     if (routes.empty()) routes = tcp_routes(scope, *service, port);
     for (auto& chain : routes) {
-      if (!taken.emplace(chain.server_names, chain.prefix_ranges).second) continue;
       set_pool(seen, chain.handling);
       chains.push_back(std::move(chain));
     }
   }
-  const bool covered = std::any_of(chains.begin(), chains.end(), [](const TcpChain& c) { return c.takes_all(); });
+  const bool covered =
+      std::any_of(chains.begin(), chains.end(), [](const TcpChain& c) { return c.takes_all(); });
   const bool by_name = !chains.empty() && snapshot::is_tls(port.protocol);
   if (!covered && !by_name) chains.push_back(to_service(seen, port, any_address));
   return chains;

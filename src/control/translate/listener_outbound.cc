@@ -4,13 +4,14 @@
 // None of them opens a socket: virtualOutbound hands them their connections.
 //
 // Not captured: everything is bound on one address, so a port belongs to one listener: to the HTTP
-// services, which share it, or else to the first TCP service (own namespace first), or, with TLS, to
-// all of them by name. Ports that something else on this address has are left to it; the explicit
-// HTTP proxy serves HTTP services of such ports.
+// services, which share it, or else to the first TCP service (own namespace first), or, with TLS,
+// to all of them by name. Ports that something else on this address has are left to it; the
+// explicit HTTP proxy serves HTTP services of such ports.
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "control/translate/ip.h"
 #include "control/translate/listener.h"
 #include "control/translate/parts.h"
 
@@ -32,12 +33,14 @@ class Planner {
   }
 
   void add(const Egress& egress) {
-    const bool bound = !scope_.captured || egress.capture_mode == model::CaptureMode::none || is_unix(egress.bind);
+    const bool bound =
+        !scope_.captured || egress.capture_mode == model::CaptureMode::none || is_unix(egress.bind);
     if (egress.port) claimed_.insert(egress.port->number);
     if (egress.port && whole_listener_is_http(egress)) return add_http_port(egress, bound);
     for (const SeenService* seen : in_scope_order(egress)) {
       for (const Port& port : seen->service->ports) {
-        if (egress.port ? port.number != egress.port->number : claimed_.contains(port.number)) continue;
+        if (egress.port ? port.number != egress.port->number : claimed_.contains(port.number))
+          continue;
         if (bound) {
           add_bound(egress, *seen, port);
         } else {
@@ -54,7 +57,6 @@ class Planner {
     if (!plan) return;
     plan->table = "http_proxy";
     plan->explicit_proxy = true;
-    plan->tcp.clear();
   }
 
   std::vector<ListenerPlan> take() {
@@ -67,7 +69,8 @@ class Planner {
 
  private:
   static bool whole_listener_is_http(const Egress& egress) {
-    return is_unix(egress.bind) || snapshot::is_http(snapshot::protocol_named(egress.port->protocol));
+    return is_unix(egress.bind) ||
+           snapshot::is_http(snapshot::protocol_named(egress.port->protocol));
   }
 
   // Services of the proxy's own namespace come first: they win what can be had only once.
@@ -83,10 +86,12 @@ class Planner {
   // Null if the address is somebody else's.
   ListenerPlan* plan_for(const std::string& bind, std::uint32_t port, bool bound) {
     const auto& mesh = scope_.snapshot->mesh();
-    if (scope_.captured && (port == mesh.proxy_listen_port || port == mesh.proxy_inbound_listen_port) &&
+    if (scope_.captured &&
+        (port == mesh.proxy_listen_port || port == mesh.proxy_inbound_listen_port) &&
         (bind == any_ip || bound)) {
       return nullptr;
     }
+    if (bound && !is_unix(bind) && port < scope_.lowest_port) return nullptr;
     if (bound && !is_unix(bind) &&
         std::binary_search(scope_.taken_ports.begin(), scope_.taken_ports.end(), port)) {
       return nullptr;
@@ -111,17 +116,16 @@ class Planner {
     auto* plan = plan_for(bind, port.number, bound);
     if (!plan) return;
     for (auto& chain : chains) {
-      const bool taken = std::any_of(plan->tcp.begin(), plan->tcp.end(), [&](const TcpChain& other) {
-        return other.server_names == chain.server_names && other.prefix_ranges == chain.prefix_ranges;
-      });
-      if (taken) continue;  // Istio keeps the first
+      if (!plan->claims.claim(chain)) continue;
       plan->tcp.push_back(std::move(chain));
       auto origin = model::to_string(seen.service->origin);
-      if (plan->origins.empty() || plan->origins.back() != origin) plan->origins.push_back(std::move(origin));
+      if (plan->origins.empty() || plan->origins.back() != origin)
+        plan->origins.push_back(std::move(origin));
     }
   }
 
-  // A Sidecar's egress listener for one port (or socket) that speaks HTTP, whatever services it has.
+  // A Sidecar's egress listener for one port (or socket) that speaks HTTP, whatever services it
+  // has.
   void add_http_port(const Egress& egress, bool bound) {
     const std::string bind = !egress.bind.empty() ? egress.bind : bound ? scope_.bind : any_ip;
     Port port;
@@ -129,12 +133,14 @@ class Planner {
     port.protocol = snapshot::protocol_named(egress.port->protocol);
     add_http(bind, is_unix(bind) ? bind : std::to_string(port.number), port, bound);
     const auto plan = plans_.find({bind, port.number});
-    if (plan != plans_.end() && port.protocol == snapshot::Protocol::http_proxy) plan->second.explicit_proxy = true;
+    if (plan != plans_.end() && port.protocol == snapshot::Protocol::http_proxy)
+      plan->second.explicit_proxy = true;
   }
 
   void add_bound(const Egress& egress, const SeenService& seen, const Port& port) {
     const std::string& bind = egress.bind.empty() ? scope_.bind : egress.bind;
-    if (!snapshot::is_tcp(port.protocol)) return add_http(bind, std::to_string(port.number), port, true);
+    if (!snapshot::is_tcp(port.protocol))
+      return add_http(bind, std::to_string(port.number), port, true);
     add_tcp(bind, true, seen, port, tcp_chains(scope_, egress, seen, port, true));
   }
 
@@ -148,7 +154,7 @@ class Planner {
       const std::string bind = range ? any_ip : address;
       auto chains = tcp_chains(scope_, egress, seen, port, bind == any_ip);
       if (range) {
-        for (auto& chain : chains) chain.prefix_ranges = {address};
+        for (auto& chain : chains) chain.prefix_ranges = to_ranges({address});
       }
       add_tcp(bind, false, seen, port, std::move(chains));
       if (port.protocol == snapshot::Protocol::automatic) {
@@ -158,16 +164,23 @@ class Planner {
   }
 
   // Where connections to a TCP or sniffed port are meant for.
-  std::vector<std::string> addresses_of(const Egress& egress, const SeenService& seen, const Port& port) const {
+  std::vector<std::string> addresses_of(const Egress& egress, const SeenService& seen,
+                                        const Port& port) const {
     if (!egress.bind.empty()) return {egress.bind};
-    if (!seen.service->addresses.empty()) return seen.service->addresses;
+    std::vector<std::string> own;
+    for (const auto& address : seen.service->addresses) {
+      if (!normal_range(address).empty()) own.push_back(address);
+    }
+    if (!seen.service->addresses.empty()) return own;
     if (!seen.service->headless) return {any_ip};
     // Each pod has its own address, which its clients find by DNS.
     std::set<std::string> pods;
     const auto endpoints = scope_.snapshot->endpoints(*seen.service);
     const auto index = static_cast<std::size_t>(&port - seen.service->ports.data());
     if (index < endpoints->by_port.size()) {
-      for (const auto& endpoint : endpoints->by_port[index]) pods.insert(endpoint.address);
+      for (const auto& endpoint : endpoints->by_port[index]) {
+        if (is_ip(endpoint.address)) pods.insert(endpoint.address);
+      }
     }
     return {pods.begin(), pods.end()};
   }

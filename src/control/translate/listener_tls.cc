@@ -1,7 +1,7 @@
-// TLS that a listener terminates (docs/translation.md 6.6). Certificates are files beside the proxy.
+// TLS that a listener terminates (docs/translation.md 6.6). Certificates are files beside the
+// proxy.
 #include "control/translate/listener.h"
 #include "control/translate/wire.h"
-
 #include "envoy/config/listener/v3/listener_components.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 
@@ -17,11 +17,16 @@ using envoy::extensions::transport_sockets::tls::v3::TlsParameters;
 TlsParameters::TlsProtocol version_of(model::ServerTls::Protocol version) {
   using Protocol = model::ServerTls::Protocol;
   switch (version) {
-    case Protocol::tls1_0: return TlsParameters::TLSv1_0;
-    case Protocol::tls1_1: return TlsParameters::TLSv1_1;
-    case Protocol::tls1_2: return TlsParameters::TLSv1_2;
-    case Protocol::tls1_3: return TlsParameters::TLSv1_3;
-    case Protocol::automatic: break;
+    case Protocol::tls1_0:
+      return TlsParameters::TLSv1_0;
+    case Protocol::tls1_1:
+      return TlsParameters::TLSv1_1;
+    case Protocol::tls1_2:
+      return TlsParameters::TLSv1_2;
+    case Protocol::tls1_3:
+      return TlsParameters::TLSv1_3;
+    case Protocol::automatic:
+      break;
   }
   return TlsParameters::TLS_AUTO;
 }

@@ -60,11 +60,13 @@ MemoKey& MemoKey::add(std::uint64_t value) {
 
 Memo::Memo() : table_(std::make_shared<Table>()) {}
 
-Memo::Memo(const Memo* previous) : table_(previous ? previous->table_ : std::make_shared<Table>()) {}
+Memo::Memo(const Memo* previous)
+    : table_(previous ? previous->table_ : std::make_shared<Table>()) {}
 
 Memo::~Memo() = default;
 
-std::shared_ptr<const void> Memo::get(MemoKey key, const std::function<std::shared_ptr<const void>()>& make,
+std::shared_ptr<const void> Memo::get(MemoKey key,
+                                      const std::function<std::shared_ptr<const void>()>& make,
                                       bool& found) {
   auto entry = table_->find(key.text());
   found = entry != nullptr;
@@ -79,23 +81,28 @@ std::shared_ptr<const void> Memo::get(MemoKey key, const std::function<std::shar
   return entry->value;
 }
 
-resource::ResourcePtr Memo::resource(MemoKey key, const std::function<resource::ResourcePtr()>& make) {
+resource::ResourcePtr Memo::resource(MemoKey key,
+                                     const std::function<resource::ResourcePtr()>& make) {
   bool found = false;
   auto value = get(std::move(key), make, found);
   (found ? reused_ : made_).fetch_add(1, std::memory_order_relaxed);
   return std::static_pointer_cast<const resource::Resource>(value);
 }
 
-std::shared_ptr<const std::string> Memo::fragment(MemoKey key, const std::function<std::string()>& make) {
+std::shared_ptr<const std::string> Memo::fragment(MemoKey key,
+                                                  const std::function<std::string()>& make) {
   bool found = false;
-  auto value = get(std::move(key), [&] { return std::make_shared<const std::string>(make()); }, found);
+  auto value = get(
+      std::move(key), [&] { return std::make_shared<const std::string>(make()); }, found);
   (found ? reused_ : made_).fetch_add(1, std::memory_order_relaxed);
   return std::static_pointer_cast<const std::string>(value);
 }
 
-std::shared_ptr<const Memo::Resources> Memo::bundle(MemoKey key, const std::function<Resources()>& make) {
+std::shared_ptr<const Memo::Resources> Memo::bundle(MemoKey key,
+                                                    const std::function<Resources()>& make) {
   bool found = false;
-  auto value = get(std::move(key), [&] { return std::make_shared<const Resources>(make()); }, found);
+  auto value = get(
+      std::move(key), [&] { return std::make_shared<const Resources>(make()); }, found);
   auto resources = std::static_pointer_cast<const Resources>(value);
   (found ? reused_ : made_).fetch_add(resources->size(), std::memory_order_relaxed);
   return resources;

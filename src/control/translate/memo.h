@@ -1,5 +1,6 @@
 // What earlier translations gave, by what they were given: equal inputs (pointers into Snapshots,
-// which share what did not change, plus small values) give the same ResourcePtr again, without work.
+// which share what did not change, plus small values) give the same ResourcePtr again, without
+// work.
 //
 // A Memo is one translation's view of a table that all translations share. It holds what it used;
 // the table forgets what no living Memo holds. So a layer that is kept from one Generation to the
@@ -20,9 +21,9 @@
 
 namespace graymesh::translate {
 
-// The inputs of one resource (or of one fragment of it, such as a virtual host): values as text, and
-// the addresses of immutable parts of a Snapshot. The memo holds those parts, so that an address in a
-// key cannot come to mean something else.
+// The inputs of one resource (or of one fragment of it, such as a virtual host): values as text,
+// and the addresses of immutable parts of a Snapshot. The memo holds those parts, so that an
+// address in a key cannot come to mean something else.
 class MemoKey {
  public:
   explicit MemoKey(std::string_view what) : text_(what) {}
@@ -57,7 +58,8 @@ class Memo {
 
   resource::ResourcePtr resource(MemoKey key, const std::function<resource::ResourcePtr()>& make);
   // A serialised part of a message, such as one virtual host of a route configuration.
-  std::shared_ptr<const std::string> fragment(MemoKey key, const std::function<std::string()>& make);
+  std::shared_ptr<const std::string> fragment(MemoKey key,
+                                              const std::function<std::string()>& make);
   // Resources that come of the same inputs, such as all clusters of one service.
   std::shared_ptr<const Resources> bundle(MemoKey key, const std::function<Resources()>& make);
 
@@ -69,7 +71,8 @@ class Memo {
   struct Table;
 
  private:
-  std::shared_ptr<const void> get(MemoKey key, const std::function<std::shared_ptr<const void>()>& make,
+  std::shared_ptr<const void> get(MemoKey key,
+                                  const std::function<std::shared_ptr<const void>()>& make,
                                   bool& found);
 
   std::shared_ptr<Table> table_;

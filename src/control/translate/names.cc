@@ -6,7 +6,8 @@
 
 namespace graymesh::translate {
 
-std::string outbound_cluster_name(std::uint32_t port, std::string_view subset, std::string_view host) {
+std::string outbound_cluster_name(std::uint32_t port, std::string_view subset,
+                                  std::string_view host) {
   std::string name = "outbound|" + std::to_string(port);
   name.append("|").append(subset).append("|").append(host);
   return name;

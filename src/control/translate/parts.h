@@ -29,7 +29,8 @@ Resources inbound_listeners(const InboundScope& scope, Memo& memo);
 Resources gateway_listeners(const GatewayScope& scope, Memo& memo);
 
 // "outbound|8080|feature-a|web.fe-pre.svc.cluster.local"
-std::string outbound_cluster_name(std::uint32_t port, std::string_view subset, std::string_view host);
+std::string outbound_cluster_name(std::uint32_t port, std::string_view subset,
+                                  std::string_view host);
 // "inbound|8080||"
 std::string inbound_cluster_name(std::uint32_t port);
 
@@ -37,10 +38,11 @@ std::string inbound_cluster_name(std::uint32_t port);
 // (docs/translation.md 4.1, 5.3: one per HTTP port, `host:port` for sniffed ports on a VIP,
 // "http_proxy" for MeshConfig's proxyHttpPort.)
 struct RouteTable {
-  std::string name;                  // "8080", "web.fe-pre.svc.cluster.local:9999", "http_proxy"
-  std::uint32_t port = 0;            // 0: every port (http_proxy)
+  std::string name;        // "8080", "web.fe-pre.svc.cluster.local:9999", "http_proxy"
+  std::uint32_t port = 0;  // 0: every port (http_proxy)
   const snapshot::Egress* egress = nullptr;  // within scope.view
-  const snapshot::Service* only = nullptr;   // a table of one service (sniffed port on a VIP); else null
+  const snapshot::Service* only =
+      nullptr;  // a table of one service (sniffed port on a VIP); else null
 };
 std::vector<RouteTable> route_tables(const OutboundScope& scope);
 

@@ -2,8 +2,9 @@
 //
 // It asks for a listener named as its target (`web.fe-pre.svc.cluster.local:8080`, or any shorter
 // name that a client of this namespace may use) and finds in it the name of a route configuration,
-// `outbound|8080||web.fe-pre.svc.cluster.local`, which has one virtual host for whatever name was used.
-// It refuses whole resources for fields that it does not know, so these are made for it alone.
+// `outbound|8080||web.fe-pre.svc.cluster.local`, which has one virtual host for whatever name was
+// used. It refuses whole resources for fields that it does not know, so these are made for it
+// alone.
 #pragma once
 
 #include "control/translate/parts.h"

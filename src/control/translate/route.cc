@@ -1,7 +1,8 @@
 // Route configurations of sidecars (docs/translation.md 4): for each table its virtual hosts are
 // planned, made or remembered one by one, sorted by name, and closed by the one that catches all.
 //
-//   VirtualServices, services --plan_hosts--> names, domains, owners --make--> bytes --RouteConfig--> table
+//   VirtualServices, services --plan_hosts--> names, domains, owners --make--> bytes
+//   --RouteConfig--> table
 #include <algorithm>
 
 #include "control/translate/parts.h"
@@ -16,9 +17,13 @@ namespace {
 
 using Bytes = std::shared_ptr<const std::string>;
 
-Bytes make_host(const HostPlan& plan, const OutboundScope& scope, const Lookup& services, Memo& memo) {
-  const Place place{.mesh = scope.snapshot->mesh_ptr(), .services = services, .namespace_ = scope.view->namespace_,
-                    .labels = scope.labels, .port = plan.port};
+Bytes make_host(const HostPlan& plan, const OutboundScope& scope, const Lookup& services,
+                Memo& memo) {
+  const Place place{.mesh = scope.snapshot->mesh_ptr(),
+                    .services = services,
+                    .namespace_ = scope.view->namespace_,
+                    .labels = scope.labels,
+                    .port = plan.port};
   MemoKey key(plan.rule ? "virtual host of a rule" : "virtual host");
   key.add(plan.name);
   for (const auto& domain : plan.domains) key.add(domain);
@@ -43,7 +48,8 @@ Bytes make_host(const HostPlan& plan, const OutboundScope& scope, const Lookup& 
 
 // What is said to a client whose host is nobody's, and that cannot be passed through.
 constexpr std::string_view unknown_host =
-    "graymesh: no service of this mesh has this host, and without traffic capture it cannot be passed through\n";
+    "graymesh: no service of this mesh has this host, and without traffic capture it cannot be "
+    "passed through\n";
 constexpr std::uint32_t bad_gateway = 502;
 
 Bytes make_catch_all(const OutboundScope& scope, Memo& memo) {
@@ -63,7 +69,8 @@ Bytes make_catch_all(const OutboundScope& scope, Memo& memo) {
       auto& action = *route.mutable_route();
       action.set_cluster("PassthroughCluster");
       set_duration(*action.mutable_timeout(), model::Duration::zero());
-      set_duration(*action.mutable_max_stream_duration()->mutable_grpc_timeout_header_max(), model::Duration::zero());
+      set_duration(*action.mutable_max_stream_duration()->mutable_grpc_timeout_header_max(),
+                   model::Duration::zero());
     } else {
       auto& response = *route.mutable_direct_response();
       response.set_status(bad_gateway);
@@ -74,9 +81,11 @@ Bytes make_catch_all(const OutboundScope& scope, Memo& memo) {
   });
 }
 
-resource::ResourcePtr make_table(const RouteTable& table, const OutboundScope& scope, const Lookup& services, Memo& memo) {
+resource::ResourcePtr make_table(const RouteTable& table, const OutboundScope& scope,
+                                 const Lookup& services, Memo& memo) {
   std::vector<HostPlan> hosts = plan_hosts(table, scope, services);
-  std::sort(hosts.begin(), hosts.end(), [](const HostPlan& a, const HostPlan& b) { return a.name < b.name; });
+  std::sort(hosts.begin(), hosts.end(),
+            [](const HostPlan& a, const HostPlan& b) { return a.name < b.name; });
   const bool every_port = table.port == 0;
   RouteConfig config(table.name, !every_port);
   for (const auto& host : hosts) {
@@ -94,7 +103,8 @@ resource::ResourcePtr make_table(const RouteTable& table, const OutboundScope& s
 Resources outbound_routes(const OutboundScope& scope, Memo& memo) {
   const Lookup services(scope.view->services);
   Resources out;
-  for (const auto& table : route_tables(scope)) out.push_back(make_table(table, scope, services, memo));
+  for (const auto& table : route_tables(scope))
+    out.push_back(make_table(table, scope, services, memo));
   return out;
 }
 

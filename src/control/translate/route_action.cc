@@ -1,8 +1,10 @@
 // What happens to a request that a route takes: a redirect, an answer of our own, or its
 // destinations with timeout, retries, rewrite and mirrors (docs/translation.md 4.6).
 #include <algorithm>
+#include <limits>
 
 #include "control/translate/parts.h"
+#include "control/translate/route_format.h"
 #include "control/translate/route_parts.h"
 #include "control/translate/wire.h"
 #include "envoy/config/route/v3/route_components.pb.h"
@@ -19,12 +21,23 @@ void answer(std::uint32_t status, Route& out) { out.mutable_direct_response()->s
 bool set_redirect_code(std::uint32_t code, RedirectAction& out) {
   switch (code) {
     case 0:
-    case 301: out.set_response_code(RedirectAction::MOVED_PERMANENTLY); return true;
-    case 302: out.set_response_code(RedirectAction::FOUND); return true;
-    case 303: out.set_response_code(RedirectAction::SEE_OTHER); return true;
-    case 307: out.set_response_code(RedirectAction::TEMPORARY_REDIRECT); return true;
-    case 308: out.set_response_code(RedirectAction::PERMANENT_REDIRECT); return true;
-    default: return false;
+    case 301:
+      out.set_response_code(RedirectAction::MOVED_PERMANENTLY);
+      return true;
+    case 302:
+      out.set_response_code(RedirectAction::FOUND);
+      return true;
+    case 303:
+      out.set_response_code(RedirectAction::SEE_OTHER);
+      return true;
+    case 307:
+      out.set_response_code(RedirectAction::TEMPORARY_REDIRECT);
+      return true;
+    case 308:
+      out.set_response_code(RedirectAction::PERMANENT_REDIRECT);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -34,11 +47,11 @@ void set_redirect(const model::Redirect& redirect, const Place& place, Route& ou
     answer(redirect.code, out);  // Envoy redirects with no other code: the status alone
     return;
   }
-  action.set_host_redirect(redirect.authority);
+  action.set_host_redirect(header_text(redirect.authority));
   if (!redirect.prefix_rewrite.empty()) {
-    action.set_prefix_rewrite(redirect.prefix_rewrite);
+    action.set_prefix_rewrite(header_text(redirect.prefix_rewrite));
   } else {
-    action.set_path_redirect(redirect.uri);  // empty: the path stays
+    action.set_path_redirect(header_text(redirect.uri));  // empty: the path stays
   }
   if (!redirect.scheme.empty()) action.set_scheme_redirect(redirect.scheme);
   std::uint32_t port = redirect.port;
@@ -66,11 +79,11 @@ void set_rewrite(const model::Rewrite& rewrite, RouteAction& out) {
   if (rewrite.uri_regex) {
     auto& regex = *out.mutable_regex_rewrite();
     regex.mutable_pattern()->set_regex(rewrite.uri_regex->match);
-    regex.set_substitution(rewrite.uri_regex->rewrite);
+    regex.set_substitution(header_text(rewrite.uri_regex->rewrite));
   } else {
-    out.set_prefix_rewrite(rewrite.uri);
+    out.set_prefix_rewrite(header_text(rewrite.uri));
   }
-  if (!rewrite.authority.empty()) out.set_host_rewrite_literal(rewrite.authority);
+  if (!rewrite.authority.empty()) out.set_host_rewrite_literal(header_text(rewrite.authority));
 }
 
 void add_mirror(const model::Mirror& mirror, const Place& place, RouteAction& out) {
@@ -94,12 +107,21 @@ void set_single(const model::WeightedDestination& single, const Place& place, Ro
   }
 }
 
-void set_weighted(const std::vector<model::WeightedDestination>& route, const Place& place, RouteAction& out) {
+// Envoy adds weights up in 32 bits: beyond that they are made smaller, all alike.
+std::uint32_t divisor_of(const std::vector<model::WeightedDestination>& route) {
+  std::uint64_t sum = 0;
+  for (const auto& weighted : route) sum += weighted.weight;
+  return static_cast<std::uint32_t>(sum / std::numeric_limits<std::uint32_t>::max()) + 1;
+}
+
+void set_weighted(const std::vector<model::WeightedDestination>& route, const Place& place,
+                  RouteAction& out) {
+  const std::uint32_t divisor = divisor_of(route);
   for (const auto& weighted : route) {
     if (weighted.weight == 0) continue;
     auto& cluster = *out.mutable_weighted_clusters()->add_clusters();
     cluster.set_name(cluster_name(weighted.destination, place));
-    cluster.mutable_weight()->set_value(weighted.weight);
+    cluster.mutable_weight()->set_value(weighted.weight / divisor);
     add_headers(weighted.headers, cluster);
     const std::string authority = authority_of(weighted.headers);
     if (!authority.empty()) cluster.set_host_rewrite_literal(authority);
@@ -107,7 +129,8 @@ void set_weighted(const std::vector<model::WeightedDestination>& route, const Pl
 }
 
 // True if requests are bound to endpoints and there is but one destination.
-bool add_hash_policies(const std::vector<model::WeightedDestination>& route, const Place& place, RouteAction& out) {
+bool add_hash_policies(const std::vector<model::WeightedDestination>& route, const Place& place,
+                       RouteAction& out) {
   bool any = false;
   for (const auto& weighted : route) {
     const Target target = target_of(weighted.destination, place);
@@ -127,8 +150,11 @@ void set_route(const model::HttpRoute& http, const Place& place, Route& out) {
   auto& action = *out.mutable_route();
   const model::Duration timeout = http.timeout.value_or(model::Duration::zero());
   set_duration(*action.mutable_timeout(), timeout);
-  // A gRPC client may ask for less; without a timeout of ours, for anything.
-  set_duration(*action.mutable_max_stream_duration()->mutable_grpc_timeout_header_max(), timeout);
+  // A gRPC client may ask for any time; but with max_stream_duration Envoy forgets `timeout`, so
+  // where there is one the client's shorter one is the client's to keep.
+  if (timeout == model::Duration::zero()) {
+    set_duration(*action.mutable_max_stream_duration()->mutable_grpc_timeout_header_max(), timeout);
+  }
   if (http.rewrite) set_rewrite(*http.rewrite, action);
   if (!action.has_host_rewrite_literal()) {
     const std::string authority = authority_of(http.headers);

@@ -46,7 +46,8 @@ resource::ResourcePtr RouteConfig::take(Memo& memo) {
   key.add(name_).add(std::uint64_t{strip_ports_});
   for (const auto& host : hosts_) key.add(host);  // which imply the origins
   return memo.resource(std::move(key), [&] {
-    return std::make_shared<const resource::Resource>(resource::Type::route, name_, body(), origins_);
+    return std::make_shared<const resource::Resource>(resource::Type::route, name_, body(),
+                                                      origins_);
   });
 }
 

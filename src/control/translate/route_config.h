@@ -1,5 +1,6 @@
-// Inside the room: a RouteConfiguration put together of serialised virtual hosts, which the memo keeps
-// one by one: a changed VirtualService costs its own virtual hosts, and equal ones give an equal table.
+// Inside the room: a RouteConfiguration put together of serialised virtual hosts, which the memo
+// keeps one by one: a changed VirtualService costs its own virtual hosts, and equal ones give an
+// equal table.
 #pragma once
 
 #include <memory>
@@ -17,9 +18,12 @@ namespace graymesh::translate {
 class RouteConfig {
  public:
   // `strip_ports`: the port is cut off a request's Host before it is compared with domains.
-  RouteConfig(std::string name, bool strip_ports) : name_(std::move(name)), strip_ports_(strip_ports) {}
+  RouteConfig(std::string name, bool strip_ports)
+      : name_(std::move(name)), strip_ports_(strip_ports) {}
 
-  void add(std::shared_ptr<const std::string> virtual_host) { hosts_.push_back(std::move(virtual_host)); }
+  void add(std::shared_ptr<const std::string> virtual_host) {
+    hosts_.push_back(std::move(virtual_host));
+  }
   // The most telling first.
   void add_origin(const model::Key& key) {
     std::string text = model::to_string(key);

@@ -14,7 +14,8 @@ const model::ConsistentHash* hash_of(const model::PortPolicy& policy) {
              : nullptr;
 }
 
-const model::ConsistentHash* hash_of(const std::optional<model::TrafficPolicy>& policy, std::uint32_t port) {
+const model::ConsistentHash* hash_of(const std::optional<model::TrafficPolicy>& policy,
+                                     std::uint32_t port) {
   if (!policy) return nullptr;
   for (const auto& [number, entry] : policy->port_level) {
     if (number != port) continue;
@@ -24,8 +25,8 @@ const model::ConsistentHash* hash_of(const std::optional<model::TrafficPolicy>& 
 }
 
 // The most specific that there is; a `port` of 0 asks for no port's own settings.
-const model::ConsistentHash* hash_of(const snapshot::DestinationRule& rule, std::string_view subset_name,
-                                     std::uint32_t port) {
+const model::ConsistentHash* hash_of(const snapshot::DestinationRule& rule,
+                                     std::string_view subset_name, std::uint32_t port) {
   const auto* subset = subset_name.empty() ? nullptr : rule.subset(subset_name);
   if (subset && subset->policy) {
     if (const auto* hash = hash_of(subset->policy, port)) return hash;

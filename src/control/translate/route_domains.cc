@@ -1,5 +1,6 @@
 // The names of virtual hosts (docs/translation.md 4.2). In namespace `shop`, the service
-// `web.shop.svc.cluster.local` is also `web`, `web.shop` and `web.shop.svc`; in others only the latter two.
+// `web.shop.svc.cluster.local` is also `web`, `web.shop` and `web.shop.svc`; in others only the
+// latter two.
 #include <algorithm>
 
 #include "control/translate/route_hosts.h"
@@ -12,13 +13,15 @@ constexpr std::string_view cluster_suffix = ".svc.cluster.local";
 bool is_wildcard(std::string_view host) { return host.starts_with('*'); }
 
 bool is_ip(std::string_view host) {
-  return host.find(':') != std::string_view::npos || host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host.find(':') != std::string_view::npos ||
+         host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
 // The short forms of a host of Kubernetes; none for others.
 std::vector<std::string> short_forms(std::string_view host, std::string_view namespace_) {
   if (!host.ends_with(cluster_suffix)) return {};
-  const std::string_view in_cluster = host.substr(0, host.size() - cluster_suffix.size());  // "web.shop"
+  const std::string_view in_cluster =
+      host.substr(0, host.size() - cluster_suffix.size());  // "web.shop"
   const std::size_t dot = in_cluster.find('.');
   if (dot == std::string_view::npos || dot == 0) return {};
   const std::string both(in_cluster);
@@ -28,7 +31,8 @@ std::vector<std::string> short_forms(std::string_view host, std::string_view nam
 
 class Names {
  public:
-  Names(std::uint32_t port, Ports ports) : port_(":" + std::to_string(port)), http_port_(port == 80), ports_(ports) {}
+  Names(std::uint32_t port, Ports ports)
+      : port_(":" + std::to_string(port)), http_port_(port == 80), ports_(ports) {}
 
   void add(const std::string& name, bool short_form = false) {
     if (ports_ == Ports::left_out || http_port_) out_.push_back({name, short_form});
@@ -67,7 +71,8 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::vector<Domain> domains_of(const snapshot::Service& service, std::uint32_t port, std::string_view namespace_, Ports ports) {
+std::vector<Domain> domains_of(const snapshot::Service& service, std::uint32_t port,
+                               std::string_view namespace_, Ports ports) {
   Names names(port, ports);
   names.add_host(service.host, namespace_);
   for (const auto& alias : service.aliases) names.add_host(alias, namespace_);

@@ -50,7 +50,9 @@ void set_cors(const model::CorsPolicy& cors, envoy_route::Route& out) {
   for (const auto& origin : cors.allow_origins) {
     auto& matcher = *config.add_allow_origin_string_match();
     switch (origin.kind) {
-      case model::StringMatch::Kind::exact: matcher.set_exact(origin.value); break;
+      case model::StringMatch::Kind::exact:
+        matcher.set_exact(origin.value);
+        break;
       case model::StringMatch::Kind::prefix:
         if (origin.value.empty()) {
           matcher.mutable_safe_regex()->set_regex(".*");  // Envoy takes no empty prefix
@@ -58,17 +60,23 @@ void set_cors(const model::CorsPolicy& cors, envoy_route::Route& out) {
           matcher.set_prefix(origin.value);
         }
         break;
-      case model::StringMatch::Kind::regex: matcher.mutable_safe_regex()->set_regex(origin.value); break;
-      case model::StringMatch::Kind::present: matcher.mutable_safe_regex()->set_regex(".*"); break;
+      case model::StringMatch::Kind::regex:
+        matcher.mutable_safe_regex()->set_regex(origin.value);
+        break;
+      case model::StringMatch::Kind::present:
+        matcher.mutable_safe_regex()->set_regex(".*");
+        break;
     }
   }
   config.set_allow_methods(joined(cors.allow_methods));
   config.set_allow_headers(joined(cors.allow_headers));
   config.set_expose_headers(joined(cors.expose_headers));
   if (cors.max_age) {
-    config.set_max_age(std::to_string(std::chrono::duration_cast<std::chrono::seconds>(*cors.max_age).count()));
+    config.set_max_age(
+        std::to_string(std::chrono::duration_cast<std::chrono::seconds>(*cors.max_age).count()));
   }
-  if (cors.allow_credentials) config.mutable_allow_credentials()->set_value(*cors.allow_credentials);
+  if (cors.allow_credentials)
+    config.mutable_allow_credentials()->set_value(*cors.allow_credentials);
   set_percent(*config.mutable_filter_enabled()->mutable_default_value(), 100);
   config.mutable_forward_not_matching_preflights()->set_value(
       cors.unmatched_preflights != model::CorsPolicy::UnmatchedPreflights::ignore);

@@ -1,11 +1,11 @@
-// Route configurations of gateways (docs/translation.md 6.3, 6.4): the servers of one table say which
-// hosts may be asked for, the VirtualServices attached to their Gateways say where they lead.
+// Route configurations of gateways (docs/translation.md 6.3, 6.4): the servers of one table say
+// which hosts may be asked for, the VirtualServices attached to their Gateways say where they lead.
 //
 //   Gateway hosts {*.example.com}  and  VirtualService hosts {shop.example.com, shop.other.com}
 //   give the virtual host shop.example.com.
 //
-// Unlike in a sidecar, VirtualServices of one host are put together: routes of the first come first,
-// and those that take every request go behind all others.
+// Unlike in a sidecar, VirtualServices of one host are put together: routes of the first come
+// first, and those that take every request go behind all others.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -32,7 +32,9 @@ bool terminates_https(const GatewayServer& server) {
          server.tls->mode != model::ServerTls::Mode::auto_passthrough;
 }
 
-std::string name_of(const GatewayServers& gateway) { return gateway.origin.namespace_ + "/" + gateway.origin.name; }
+std::string name_of(const GatewayServers& gateway) {
+  return gateway.origin.namespace_ + "/" + gateway.origin.name;
+}
 
 // "shop/web.example.com": the host, for VirtualServices of one namespace (empty: of any).
 struct ServerHost {
@@ -103,8 +105,13 @@ class Table {
 
  private:
   Place place(const std::string& gateway, std::uint32_t port) const {
-    return {.mesh = scope_.snapshot->mesh_ptr(), .services = services_, .gateway = gateway,
-            .namespace_ = scope_.view->namespace_, .labels = no_labels_, .port = port, .tls = tls_};
+    return {.mesh = scope_.snapshot->mesh_ptr(),
+            .services = services_,
+            .gateway = gateway,
+            .namespace_ = scope_.view->namespace_,
+            .labels = no_labels_,
+            .port = port,
+            .tls = tls_};
   }
 
   void add(const GatewayServers& gateway, const GatewayServer& server) {
@@ -119,7 +126,8 @@ class Table {
         found.port = table_.port;
         found.require_tls |= redirects(server);
         const Part part{.rule = &rule, .gateway = name, .port = server.port};
-        if (std::find(found.parts.begin(), found.parts.end(), part) == found.parts.end()) found.parts.push_back(part);
+        if (std::find(found.parts.begin(), found.parts.end(), part) == found.parts.end())
+          found.parts.push_back(part);
       }
     }
     if (!redirects(server)) return;
@@ -133,7 +141,8 @@ class Table {
   // Hosts with the very same routes are one virtual host of several domains.
   std::vector<GatewayHost> collapsed() {
     std::vector<GatewayHost> out;
-    for (auto& [name, host] : hosts_) {
+    for (auto& [name, found] : hosts_) {
+      GatewayHost& host = found;  // clang 14 does not capture a structured binding
       const auto same = std::find_if(out.begin(), out.end(), [&](const GatewayHost& other) {
         return other.parts == host.parts && other.require_tls == host.require_tls;
       });
@@ -144,12 +153,14 @@ class Table {
         same->domains.push_back(name);
       }
     }
-    if (out.empty()) out.push_back({.domains = {"*"}, .port = table_.port, .require_tls = false, .parts = {}});
+    if (out.empty())
+      out.push_back({.domains = {"*"}, .port = table_.port, .require_tls = false, .parts = {}});
     return out;
   }
 
   std::shared_ptr<const std::string> make_host(const GatewayHost& host) {
-    const std::string name = (hosts_.empty() ? "blackhole" : host.domains.front()) + ":" + std::to_string(host.port);
+    const std::string name =
+        (hosts_.empty() ? "blackhole" : host.domains.front()) + ":" + std::to_string(host.port);
     MemoKey key("virtual host of a gateway");
     key.add(name).add(std::uint64_t{host.require_tls});
     for (const auto& domain : host.domains) key.add(domain);
@@ -160,10 +171,12 @@ class Table {
       for (const auto& domain : host.domains) out.add_domains(domain);
       if (!hosts_.empty()) out.set_include_request_attempt_count(true);
       if (host.require_tls) out.set_require_tls(envoy_route::VirtualHost::ALL);
-      for (const auto& part : host.parts) add_routes(**part.rule, place(part.gateway, part.port), out);
+      for (const auto& part : host.parts)
+        add_routes(**part.rule, place(part.gateway, part.port), out);
       auto& routes = *out.mutable_routes();
-      std::stable_partition(routes.begin(), routes.end(),
-                            [](const envoy_route::Route& route) { return !catches_all(route.match()); });
+      std::stable_partition(routes.begin(), routes.end(), [](const envoy_route::Route& route) {
+        return !catches_all(route.match());
+      });
       return serialize(out);
     });
   }
@@ -197,12 +210,14 @@ std::vector<GatewayTable> gateway_tables(const GatewayScope& scope) {
       const bool plain = snapshot::is_http(snapshot::protocol_named(server.protocol));
       if (!plain && !terminates_https(server)) continue;  // bytes, which no route looks into
       std::string name = plain ? "http." + std::to_string(target_port(server.port))
-                               : "https." + std::to_string(server.port) + "." + server.port_name + "." +
-                                     gateway.origin.name + "." + gateway.origin.namespace_;
+                               : "https." + std::to_string(server.port) + "." + server.port_name +
+                                     "." + gateway.origin.name + "." + gateway.origin.namespace_;
       if (!server.bind.empty()) name += "." + server.bind;
-      const auto found = std::find_if(out.begin(), out.end(), [&](const GatewayTable& table) { return table.name == name; });
+      const auto found = std::find_if(
+          out.begin(), out.end(), [&](const GatewayTable& table) { return table.name == name; });
       if (found == out.end()) {
-        out.push_back({.name = std::move(name), .port = server.port, .servers = {{&gateway, &server}}});
+        out.push_back(
+            {.name = std::move(name), .port = server.port, .servers = {{&gateway, &server}}});
       } else if (plain) {  // Istio takes the first of two HTTPS servers with one name
         found->servers.push_back({&gateway, &server});
       }
@@ -214,7 +229,8 @@ std::vector<GatewayTable> gateway_tables(const GatewayScope& scope) {
 Resources gateway_routes(const GatewayScope& scope, Memo& memo) {
   const Lookup services(scope.view->services);
   Resources out;
-  for (const auto& table : gateway_tables(scope)) out.push_back(Table(table, scope, services, memo).make());
+  for (const auto& table : gateway_tables(scope))
+    out.push_back(Table(table, scope, services, memo).make());
   return out;
 }
 

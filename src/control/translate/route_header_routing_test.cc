@@ -34,8 +34,10 @@ http:
 
 TEST(RouteByHeader, EachVersionHasItsRouteAndTheBaselineTakesTheRest) {
   EXPECT_THAT(shop().routes("8080").of(web),
-              ElementsAre("feature-a: /* canarytag=feature-a => outbound|8080|feature-a|web.fe-pre.svc.cluster.local",
-                          "feature-b: /* canarytag=feature-b => outbound|8080|feature-b|web.fe-pre.svc.cluster.local",
+              ElementsAre("feature-a: /* canarytag=feature-a => "
+                          "outbound|8080|feature-a|web.fe-pre.svc.cluster.local",
+                          "feature-b: /* canarytag=feature-b => "
+                          "outbound|8080|feature-b|web.fe-pre.svc.cluster.local",
                           "baseline: /* => outbound|8080|normal|web.fe-pre.svc.cluster.local"));
 }
 
@@ -56,8 +58,9 @@ TEST(RouteByHeader, HoldsThroughTheExplicitProxy) {
 TEST(RouteByHeader, EachRouteNamesTheObjectItCameFrom) {
   const auto routes = shop().routes("8080");
 
-  EXPECT_EQ(json(routes.route(web).metadata()),
-            R"({"filter_metadata":{"istio":{"config":"/apis/networking.istio.io/v1/namespaces/fe-pre/virtual-service/web"}}})");
+  EXPECT_EQ(
+      json(routes.route(web).metadata()),
+      R"({"filter_metadata":{"istio":{"config":"/apis/networking.istio.io/v1/namespaces/fe-pre/virtual-service/web"}}})");
   EXPECT_THAT(routes.resource()->origins(), ElementsAre("VirtualService fe-pre/web"));
 }
 

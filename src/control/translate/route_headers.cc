@@ -1,6 +1,7 @@
 // Header operations of a route or of one of its destinations (docs/translation.md 4.7).
 #include <google/protobuf/repeated_ptr_field.h>
 
+#include "control/translate/route_format.h"
 #include "control/translate/route_parts.h"
 #include "envoy/config/core/v3/base.pb.h"
 #include "envoy/config/route/v3/route_components.pb.h"
@@ -20,17 +21,20 @@ bool equal_ignoring_case(std::string_view a, std::string_view lower) {
   return true;
 }
 
-bool is_authority(std::string_view name) { return name == ":authority" || equal_ignoring_case(name, "host"); }
+bool is_authority(std::string_view name) {
+  return name == ":authority" || equal_ignoring_case(name, "host");
+}
 
 // Envoy refuses a route that touches these headers; the authority is rewritten in its own way.
 bool is_fixed(std::string_view name) { return name.starts_with(':') || is_authority(name); }
 
-void add_values(const model::Labels& values, HeaderValueOption::HeaderAppendAction action, Options& out) {
+void add_values(const model::Labels& values, HeaderValueOption::HeaderAppendAction action,
+                Options& out) {
   for (const auto& [name, value] : values) {
-    if (is_fixed(name)) continue;
+    if (is_fixed(name) || !is_format(value)) continue;
     auto& option = *out.Add();
-    option.mutable_header()->set_key(name);
-    option.mutable_header()->set_value(value);
+    option.mutable_header()->set_key(header_text(name));
+    option.mutable_header()->set_value(header_text(value));
     option.set_append_action(action);
   }
 }
@@ -45,16 +49,16 @@ void add_all(const model::Headers& headers, T& out) {
   add_values(headers.request, *out.mutable_request_headers_to_add());
   add_values(headers.response, *out.mutable_response_headers_to_add());
   for (const auto& name : headers.request.remove) {
-    if (!is_fixed(name)) out.add_request_headers_to_remove(name);
+    if (!is_fixed(name)) out.add_request_headers_to_remove(header_text(name));
   }
   for (const auto& name : headers.response.remove) {
-    if (!is_fixed(name)) out.add_response_headers_to_remove(name);
+    if (!is_fixed(name)) out.add_response_headers_to_remove(header_text(name));
   }
 }
 
 std::string authority_in(const model::Labels& values) {
   for (const auto& [name, value] : values) {
-    if (is_authority(name)) return value;
+    if (is_authority(name)) return header_text(value);
   }
   return {};
 }

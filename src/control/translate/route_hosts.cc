@@ -3,12 +3,12 @@
 //
 // A host of a VirtualService that is no service of the table has a virtual host of its own: on the
 // ports of the VirtualService's services, or, without any, on port 80.
+#include "control/translate/route_hosts.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
 #include <unordered_map>
-
-#include "control/translate/route_hosts.h"
 
 namespace graymesh::translate {
 namespace {
@@ -31,7 +31,7 @@ class Hosts {
       registry_.push_back(&seen);
       by_host_.emplace(seen.service->host, &seen);
     }
-    find_owners();
+    index_rules();
     add_full_names();
   }
 
@@ -46,13 +46,17 @@ class Hosts {
   Ports ports() const { return any_port() ? Ports::written : Ports::left_out; }
 
   bool has_port(const snapshot::Service& service) const {
-    return any_port() || std::any_of(service.ports.begin(), service.ports.end(),
-                                     [&](const snapshot::Port& port) { return port.number == table_.port; });
+    return any_port() ||
+           std::any_of(service.ports.begin(), service.ports.end(),
+                       [&](const snapshot::Port& port) { return port.number == table_.port; });
   }
 
   Place place(std::uint32_t port) const {
-    return {.mesh = scope_.snapshot->mesh_ptr(), .services = services_, .namespace_ = scope_.view->namespace_,
-            .labels = scope_.labels, .port = port};
+    return {.mesh = scope_.snapshot->mesh_ptr(),
+            .services = services_,
+            .namespace_ = scope_.view->namespace_,
+            .labels = scope_.labels,
+            .port = port};
   }
 
   template <typename Visit>
@@ -62,8 +66,8 @@ class Hosts {
     }
   }
 
-  // The longest wildcard that matches a service counts for it, and only where no rule names it exactly.
-  void find_owners() {
+  // The longest wildcard that matches a service counts for it, and only where no rule has its name.
+  void index_rules() {
     for (std::size_t i = 0; i < rules_.size(); ++i) {
       for (const auto& host : rules_[i]->spec.hosts) {
         if (!is_wildcard(host)) {
@@ -77,7 +81,7 @@ class Hosts {
                      [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
   }
 
-  // True if this rule speaks for the service by a wildcard. `matched`: some wildcard of it matches at all.
+  // True if the service belongs to this rule by a wildcard.
   bool speaks_for(std::size_t rule, const snapshot::Service& service) const {
     if (named_.contains(service.host)) return false;
     for (const auto& [pattern, owner] : wildcards_) {
@@ -128,7 +132,11 @@ class Hosts {
     for (const auto& [port, services] : by_port) {
       if (!has_routes(*rule, place(port))) continue;
       for (const auto& host : reach.others) {
-        add({.name = host + ":" + std::to_string(port), .domains = {}, .port = port, .rule = &rule, .service = nullptr},
+        add({.name = host + ":" + std::to_string(port),
+             .domains = {},
+             .port = port,
+             .rule = &rule,
+             .service = nullptr},
             domains_of(host, port, ports()));
       }
       for (const auto* seen : services) add_service(*seen, port, &rule);
@@ -140,7 +148,11 @@ class Hosts {
   }
 
   void add_service(const SeenService& seen, std::uint32_t port, const VirtualServicePtr* rule) {
-    add({.name = seen.service->host + ":" + std::to_string(port), .domains = {}, .port = port, .rule = rule, .service = &seen},
+    add({.name = seen.service->host + ":" + std::to_string(port),
+         .domains = {},
+         .port = port,
+         .rule = rule,
+         .service = &seen},
         domains_of(*seen.service, port, scope_.view->namespace_, ports()));
   }
 
@@ -154,7 +166,9 @@ class Hosts {
   void add_full_names() {
     for (const auto* seen : registry_) {
       claims_.add_full_name(seen->service->host);
-      each_port(*seen, [&](std::uint32_t port) { claims_.add_full_name(seen->service->host + ":" + std::to_string(port)); });
+      each_port(*seen, [&](std::uint32_t port) {
+        claims_.add_full_name(seen->service->host + ":" + std::to_string(port));
+      });
     }
   }
 
@@ -166,14 +180,16 @@ class Hosts {
   std::unordered_map<std::string_view, const SeenService*> by_host_;
   std::set<std::string_view> named_;
   std::set<std::string> seen_wildcards_;
-  std::vector<std::pair<std::string, std::size_t>> wildcards_;  // longest first: (pattern, index in rules_)
+  std::vector<std::pair<std::string, std::size_t>>
+      wildcards_;  // longest first: (pattern, index in rules_)
   Claims claims_;
   std::vector<HostPlan> plans_;
 };
 
 }  // namespace
 
-std::vector<HostPlan> plan_hosts(const RouteTable& table, const OutboundScope& scope, const Lookup& services) {
+std::vector<HostPlan> plan_hosts(const RouteTable& table, const OutboundScope& scope,
+                                 const Lookup& services) {
   if (!table.egress) return {};
   return Hosts(table, scope, services).plan();
 }

@@ -1,6 +1,7 @@
 // Inside the room: the virtual hosts of a route configuration as plain values, before any is made:
-// which host is whose, by which names it is called, and whose routes it has (docs/translation.md 4.2).
-// Envoy refuses a whole table in which one domain stands twice, so that is settled here.
+// which host is whose, by which names it is called, and whose routes it has
+// (docs/translation.md 4.2). Envoy refuses a whole table in which one domain stands twice, so that
+// is settled here.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct Domain {
 };
 
 // The names by which clients of `namespace_` call the service's `port`, the full one first.
-std::vector<Domain> domains_of(const snapshot::Service& service, std::uint32_t port, std::string_view namespace_, Ports ports);
+std::vector<Domain> domains_of(const snapshot::Service& service, std::uint32_t port,
+                               std::string_view namespace_, Ports ports);
 // Those of a host that is no service.
 std::vector<Domain> domains_of(std::string_view host, std::uint32_t port, Ports ports);
 
@@ -43,7 +45,7 @@ class Claims {
 
  private:
   std::unordered_set<std::string> names_;
-  std::unordered_set<std::string> domains_;     // in lower case, as Envoy compares them
+  std::unordered_set<std::string> domains_;  // in lower case, as Envoy compares them
   std::unordered_set<std::string> full_names_;
 };
 
@@ -56,6 +58,7 @@ struct HostPlan {
 };
 
 // In order of precedence, without the one that catches all.
-std::vector<HostPlan> plan_hosts(const RouteTable& table, const OutboundScope& scope, const Lookup& services);
+std::vector<HostPlan> plan_hosts(const RouteTable& table, const OutboundScope& scope,
+                                 const Lookup& services);
 
 }  // namespace graymesh::translate

@@ -15,7 +15,9 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 std::string lead(const std::string& hosts, const std::string& subset) {
-  return "hosts: [" + hosts + "]\nhttp:\n- route: [{destination: {host: web.fe-pre.svc.cluster.local, subset: " + subset + "}}]";
+  return "hosts: [" + hosts +
+         "]\nhttp:\n- route: [{destination: {host: web.fe-pre.svc.cluster.local, subset: " +
+         subset + "}}]";
 }
 
 std::string to(const std::string& subset, int port = 8080) {
@@ -27,15 +29,18 @@ TEST(RouteNames, OfAServiceAreItsFullAndShortFormsAndItsAddresses) {
   mesh.service("fe-pre/web", {"http 8080"}, "clusterIP: 10.1.2.3");
 
   EXPECT_THAT(mesh.routes("8080").domains("web.fe-pre.svc.cluster.local:8080"),
-              ElementsAre("web.fe-pre.svc.cluster.local", "web.fe-pre.svc.cluster.local.", "web", "web.fe-pre.svc", "web.fe-pre", "10.1.2.3"));
+              ElementsAre("web.fe-pre.svc.cluster.local", "web.fe-pre.svc.cluster.local.", "web",
+                          "web.fe-pre.svc", "web.fe-pre", "10.1.2.3"));
 }
 
 TEST(RouteNames, FromAnotherNamespaceDoNotHoldTheBareName) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 8080"}, "clusterIP: 10.1.2.3");
 
-  EXPECT_THAT(mesh.routes("8080", {.namespace_ = "fe-online"}).domains("web.fe-pre.svc.cluster.local:8080"),
-              ElementsAre("web.fe-pre.svc.cluster.local", "web.fe-pre.svc.cluster.local.", "web.fe-pre", "web.fe-pre.svc", "10.1.2.3"));
+  EXPECT_THAT(
+      mesh.routes("8080", {.namespace_ = "fe-online"}).domains("web.fe-pre.svc.cluster.local:8080"),
+      ElementsAre("web.fe-pre.svc.cluster.local", "web.fe-pre.svc.cluster.local.", "web.fe-pre",
+                  "web.fe-pre.svc", "10.1.2.3"));
 }
 
 TEST(RouteNames, WithTheSameBareNameBelongToTheOwnNamespace) {
@@ -51,7 +56,8 @@ TEST(RouteNames, OfAHeadlessServiceCoverItsPods) {
   Mesh mesh;
   mesh.service("fe-pre/db", {"http 8080"}, "clusterIP: None");
 
-  EXPECT_EQ(mesh.routes("8080").host_for("db-0.db.fe-pre.svc.cluster.local"), "db.fe-pre.svc.cluster.local:8080");
+  EXPECT_EQ(mesh.routes("8080").host_for("db-0.db.fe-pre.svc.cluster.local"),
+            "db.fe-pre.svc.cluster.local:8080");
   EXPECT_EQ(mesh.routes("8080").host_for("db-0.db"), "db.fe-pre.svc.cluster.local:8080");
 }
 
@@ -68,7 +74,9 @@ spec: {type: ExternalName, externalName: web.fe-pre.svc.cluster.local})");
 
 TEST(RouteNames, OfServiceEntriesMayBeWildcards) {
   Mesh mesh;
-  mesh.apply(service_entry("fe-pre/out", "hosts: ['*.example.com', api.other.com]\nports: [{number: 8080, name: http, protocol: HTTP}]\nresolution: NONE"));
+  mesh.apply(service_entry("fe-pre/out",
+                           "hosts: ['*.example.com', api.other.com]\nports: [{number: 8080, name: "
+                           "http, protocol: HTTP}]\nresolution: NONE"));
   const auto routes = mesh.routes("8080");
 
   EXPECT_EQ(routes.host_for("a.example.com"), "*.example.com:8080");
@@ -78,10 +86,13 @@ TEST(RouteNames, OfServiceEntriesMayBeWildcards) {
 TEST(RouteNames, ThatLookLikeAFullNameOfAnotherAreItsOwn) {
   Mesh mesh;
   mesh.service("shop/web", {"http 8080"});
-  mesh.apply(service_entry("fe-pre/out", "hosts: [web.shop]\nports: [{number: 8080, name: http, protocol: HTTP}]\nresolution: NONE"));
+  mesh.apply(service_entry(
+      "fe-pre/out",
+      "hosts: [web.shop]\nports: [{number: 8080, name: http, protocol: HTTP}]\nresolution: NONE"));
 
   EXPECT_EQ(mesh.routes("8080").host_for("web.shop"), "web.shop:8080");
-  EXPECT_THAT(mesh.routes("8080").domains("web.shop.svc.cluster.local:8080"), Not(Contains("web.shop")));
+  EXPECT_THAT(mesh.routes("8080").domains("web.shop.svc.cluster.local:8080"),
+              Not(Contains("web.shop")));
 }
 
 TEST(RouteHosts, MayBeWrittenShortOrFull) {
@@ -89,45 +100,56 @@ TEST(RouteHosts, MayBeWrittenShortOrFull) {
     Mesh mesh;
     mesh.service("fe-pre/web", {"http 8080"}).apply(virtual_service("fe-pre/v", lead(host, "a")));
 
-    EXPECT_THAT(mesh.routes("8080").of("web.fe-pre.svc.cluster.local:8080"), ElementsAre(to("a"))) << host;
+    EXPECT_THAT(mesh.routes("8080").of("web.fe-pre.svc.cluster.local:8080"), ElementsAre(to("a")))
+        << host;
   }
 }
 
 TEST(RouteHosts, OfAShortNameAreSoughtInTheVirtualServicesNamespace) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 8080"}).service("fe-online/web", {"http 8080"});
-  mesh.apply(virtual_service("fe-online/v", "hosts: [web]\nhttp: [{route: [{destination: {host: web, subset: a}}]}]"));
+  mesh.apply(virtual_service(
+      "fe-online/v", "hosts: [web]\nhttp: [{route: [{destination: {host: web, subset: a}}]}]"));
   const auto routes = mesh.routes("8080");
 
-  EXPECT_THAT(routes.of("web.fe-pre.svc.cluster.local:8080"), ElementsAre("default: /* => outbound|8080||web.fe-pre.svc.cluster.local"));
-  EXPECT_THAT(routes.of("web.fe-online.svc.cluster.local:8080"), ElementsAre("/* => outbound|8080|a|web.fe-online.svc.cluster.local"));
+  EXPECT_THAT(routes.of("web.fe-pre.svc.cluster.local:8080"),
+              ElementsAre("default: /* => outbound|8080||web.fe-pre.svc.cluster.local"));
+  EXPECT_THAT(routes.of("web.fe-online.svc.cluster.local:8080"),
+              ElementsAre("/* => outbound|8080|a|web.fe-online.svc.cluster.local"));
 }
 
 TEST(RouteHosts, OnAllPortsOfTheServiceHaveTheRoutes) {
   Mesh mesh;
-  mesh.service("fe-pre/web", {"http 8080", "grpc 9090", "tcp 7000"}).apply(virtual_service("fe-pre/v", lead("web", "a")));
+  mesh.service("fe-pre/web", {"http 8080", "grpc 9090", "tcp 7000"})
+      .apply(virtual_service("fe-pre/v", lead("web", "a")));
 
   EXPECT_THAT(mesh.tables(), ElementsAre("8080", "9090"));
-  EXPECT_THAT(mesh.routes("9090").of("web.fe-pre.svc.cluster.local:9090"), ElementsAre(to("a", 9090)));
+  EXPECT_THAT(mesh.routes("9090").of("web.fe-pre.svc.cluster.local:9090"),
+              ElementsAre(to("a", 9090)));
 }
 
 TEST(RouteHosts, MayBeManyServices) {
   Mesh mesh;
-  mesh.service("fe-pre/web", {"http 8080"}).service("fe-pre/pay", {"http 8080"}).apply(virtual_service("fe-pre/v", lead("web, pay", "a")));
+  mesh.service("fe-pre/web", {"http 8080"})
+      .service("fe-pre/pay", {"http 8080"})
+      .apply(virtual_service("fe-pre/v", lead("web, pay", "a")));
 
   EXPECT_THAT(mesh.routes("8080").of("pay.fe-pre.svc.cluster.local:8080"), ElementsAre(to("a")));
 }
 
 TEST(RouteHosts, ThatAreWildcardsTakeTheServicesThatNobodyNamesExactly) {
   Mesh mesh;
-  mesh.service("fe-pre/web", {"http 8080"}).service("fe-pre/pay", {"http 8080"}).service("fe-online/web", {"http 8080"});
+  mesh.service("fe-pre/web", {"http 8080"})
+      .service("fe-pre/pay", {"http 8080"})
+      .service("fe-online/web", {"http 8080"});
   mesh.apply(virtual_service("fe-pre/all", lead("'*.fe-pre.svc.cluster.local'", "wild")));
   mesh.apply(virtual_service("fe-pre/web", lead("web", "exact")));
   const auto routes = mesh.routes("8080");
 
   EXPECT_THAT(routes.of("web.fe-pre.svc.cluster.local:8080"), ElementsAre(to("exact")));
   EXPECT_THAT(routes.of("pay.fe-pre.svc.cluster.local:8080"), ElementsAre(to("wild")));
-  EXPECT_THAT(routes.of("web.fe-online.svc.cluster.local:8080"), ElementsAre("default: /* => outbound|8080||web.fe-online.svc.cluster.local"));
+  EXPECT_THAT(routes.of("web.fe-online.svc.cluster.local:8080"),
+              ElementsAre("default: /* => outbound|8080||web.fe-online.svc.cluster.local"));
 }
 
 TEST(RouteHosts, OfTheLongestWildcardWin) {
@@ -153,7 +175,8 @@ TEST(RouteHosts, ThatAreNoServicesAreKnownOnPort80) {
 
 TEST(RouteHosts, ThatAreNoServicesFollowTheServicesOfTheirVirtualService) {
   Mesh mesh;
-  mesh.service("fe-pre/web", {"http 8080"}).apply(virtual_service("fe-pre/v", lead("web, shop.example.com", "a")));
+  mesh.service("fe-pre/web", {"http 8080"})
+      .apply(virtual_service("fe-pre/v", lead("web, shop.example.com", "a")));
 
   EXPECT_THAT(mesh.routes("8080").of("shop.example.com:8080"), ElementsAre(to("a")));
 }
@@ -169,7 +192,8 @@ TEST(RouteHosts, LeadToTheOnlyPortOfADestinationThatNamesNone) {
 TEST(RouteClash, OfTwoVirtualServicesOfOneHostTheFirstByNameStays) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 8080"});
-  mesh.apply(virtual_service("fe-pre/second", lead("web", "b"))).apply(virtual_service("fe-pre/first", lead("web", "a")));
+  mesh.apply(virtual_service("fe-pre/second", lead("web", "b")))
+      .apply(virtual_service("fe-pre/first", lead("web", "a")));
 
   EXPECT_THAT(mesh.routes("8080").of("web.fe-pre.svc.cluster.local:8080"), ElementsAre(to("a")));
 }
@@ -177,7 +201,9 @@ TEST(RouteClash, OfTwoVirtualServicesOfOneHostTheFirstByNameStays) {
 TEST(RouteClash, OfAVirtualServiceThatDoesNotApplyHereGivesWayToTheNext) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 8080"});
-  mesh.apply(virtual_service("fe-pre/first", "hosts: [web]\nhttp: [{match: [{sourceNamespace: nobody}], route: [{destination: {host: web, subset: a}}]}]"));
+  mesh.apply(virtual_service("fe-pre/first",
+                             "hosts: [web]\nhttp: [{match: [{sourceNamespace: nobody}], route: "
+                             "[{destination: {host: web, subset: a}}]}]"));
   mesh.apply(virtual_service("fe-pre/second", lead("web", "b")));
 
   EXPECT_THAT(mesh.routes("8080").of("web.fe-pre.svc.cluster.local:8080"), ElementsAre(to("b")));
@@ -200,13 +226,17 @@ TEST(RouteClash, NeverGivesADomainTwice) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 80", "http-b 8080"}, "clusterIP: 10.9.9.9");
   mesh.service("fe-online/web", {"http 80"}, "clusterIP: 10.9.9.9");
-  mesh.apply(service_entry("fe-pre/out", "hosts: [web.fe-pre, web.fe-pre.svc]\naddresses: [10.9.9.9]\nports: [{number: 80, name: http, protocol: HTTP}]\nresolution: STATIC"));
-  mesh.apply(virtual_service("fe-pre/a", lead("web, web.fe-pre.svc.cluster.local, Shop.Example.com, '*.x.com'", "a")));
+  mesh.apply(service_entry("fe-pre/out",
+                           "hosts: [web.fe-pre, web.fe-pre.svc]\naddresses: [10.9.9.9]\nports: "
+                           "[{number: 80, name: http, protocol: HTTP}]\nresolution: STATIC"));
+  mesh.apply(virtual_service(
+      "fe-pre/a", lead("web, web.fe-pre.svc.cluster.local, Shop.Example.com, '*.x.com'", "a")));
   mesh.apply(virtual_service("fe-pre/b", lead("shop.example.com, '*.X.com'", "b")));
 
   for (const char* space : {"fe-pre", "fe-online", "elsewhere"}) {
     expect_no_duplicates(mesh.routes("80", {.namespace_ = space}));
-    expect_no_duplicates(mesh.routes("http_proxy", {.namespace_ = space, .http_proxy_port = 15001}));
+    expect_no_duplicates(
+        mesh.routes("http_proxy", {.namespace_ = space, .http_proxy_port = 15001}));
   }
 }
 
@@ -214,7 +244,8 @@ TEST(RouteOthers, ArePassedThroughUnlessTheRegistryIsAll) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 8080"});
 
-  EXPECT_THAT(mesh.routes("8080").of("allow_any"), ElementsAre("allow_any: /* => PassthroughCluster"));
+  EXPECT_THAT(mesh.routes("8080").of("allow_any"),
+              ElementsAre("allow_any: /* => PassthroughCluster"));
   EXPECT_EQ(mesh.routes("8080").hosts().back(), "allow_any");
 
   mesh.config("outboundTrafficPolicy: {mode: REGISTRY_ONLY}");
@@ -227,16 +258,20 @@ TEST(RouteOthers, CannotBePassedThroughWithoutCapture) {
 
   for (const char* table : {"8080", "http_proxy"}) {
     const auto routes = mesh.routes(table, {.captured = false, .http_proxy_port = 15001});
-    EXPECT_THAT(routes.of("allow_any"), ElementsAre("allow_any_without_capture: /* => answer 502")) << table;
+    EXPECT_THAT(routes.of("allow_any"), ElementsAre("allow_any_without_capture: /* => answer 502"))
+        << table;
   }
 }
 
 TEST(RouteTables, KeepVirtualHostsInOrderOfTheirNamesWithTheCatchAllLast) {
   Mesh mesh;
-  mesh.service("fe-pre/web", {"http 8080"}).service("fe-pre/cart", {"http 8080"}).service("a/zoo", {"http 8080"});
+  mesh.service("fe-pre/web", {"http 8080"})
+      .service("fe-pre/cart", {"http 8080"})
+      .service("a/zoo", {"http 8080"});
 
-  EXPECT_THAT(mesh.routes("8080").hosts(), ElementsAre("cart.fe-pre.svc.cluster.local:8080", "web.fe-pre.svc.cluster.local:8080",
-                                                       "zoo.a.svc.cluster.local:8080", "allow_any"));
+  EXPECT_THAT(mesh.routes("8080").hosts(),
+              ElementsAre("cart.fe-pre.svc.cluster.local:8080", "web.fe-pre.svc.cluster.local:8080",
+                          "zoo.a.svc.cluster.local:8080", "allow_any"));
 }
 
 TEST(RouteTables, HoldHttpAndSniffedPortsOnly) {
@@ -244,12 +279,15 @@ TEST(RouteTables, HoldHttpAndSniffedPortsOnly) {
   mesh.service("fe-pre/web", {"http 8080", "tcp 7000", "https 8443", "grpc 9090", "other 6000"});
 
   EXPECT_THAT(mesh.tables(), ElementsAre("8080", "9090", "web.fe-pre.svc.cluster.local:6000"));
-  EXPECT_THAT(mesh.tables({.captured = false, .http_proxy_port = 15001}), ElementsAre("8080", "9090", "6000", "http_proxy"));
+  EXPECT_THAT(mesh.tables({.captured = false, .http_proxy_port = 15001}),
+              ElementsAre("8080", "9090", "6000", "http_proxy"));
 }
 
 TEST(RouteTables, OfASniffedPortTakeEveryHostForItsService) {
   Mesh mesh;
-  mesh.service("fe-pre/web", {"other 6000"}).service("fe-pre/pay", {"other 6000"}).apply(virtual_service("fe-pre/v", lead("web", "a")));
+  mesh.service("fe-pre/web", {"other 6000"})
+      .service("fe-pre/pay", {"other 6000"})
+      .apply(virtual_service("fe-pre/v", lead("web", "a")));
   const auto routes = mesh.routes("web.fe-pre.svc.cluster.local:6000");
 
   EXPECT_THAT(routes.hosts(), ElementsAre("web.fe-pre.svc.cluster.local:6000"));
@@ -259,14 +297,18 @@ TEST(RouteTables, OfASniffedPortTakeEveryHostForItsService) {
 
 TEST(RouteTables, OfASidecarsEgressPortHoldItsServicesOnly) {
   Mesh mesh;
-  mesh.service("fe-pre/web", {"http 8080"}).service("fe-pre/pay", {"http 8080"}).service("fe-online/cart", {"http 9000"});
+  mesh.service("fe-pre/web", {"http 8080"})
+      .service("fe-pre/pay", {"http 8080"})
+      .service("fe-online/cart", {"http 9000"});
   mesh.apply(sidecar("fe-pre/default", R"(egress:
 - port: {number: 8080, protocol: HTTP, name: http}
   hosts: [./web.fe-pre.svc.cluster.local]
 - hosts: ['fe-online/*'])"));
 
-  EXPECT_THAT(mesh.routes("8080").hosts(), ElementsAre("web.fe-pre.svc.cluster.local:8080", "allow_any"));
-  EXPECT_THAT(mesh.routes("9000").hosts(), ElementsAre("cart.fe-online.svc.cluster.local:9000", "allow_any"));
+  EXPECT_THAT(mesh.routes("8080").hosts(),
+              ElementsAre("web.fe-pre.svc.cluster.local:8080", "allow_any"));
+  EXPECT_THAT(mesh.routes("9000").hosts(),
+              ElementsAre("cart.fe-online.svc.cluster.local:9000", "allow_any"));
 }
 
 TEST(RouteTables, SetWhatIstioSets) {
@@ -276,7 +318,9 @@ TEST(RouteTables, SetWhatIstioSets) {
   EXPECT_TRUE(config.virtual_hosts(0).include_request_attempt_count());
   config.clear_virtual_hosts();
 
-  EXPECT_EQ(json(config), R"({"name":"8080","validate_clusters":false,"max_direct_response_body_size_bytes":1048576,"ignore_port_in_host_matching":true})");
+  EXPECT_EQ(
+      json(config),
+      R"({"name":"8080","validate_clusters":false,"max_direct_response_body_size_bytes":1048576,"ignore_port_in_host_matching":true})");
 }
 
 }  // namespace

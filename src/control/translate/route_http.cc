@@ -1,5 +1,6 @@
-// The HTTP routes of a VirtualService, in the order in which they are tried (docs/translation.md 4.5):
-// each `http` gives a route for each of its matches that applies, until one takes every request.
+// The HTTP routes of a VirtualService, in the order in which they are tried
+// (docs/translation.md 4.5): each `http` gives a route for each of its matches that applies, until
+// one takes every request.
 #include "control/translate/parts.h"
 #include "control/translate/route_parts.h"
 #include "control/translate/wire.h"
@@ -23,8 +24,8 @@ std::string path_of(const RouteMatch& match) {
 }
 
 // The name of the operation in traces: "web.shop.svc.cluster.local:8080/cart*".
-std::string operation(const model::HttpRoute& http, const snapshot::VirtualService& rule, const Place& place,
-                      const Route& route) {
+std::string operation(const model::HttpRoute& http, const snapshot::VirtualService& rule,
+                      const Place& place, const Route& route) {
   if (route.has_route() && http.route.size() == 1) {
     const Target target = target_of(http.route.front().destination, place);
     return target.host + ":" + std::to_string(target.port) + path_of(route.match());
@@ -32,8 +33,8 @@ std::string operation(const model::HttpRoute& http, const snapshot::VirtualServi
   return rule.origin.name + ":" + std::to_string(place.port) + path_of(route.match());
 }
 
-Route make_route(const model::HttpRoute& http, const model::HttpMatch* match, const snapshot::VirtualService& rule,
-                 const Place& place) {
+Route make_route(const model::HttpRoute& http, const model::HttpMatch* match,
+                 const snapshot::VirtualService& rule, const Place& place) {
   Route out;
   out.set_name(match && !match->name.empty() ? http.name + "." + match->name : http.name);
   if (match) {
@@ -84,7 +85,8 @@ bool has_routes(const snapshot::VirtualService& rule, const Place& place) {
   return false;
 }
 
-void add_routes(const snapshot::VirtualService& rule, const Place& place, envoy_route::VirtualHost& out) {
+void add_routes(const snapshot::VirtualService& rule, const Place& place,
+                envoy_route::VirtualHost& out) {
   for (const auto& http : rule.spec.http) {
     if (!leads_somewhere(http)) continue;
     if (http.match.empty()) {
@@ -100,19 +102,23 @@ void add_routes(const snapshot::VirtualService& rule, const Place& place, envoy_
   }
 }
 
-void add_default_route(const snapshot::SeenService& seen, const Place& place, envoy_route::VirtualHost& out) {
-  const model::Destination destination{.host = seen.service->host, .subset = {}, .port = place.port};
+void add_default_route(const snapshot::SeenService& seen, const Place& place,
+                       envoy_route::VirtualHost& out) {
+  const model::Destination destination{
+      .host = seen.service->host, .subset = {}, .port = place.port};
   auto& route = *out.add_routes();
   route.set_name("default");
   route.mutable_match()->set_prefix("/");
   auto& action = *route.mutable_route();
   action.set_cluster(cluster_name(destination, place));
   set_duration(*action.mutable_timeout(), model::Duration::zero());
-  set_duration(*action.mutable_max_stream_duration()->mutable_grpc_timeout_header_max(), model::Duration::zero());
+  set_duration(*action.mutable_max_stream_duration()->mutable_grpc_timeout_header_max(),
+               model::Duration::zero());
   const Target target = target_of(destination, place);
   if (target.hash) add_hash_policy(*target.hash, action);
   set_retries(nullptr, *place.mesh, false, action);
-  route.mutable_decorator()->set_operation(seen.service->host + ":" + std::to_string(place.port) + "/*");
+  route.mutable_decorator()->set_operation(seen.service->host + ":" + std::to_string(place.port) +
+                                           "/*");
 }
 
 void add_inputs(const snapshot::VirtualServicePtr& rule, const Place& place, MemoKey& key) {

@@ -1,4 +1,5 @@
-// Which requests a route takes: Istio's HTTPMatchRequest to Envoy's RouteMatch (docs/translation.md 4.5).
+// Which requests a route takes: Istio's HTTPMatchRequest to Envoy's RouteMatch
+// (docs/translation.md 4.5).
 #include <algorithm>
 #include <map>
 #include <string>
@@ -16,20 +17,31 @@ using model::StringMatch;
 // Envoy does not take.
 bool asks_for_presence(const StringMatch& match) {
   switch (match.kind) {
-    case StringMatch::Kind::present: return true;
-    case StringMatch::Kind::prefix: return match.value.empty();
-    case StringMatch::Kind::regex: return match.value == "*";
-    case StringMatch::Kind::exact: return false;
+    case StringMatch::Kind::present:
+      return true;
+    case StringMatch::Kind::prefix:
+      return match.value.empty();
+    case StringMatch::Kind::regex:
+      return match.value == "*";
+    case StringMatch::Kind::exact:
+      return false;
   }
   return true;
 }
 
 void set_string(const StringMatch& match, envoy::type::matcher::v3::StringMatcher& out) {
   switch (match.kind) {
-    case StringMatch::Kind::exact: out.set_exact(match.value); break;
-    case StringMatch::Kind::prefix: out.set_prefix(match.value); break;
-    case StringMatch::Kind::regex: out.mutable_safe_regex()->set_regex(match.value); break;
-    case StringMatch::Kind::present: break;
+    case StringMatch::Kind::exact:
+      out.set_exact(match.value);
+      break;
+    case StringMatch::Kind::prefix:
+      out.set_prefix(match.value);
+      break;
+    case StringMatch::Kind::regex:
+      out.mutable_safe_regex()->set_regex(match.value);
+      break;
+    case StringMatch::Kind::present:
+      break;
   }
 }
 
@@ -44,7 +56,8 @@ void add_header(const std::string& name, const StringMatch& match, envoy_route::
 }
 
 // The header is absent, or has another value.
-void add_without_header(const std::string& name, const StringMatch& match, envoy_route::RouteMatch& out) {
+void add_without_header(const std::string& name, const StringMatch& match,
+                        envoy_route::RouteMatch& out) {
   add_header(name, match, out);
   auto& header = *out.mutable_headers()->rbegin();
   header.set_invert_match(true);
@@ -74,9 +87,14 @@ void set_path(const model::HttpMatch& match, envoy_route::RouteMatch& out) {
     return;
   }
   switch (match.uri->kind) {
-    case StringMatch::Kind::exact: out.set_path(match.uri->value); break;
-    case StringMatch::Kind::prefix: out.set_prefix(match.uri->value); break;
-    default: out.mutable_safe_regex()->set_regex(match.uri->value);
+    case StringMatch::Kind::exact:
+      out.set_path(match.uri->value);
+      break;
+    case StringMatch::Kind::prefix:
+      out.set_prefix(match.uri->value);
+      break;
+    default:
+      out.mutable_safe_regex()->set_regex(match.uri->value);
   }
 }
 
@@ -84,8 +102,11 @@ void set_path(const model::HttpMatch& match, envoy_route::RouteMatch& out) {
 
 bool applies(const model::HttpMatch& match, const Place& place) {
   if (match.port != 0 && match.port != place.port) return false;
+  if (match.query_params.contains(""))
+    return false;                 // no request has it, and Envoy takes no such name
   if (!match.gateways.empty()) {  // then Istio does not ask who the client is
-    return std::find(match.gateways.begin(), match.gateways.end(), place.gateway) != match.gateways.end();
+    return std::find(match.gateways.begin(), match.gateways.end(), place.gateway) !=
+           match.gateways.end();
   }
   if (!match.source_namespace.empty() && match.source_namespace != place.namespace_) return false;
   return model::selects(match.source_labels, place.labels);

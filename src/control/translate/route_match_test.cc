@@ -17,9 +17,10 @@ constexpr const char* rest = "/* => outbound|8080||web.fe-pre.svc.cluster.local"
 Mesh matching(const std::string& match) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 8080", "http-admin 9090"});
-  mesh.apply(virtual_service("fe-pre/web", "hosts: [web]\nhttp:\n- match: [" + match +
-                                               "]\n  route: [{destination: {host: web, subset: hit}}]\n"
-                                               "- route: [{destination: {host: web}}]"));
+  mesh.apply(
+      virtual_service("fe-pre/web", "hosts: [web]\nhttp:\n- match: [" + match +
+                                        "]\n  route: [{destination: {host: web, subset: hit}}]\n"
+                                        "- route: [{destination: {host: web}}]"));
   return mesh;
 }
 
@@ -44,20 +45,23 @@ TEST(RouteMatch, UriMayIgnoreCase) {
 TEST(RouteMatch, HeadersAreExactPrefixRegexOrPresent) {
   EXPECT_EQ(matched("{headers: {canarytag: {exact: feature-a}}}"), "/* canarytag=feature-a");
   EXPECT_EQ(matched("{headers: {canarytag: {prefix: feature-}}}"), "/* canarytag=feature-*");
-  EXPECT_EQ(matched("{headers: {canarytag: {regex: 'feature-[ab]'}}}"), "/* canarytag~feature-[ab]");
+  EXPECT_EQ(matched("{headers: {canarytag: {regex: 'feature-[ab]'}}}"),
+            "/* canarytag~feature-[ab]");
   EXPECT_EQ(matched("{headers: {canarytag: {}}}"), "/* canarytag");
 }
 
 TEST(RouteMatch, HeadersOfOneMatchMustAllHoldInOrderOfTheirNames) {
-  EXPECT_EQ(matched("{headers: {zone: {exact: z1}, canarytag: {exact: a}}, withoutHeaders: {debug: {}}}"),
-            "/* canarytag=a !debug zone=z1");
+  EXPECT_EQ(
+      matched("{headers: {zone: {exact: z1}, canarytag: {exact: a}}, withoutHeaders: {debug: {}}}"),
+      "/* canarytag=a !debug zone=z1");
 }
 
 TEST(RouteMatch, WithoutHeadersTakesARequestThatLacksTheHeader) {
   const auto mesh = matching("{withoutHeaders: {canarytag: {exact: feature-a}}}");
 
-  EXPECT_EQ(json(mesh.routes("8080").route(web).match().headers(0)),
-            R"({"name":"canarytag","invert_match":true,"string_match":{"exact":"feature-a"},"treat_missing_header_as_empty":true})");
+  EXPECT_EQ(
+      json(mesh.routes("8080").route(web).match().headers(0)),
+      R"({"name":"canarytag","invert_match":true,"string_match":{"exact":"feature-a"},"treat_missing_header_as_empty":true})");
 }
 
 TEST(RouteMatch, MethodAuthorityAndSchemeAreMatchedInThisOrder) {
@@ -71,8 +75,9 @@ TEST(RouteMatch, QueryParametersAreMatchedInOrderOfTheirNames) {
 }
 
 TEST(RouteMatch, SeveralMatchesOfOneRouteAreAlternatives) {
-  EXPECT_THAT(matching("{headers: {canarytag: {exact: a}}}, {uri: {prefix: /a}}").routes("8080").of(web),
-              ElementsAre(std::string("/* canarytag=a => ") + hit, std::string("/a* => ") + hit, rest));
+  EXPECT_THAT(
+      matching("{headers: {canarytag: {exact: a}}}, {uri: {prefix: /a}}").routes("8080").of(web),
+      ElementsAre(std::string("/* canarytag=a => ") + hit, std::string("/a* => ") + hit, rest));
 }
 
 TEST(RouteMatch, NamesOfRouteAndMatchAreJoined) {
@@ -101,15 +106,17 @@ TEST(RouteMatch, SourceNamespaceAppliesToItsProxiesOnly) {
   const auto mesh = matching("{sourceNamespace: fe-online}");
 
   EXPECT_THAT(mesh.routes("8080", {.namespace_ = "fe-pre"}).of(web), ElementsAre(rest));
-  EXPECT_THAT(mesh.routes("8080", {.namespace_ = "fe-online"}).of(web), ElementsAre(std::string("/* => ") + hit));
+  EXPECT_THAT(mesh.routes("8080", {.namespace_ = "fe-online"}).of(web),
+              ElementsAre(std::string("/* => ") + hit));
 }
 
 TEST(RouteMatch, SourceLabelsApplyToProxiesThatHaveThemAll) {
   const auto mesh = matching("{sourceLabels: {canarytag: a, app: cart}}");
 
   EXPECT_THAT(mesh.routes("8080", {.labels = {{"canarytag", "a"}}}).of(web), ElementsAre(rest));
-  EXPECT_THAT(mesh.routes("8080", {.labels = {{"canarytag", "a"}, {"app", "cart"}, {"x", "y"}}}).of(web),
-              ElementsAre(std::string("/* => ") + hit));
+  EXPECT_THAT(
+      mesh.routes("8080", {.labels = {{"canarytag", "a"}, {"app", "cart"}, {"x", "y"}}}).of(web),
+      ElementsAre(std::string("/* => ") + hit));
 }
 
 TEST(RouteMatch, GatewaysOfAMatchThatLackMeshKeepSidecarsOut) {
@@ -131,7 +138,8 @@ TEST(RouteOrder, NothingIsEmittedBehindARouteThatTakesEverything) {
   EXPECT_THAT(matching("{}").routes("8080").of(web), ElementsAre(std::string("/* => ") + hit));
   EXPECT_THAT(matching("{uri: {prefix: /}}, {uri: {prefix: /late}}").routes("8080").of(web),
               ElementsAre(std::string("/* => ") + hit));
-  EXPECT_THAT(matching("{uri: {regex: '.*'}}").routes("8080").of(web), ElementsAre(std::string("~.* => ") + hit));
+  EXPECT_THAT(matching("{uri: {regex: '.*'}}").routes("8080").of(web),
+              ElementsAre(std::string("~.* => ") + hit));
 }
 
 TEST(RouteOrder, AConditionBesideTheWholePathDoesNotTakeEverything) {
@@ -160,7 +168,8 @@ http:
 - match: [{sourceNamespace: nobody}]
   route: [{destination: {host: web, subset: hit}}])"));
 
-  EXPECT_THAT(mesh.routes("8080").of(web), ElementsAre("default: /* => outbound|8080||web.fe-pre.svc.cluster.local"));
+  EXPECT_THAT(mesh.routes("8080").of(web),
+              ElementsAre("default: /* => outbound|8080||web.fe-pre.svc.cluster.local"));
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace {
 using ::testing::ElementsAre;
 
 std::string lead(const std::string& host, const std::string& subset) {
-  return "hosts: [" + host + "]\nhttp:\n- route: [{destination: {host: " + host + ", subset: " + subset + "}}]";
+  return "hosts: [" + host + "]\nhttp:\n- route: [{destination: {host: " + host +
+         ", subset: " + subset + "}}]";
 }
 
 Mesh big_shop(int services) {
@@ -28,7 +29,8 @@ Mesh big_shop(int services) {
 }
 
 resource::ResourcePtr find(const Resources& resources, std::string_view name) {
-  const auto it = std::find_if(resources.begin(), resources.end(), [&](const auto& r) { return r->name() == name; });
+  const auto it = std::find_if(resources.begin(), resources.end(),
+                               [&](const auto& r) { return r->name() == name; });
   return it == resources.end() ? nullptr : *it;
 }
 
@@ -68,7 +70,9 @@ TEST(RouteMemo, IsSharedByNamespacesThatCallAHostByTheSameNames) {
 TEST(RouteMemo, FollowsTheDestinationRuleThatAHashComesFrom) {
   Mesh mesh = big_shop(3);
   const auto policy = [](const std::string& header) {
-    return destination_rule("fe-pre/s1", "host: s1\ntrafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: " + header + "}}}");
+    return destination_rule(
+        "fe-pre/s1", "host: s1\ntrafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: " +
+                         header + "}}}");
   };
   mesh.apply(policy("x-a"));
   Memo first;
@@ -77,7 +81,8 @@ TEST(RouteMemo, FollowsTheDestinationRuleThatAHashComesFrom) {
   Memo second(&first);
   const Routes routes(find(outbound_routes(mesh.outbound(), second), "8080"));
 
-  EXPECT_EQ(json(routes.route("s1.fe-pre.svc.cluster.local:8080").route().hash_policy(0)), R"({"header":{"header_name":"x-b"}})");
+  EXPECT_EQ(json(routes.route("s1.fe-pre.svc.cluster.local:8080").route().hash_policy(0)),
+            R"({"header":{"header_name":"x-b"}})");
   EXPECT_EQ(second.made(), 2u);
 }
 
@@ -89,7 +94,9 @@ TEST(RouteMemo, FollowsTheMeshConfig) {
   Memo second(&first);
   const Routes routes(find(outbound_routes(mesh.outbound(), second), "8080"));
 
-  EXPECT_EQ(routes.route("s0.fe-pre.svc.cluster.local:8080").route().retry_policy().num_retries().value(), 9u);
+  EXPECT_EQ(
+      routes.route("s0.fe-pre.svc.cluster.local:8080").route().retry_policy().num_retries().value(),
+      9u);
 }
 
 TEST(RouteMemo, TellsClientsApartOnlyWhereARuleLooksAtThem) {
@@ -104,22 +111,27 @@ http:
   const auto plain = outbound_routes(mesh.outbound(), memo);
   const auto gray = outbound_routes(mesh.outbound({.labels = {{"canarytag", "a"}}}), memo);
 
-  EXPECT_THAT(Routes(plain.front()).of("web.fe-pre.svc.cluster.local:8080"), ElementsAre("/* => outbound|8080||web.fe-pre.svc.cluster.local"));
-  EXPECT_THAT(Routes(gray.front()).of("web.fe-pre.svc.cluster.local:8080"), ElementsAre("/* => outbound|8080|a|web.fe-pre.svc.cluster.local"));
+  EXPECT_THAT(Routes(plain.front()).of("web.fe-pre.svc.cluster.local:8080"),
+              ElementsAre("/* => outbound|8080||web.fe-pre.svc.cluster.local"));
+  EXPECT_THAT(Routes(gray.front()).of("web.fe-pre.svc.cluster.local:8080"),
+              ElementsAre("/* => outbound|8080|a|web.fe-pre.svc.cluster.local"));
 }
 
 TEST(RouteBytes, AreTheSameWhateverTheOrderOfTheFiles) {
   Mesh forwards, backwards;
   for (int i = 0; i < 9; ++i) {
     const std::string name = "s" + std::to_string(i);
-    forwards.service("fe-pre/" + name, {"http 8080"}, "clusterIP: None").apply(virtual_service("fe-pre/" + name, lead(name, "a")));
+    forwards.service("fe-pre/" + name, {"http 8080"}, "clusterIP: None")
+        .apply(virtual_service("fe-pre/" + name, lead(name, "a")));
   }
   for (int i = 8; i >= 0; --i) {
     const std::string name = "s" + std::to_string(i);
-    backwards.apply(virtual_service("fe-pre/" + name, lead(name, "a"))).service("fe-pre/" + name, {"http 8080"}, "clusterIP: None");
+    backwards.apply(virtual_service("fe-pre/" + name, lead(name, "a")))
+        .service("fe-pre/" + name, {"http 8080"}, "clusterIP: None");
   }
 
-  EXPECT_EQ(forwards.routes("8080").resource()->version(), backwards.routes("8080").resource()->version());
+  EXPECT_EQ(forwards.routes("8080").resource()->version(),
+            backwards.routes("8080").resource()->version());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Inside the room: what the route*.cc files share. A VirtualService becomes Envoy routes in passes:
 // which of its matches apply here, what they match, where they lead, and what happens on the way.
-// docs/translation.md 4 has the rules. Declares protobuf's types only, so including it costs nothing.
+// docs/translation.md 4 has the rules. Declares protobuf's types only, so including it costs
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -41,11 +42,11 @@ class Lookup {
 struct Place {
   std::shared_ptr<const model::MeshConfig> mesh;
   const Lookup& services;
-  std::string_view gateway = "mesh";   // or "namespace/name" of the Gateway that is asked
-  std::string_view namespace_;         // of the proxy
-  const model::Labels& labels;         // of the proxy
-  std::uint32_t port = 0;              // of the listener: `match.port`, and destinations without one
-  bool tls = false;                    // the listener terminates TLS: the scheme is https
+  std::string_view gateway = "mesh";  // or "namespace/name" of the Gateway that is asked
+  std::string_view namespace_;        // of the proxy
+  const model::Labels& labels;        // of the proxy
+  std::uint32_t port = 0;             // of the listener: `match.port`, and destinations without one
+  bool tls = false;                   // the listener terminates TLS: the scheme is https
 };
 
 // route_match.cc
@@ -57,9 +58,9 @@ bool catches_all(const envoy_route::RouteMatch& match);
 
 // route_destination.cc
 struct Target {
-  std::string host;        // of the cluster: an alias is replaced by what it stands for
+  std::string host;  // of the cluster: an alias is replaced by what it stands for
   std::uint32_t port = 0;
-  const model::ConsistentHash* hash = nullptr;         // what the destination's requests are spread by
+  const model::ConsistentHash* hash = nullptr;  // what the destination's requests are spread by
   const snapshot::DestinationRulePtr* rule = nullptr;  // which says so; null without `hash`
 };
 Target target_of(const model::Destination& destination, const Place& place);
@@ -79,7 +80,8 @@ std::string authority_of(const model::Headers& headers);
 // route_retry.cc
 // `retries` (may be null) or the mesh's policy, or Istio's. `sticky`: a retry may go to the same
 // endpoint again, as requests are bound to it.
-void set_retries(const model::Retries* retries, const model::MeshConfig& mesh, bool sticky, envoy_route::RouteAction& out);
+void set_retries(const model::Retries* retries, const model::MeshConfig& mesh, bool sticky,
+                 envoy_route::RouteAction& out);
 
 // route_filters.cc
 void set_fault(const model::Fault& fault, envoy_route::Route& out);
@@ -88,9 +90,11 @@ void set_cors(const model::CorsPolicy& cors, envoy_route::Route& out);
 // route_http.cc
 // True if add_routes would add any.
 bool has_routes(const snapshot::VirtualService& rule, const Place& place);
-void add_routes(const snapshot::VirtualService& rule, const Place& place, envoy_route::VirtualHost& out);
+void add_routes(const snapshot::VirtualService& rule, const Place& place,
+                envoy_route::VirtualHost& out);
 // The route of a service that no VirtualService speaks of. `place.port` is one of the service's.
-void add_default_route(const snapshot::SeenService& seen, const Place& place, envoy_route::VirtualHost& out);
+void add_default_route(const snapshot::SeenService& seen, const Place& place,
+                       envoy_route::VirtualHost& out);
 // All that the above look at.
 void add_inputs(const snapshot::VirtualServicePtr& rule, const Place& place, MemoKey& key);
 void add_inputs(const snapshot::SeenService& seen, const Place& place, MemoKey& key);

@@ -27,13 +27,16 @@ Mesh shop() {
 
 Mesh shop(const std::string& http) {
   Mesh mesh = shop();
-  mesh.apply(virtual_service("fe-pre/web", "hosts: [web]\nhttp:\n- " + http + "\n  route: [{destination: {host: web}}]"));
+  mesh.apply(virtual_service(
+      "fe-pre/web", "hosts: [web]\nhttp:\n- " + http + "\n  route: [{destination: {host: web}}]"));
   return mesh;
 }
 
 std::string retries(const Mesh& mesh) {
   const auto routes = mesh.routes("8080");
-  return routes.route(web).route().has_retry_policy() ? json(routes.route(web).route().retry_policy()) : "";
+  return routes.route(web).route().has_retry_policy()
+             ? json(routes.route(web).route().retry_policy())
+             : "";
 }
 
 TEST(RouteRetries, AreIstiosUnlessGiven) {
@@ -58,13 +61,16 @@ TEST(RouteRetries, SayHowOftenAndHowLong) {
 
 TEST(RouteRetries, KnowStatusCodesAmongTheConditions) {
   EXPECT_THAT(retries(shop("retries: {attempts: 1, retryOn: 'reset,503,418'}")),
-              AllOf(HasSubstr(R"("retry_on":"reset,retriable-status-codes")"), HasSubstr(R"("retriable_status_codes":[503,418])")));
+              AllOf(HasSubstr(R"("retry_on":"reset,retriable-status-codes")"),
+                    HasSubstr(R"("retriable_status_codes":[503,418])")));
 }
 
 TEST(RouteRetries, MayGoToTheSameHostOrToOtherLocalities) {
-  EXPECT_THAT(retries(shop("retries: {attempts: 1, retryIgnorePreviousHosts: false}")), Not(HasSubstr("previous_hosts")));
-  EXPECT_THAT(retries(shop("retries: {attempts: 1, retryRemoteLocalities: true}")),
-              HasSubstr(R"("retry_priority":{"name":"envoy.retry_priorities.previous_priorities")"));
+  EXPECT_THAT(retries(shop("retries: {attempts: 1, retryIgnorePreviousHosts: false}")),
+              Not(HasSubstr("previous_hosts")));
+  EXPECT_THAT(
+      retries(shop("retries: {attempts: 1, retryRemoteLocalities: true}")),
+      HasSubstr(R"("retry_priority":{"name":"envoy.retry_priorities.previous_priorities")"));
 }
 
 std::string filters(const std::string& http) {
@@ -72,15 +78,17 @@ std::string filters(const std::string& http) {
   std::string out;
   for (const auto& name : {"envoy.filters.http.cors", "envoy.filters.http.fault"}) {
     const auto& all = routes.route(web).typed_per_filter_config();
-    if (const auto it = all.find(name); it != all.end()) out += std::string(name) + " " + json(it->second);
+    if (const auto it = all.find(name); it != all.end())
+      out += std::string(name) + " " + json(it->second);
   }
   return out;
 }
 
 TEST(RouteFault, DelaysAShareOfTheRequests) {
-  EXPECT_EQ(filters("fault: {delay: {fixedDelay: 3s, percentage: {value: 0.1}}}"),
-            R"(envoy.filters.http.fault {"@type":"type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",)"
-            R"("delay":{"fixed_delay":"3s","percentage":{"numerator":1000,"denominator":"MILLION"}}})");
+  EXPECT_EQ(
+      filters("fault: {delay: {fixedDelay: 3s, percentage: {value: 0.1}}}"),
+      R"(envoy.filters.http.fault {"@type":"type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",)"
+      R"("delay":{"fixed_delay":"3s","percentage":{"numerator":1000,"denominator":"MILLION"}}})");
 }
 
 TEST(RouteFault, AbortsWithAnHttpOrGrpcStatus) {
@@ -91,11 +99,14 @@ TEST(RouteFault, AbortsWithAnHttpOrGrpcStatus) {
 }
 
 TEST(RouteCors, SaysWhoMayAsk) {
-  EXPECT_EQ(filters("corsPolicy: {allowOrigins: [{exact: 'https://a.com'}, {regex: 'https://.*[.]b[.]com'}], allowMethods: [GET, POST], allowHeaders: [x-a, x-b], exposeHeaders: [x-c], maxAge: 24h, allowCredentials: true}"),
-            R"(envoy.filters.http.cors {"@type":"type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",)"
-            R"("allow_origin_string_match":[{"exact":"https://a.com"},{"safe_regex":{"regex":"https://.*[.]b[.]com"}}],)"
-            R"("allow_methods":"GET,POST","allow_headers":"x-a,x-b","expose_headers":"x-c","max_age":"86400","allow_credentials":true,)"
-            R"("filter_enabled":{"default_value":{"numerator":100}},"forward_not_matching_preflights":true})");
+  EXPECT_EQ(
+      filters("corsPolicy: {allowOrigins: [{exact: 'https://a.com'}, {regex: "
+              "'https://.*[.]b[.]com'}], allowMethods: [GET, POST], allowHeaders: [x-a, x-b], "
+              "exposeHeaders: [x-c], maxAge: 24h, allowCredentials: true}"),
+      R"(envoy.filters.http.cors {"@type":"type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",)"
+      R"("allow_origin_string_match":[{"exact":"https://a.com"},{"safe_regex":{"regex":"https://.*[.]b[.]com"}}],)"
+      R"("allow_methods":"GET,POST","allow_headers":"x-a,x-b","expose_headers":"x-c","max_age":"86400","allow_credentials":true,)"
+      R"("filter_enabled":{"default_value":{"numerator":100}},"forward_not_matching_preflights":true})");
 }
 
 // Hash policies come from the DestinationRule of the destination.
@@ -113,16 +124,20 @@ std::string hashes(const Mesh& mesh) {
 
 TEST(RouteHash, IsByHeaderCookieAddressOrQueryParameter) {
   const std::string policy = "trafficPolicy: {loadBalancer: {consistentHash: ";
-  EXPECT_EQ(hashes(sticky(policy + "{httpHeaderName: x-user}}}")), R"({"header":{"header_name":"x-user"}})");
+  EXPECT_EQ(hashes(sticky(policy + "{httpHeaderName: x-user}}}")),
+            R"({"header":{"header_name":"x-user"}})");
   EXPECT_EQ(hashes(sticky(policy + "{httpCookie: {name: user, path: /, ttl: 60s}}}}")),
             R"({"cookie":{"name":"user","ttl":"60s","path":"/"}})");
-  EXPECT_EQ(hashes(sticky(policy + "{useSourceIp: true}}}")), R"({"connection_properties":{"source_ip":true}})");
-  EXPECT_EQ(hashes(sticky(policy + "{httpQueryParameterName: user}}}")), R"({"query_parameter":{"name":"user"}})");
+  EXPECT_EQ(hashes(sticky(policy + "{useSourceIp: true}}}")),
+            R"({"connection_properties":{"source_ip":true}})");
+  EXPECT_EQ(hashes(sticky(policy + "{httpQueryParameterName: user}}}")),
+            R"({"query_parameter":{"name":"user"}})");
 }
 
 TEST(RouteHash, OfASubsetGoesBeforeThatOfTheHost) {
   Mesh mesh = shop();
-  mesh.apply(virtual_service("fe-pre/web", "hosts: [web]\nhttp:\n- route: [{destination: {host: web, subset: a}}]"));
+  mesh.apply(virtual_service(
+      "fe-pre/web", "hosts: [web]\nhttp:\n- route: [{destination: {host: web, subset: a}}]"));
   mesh.apply(destination_rule("fe-pre/web", R"(host: web
 trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-host}}}
 subsets:
@@ -132,24 +147,31 @@ subsets:
 }
 
 TEST(RouteHash, OfAPortCountsWhereTheDestinationNamesThePort) {
-  Mesh mesh = sticky("trafficPolicy: {portLevelSettings: [{port: {number: 8080}, loadBalancer: {consistentHash: {httpHeaderName: x-port}}}]}");
+  Mesh mesh = sticky(
+      "trafficPolicy: {portLevelSettings: [{port: {number: 8080}, loadBalancer: {consistentHash: "
+      "{httpHeaderName: x-port}}}]}");
   EXPECT_EQ(hashes(mesh), "");
 
-  mesh.apply(virtual_service("fe-pre/web", "hosts: [web]\nhttp:\n- route: [{destination: {host: web, port: {number: 8080}}}]"));
+  mesh.apply(virtual_service(
+      "fe-pre/web",
+      "hosts: [web]\nhttp:\n- route: [{destination: {host: web, port: {number: 8080}}}]"));
   EXPECT_EQ(hashes(mesh), R"({"header":{"header_name":"x-port"}})");
 }
 
 TEST(RouteHash, HoldsForAServiceWithoutVirtualServiceToo) {
   Mesh mesh = shop();
-  mesh.apply(destination_rule("fe-pre/web", "host: web\ntrafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}"));
+  mesh.apply(destination_rule(
+      "fe-pre/web",
+      "host: web\ntrafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}"));
 
   EXPECT_EQ(hashes(mesh), R"({"header":{"header_name":"x-user"}})");
   EXPECT_EQ(retries(mesh), istio_retries);
 }
 
 TEST(RouteHash, LetsARetryGoToTheSameEndpoint) {
-  EXPECT_THAT(retries(sticky("trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}")),
-              Not(HasSubstr("previous_hosts")));
+  EXPECT_THAT(
+      retries(sticky("trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}")),
+      Not(HasSubstr("previous_hosts")));
 }
 
 }  // namespace

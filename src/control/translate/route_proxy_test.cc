@@ -9,7 +9,9 @@ namespace {
 
 using ::testing::ElementsAre;
 
-Routes proxied(const Mesh& mesh) { return mesh.routes("http_proxy", {.captured = false, .http_proxy_port = 15001}); }
+Routes proxied(const Mesh& mesh) {
+  return mesh.routes("http_proxy", {.captured = false, .http_proxy_port = 15001});
+}
 
 TEST(RouteProxy, DoesNotStripPorts) {
   Mesh mesh;
@@ -23,8 +25,9 @@ TEST(RouteProxy, NamesAServiceOnPort80WithAndWithoutPort) {
   mesh.service("fe-pre/web", {"http 80"}, "clusterIP: 10.1.2.3");
 
   EXPECT_THAT(proxied(mesh).domains("web.fe-pre.svc.cluster.local:80"),
-              ElementsAre("web.fe-pre.svc.cluster.local", "web.fe-pre.svc.cluster.local:80", "web.fe-pre.svc.cluster.local.",
-                          "web.fe-pre.svc.cluster.local.:80", "web", "web:80", "web.fe-pre.svc", "web.fe-pre.svc:80", "web.fe-pre",
+              ElementsAre("web.fe-pre.svc.cluster.local", "web.fe-pre.svc.cluster.local:80",
+                          "web.fe-pre.svc.cluster.local.", "web.fe-pre.svc.cluster.local.:80",
+                          "web", "web:80", "web.fe-pre.svc", "web.fe-pre.svc:80", "web.fe-pre",
                           "web.fe-pre:80", "10.1.2.3", "10.1.2.3:80"));
 }
 
@@ -33,8 +36,8 @@ TEST(RouteProxy, NamesAServiceOnAnotherPortWithThePort) {
   mesh.service("fe-pre/web", {"http 8080"}, "clusterIP: 10.1.2.3");
 
   EXPECT_THAT(proxied(mesh).domains("web.fe-pre.svc.cluster.local:8080"),
-              ElementsAre("web.fe-pre.svc.cluster.local:8080", "web.fe-pre.svc.cluster.local.:8080", "web:8080", "web.fe-pre.svc:8080",
-                          "web.fe-pre:8080", "10.1.2.3:8080"));
+              ElementsAre("web.fe-pre.svc.cluster.local:8080", "web.fe-pre.svc.cluster.local.:8080",
+                          "web:8080", "web.fe-pre.svc:8080", "web.fe-pre:8080", "10.1.2.3:8080"));
 }
 
 TEST(RouteProxy, TellsThePortsOfAServiceApart) {
@@ -49,18 +52,23 @@ http:
 
   EXPECT_EQ(routes.host_for("web"), "web.fe-pre.svc.cluster.local:80");
   EXPECT_EQ(routes.host_for("web:9090"), "web.fe-pre.svc.cluster.local:9090");
-  EXPECT_THAT(routes.of("web.fe-pre.svc.cluster.local:80"), ElementsAre("/* => outbound|80|normal|web.fe-pre.svc.cluster.local"));
-  EXPECT_THAT(routes.of("web.fe-pre.svc.cluster.local:9090"), ElementsAre("/* => outbound|9090|admin|web.fe-pre.svc.cluster.local"));
+  EXPECT_THAT(routes.of("web.fe-pre.svc.cluster.local:80"),
+              ElementsAre("/* => outbound|80|normal|web.fe-pre.svc.cluster.local"));
+  EXPECT_THAT(routes.of("web.fe-pre.svc.cluster.local:9090"),
+              ElementsAre("/* => outbound|9090|admin|web.fe-pre.svc.cluster.local"));
 }
 
 TEST(RouteProxy, KnowsHostsThatAreNoServicesOnPort80) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 8080"});
-  mesh.apply(virtual_service("fe-pre/v", "hosts: [shop.example.com]\nhttp: [{route: [{destination: {host: web}}]}]"));
+  mesh.apply(virtual_service(
+      "fe-pre/v", "hosts: [shop.example.com]\nhttp: [{route: [{destination: {host: web}}]}]"));
   const auto routes = proxied(mesh);
 
-  EXPECT_THAT(routes.domains("shop.example.com:80"), ElementsAre("shop.example.com", "shop.example.com:80"));
-  EXPECT_THAT(routes.of("shop.example.com:80"), ElementsAre("/* => outbound|8080||web.fe-pre.svc.cluster.local"));
+  EXPECT_THAT(routes.domains("shop.example.com:80"),
+              ElementsAre("shop.example.com", "shop.example.com:80"));
+  EXPECT_THAT(routes.of("shop.example.com:80"),
+              ElementsAre("/* => outbound|8080||web.fe-pre.svc.cluster.local"));
 }
 
 TEST(RouteProxy, LeavesTcpPortsOut) {
@@ -73,7 +81,9 @@ TEST(RouteProxy, LeavesTcpPortsOut) {
 TEST(RouteProxy, OfASidecarWithPortsOnlyKnowsNobody) {
   Mesh mesh;
   mesh.service("fe-pre/web", {"http 8080"});
-  mesh.apply(sidecar("fe-pre/default", "egress:\n- port: {number: 8080, protocol: HTTP, name: http}\n  hosts: [./*]"));
+  mesh.apply(
+      sidecar("fe-pre/default",
+              "egress:\n- port: {number: 8080, protocol: HTTP, name: http}\n  hosts: [./*]"));
 
   EXPECT_THAT(proxied(mesh).hosts(), ElementsAre("allow_any"));
 }

@@ -1,4 +1,5 @@
-// What is tried again: a VirtualService's retries, else the mesh's, else Istio's (docs/translation.md 4.8).
+// What is tried again: a VirtualService's retries, else the mesh's, else Istio's
+// (docs/translation.md 4.8).
 #include <charconv>
 #include <string_view>
 
@@ -19,7 +20,8 @@ constexpr std::string_view default_retry_on =
     "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
 constexpr std::string_view by_status = "retriable-status-codes";
 constexpr std::uint32_t default_attempts = 2;
-constexpr std::int64_t other_host_attempts_max = 5;  // picks of the balancer until one is a new endpoint
+constexpr std::int64_t other_host_attempts_max =
+    5;  // picks of the balancer until one is a new endpoint
 
 void avoid_previous_hosts(RetryPolicy& out) {
   auto& predicate = *out.add_retry_host_predicate();
@@ -59,7 +61,8 @@ void set_conditions(std::string_view list, RetryPolicy& out) {
 void set_given(const model::Retries& retries, RetryPolicy& out) {
   out.mutable_num_retries()->set_value(static_cast<std::uint32_t>(retries.attempts));
   if (!retries.retry_on.empty()) set_conditions(retries.retry_on, out);
-  if (retries.per_try_timeout) set_duration(*out.mutable_per_try_timeout(), *retries.per_try_timeout);
+  if (retries.per_try_timeout)
+    set_duration(*out.mutable_per_try_timeout(), *retries.per_try_timeout);
   if (retries.retry_remote_localities.value_or(false)) {
     auto& priority = *out.mutable_retry_priority();
     priority.set_name("envoy.retry_priorities.previous_priorities");
@@ -74,7 +77,8 @@ void set_given(const model::Retries& retries, RetryPolicy& out) {
 
 }  // namespace
 
-void set_retries(const model::Retries* retries, const model::MeshConfig& mesh, bool sticky, envoy_route::RouteAction& out) {
+void set_retries(const model::Retries* retries, const model::MeshConfig& mesh, bool sticky,
+                 envoy_route::RouteAction& out) {
   if (!retries && mesh.default_http_retry_policy) retries = &*mesh.default_http_retry_policy;
   if (retries && retries->attempts <= 0) return;  // switched off
   auto& policy = *out.mutable_retry_policy();

@@ -12,7 +12,8 @@ using snapshot::Protocol;
 
 bool is_socket(const Egress& egress) { return egress.bind.starts_with("unix://"); }
 
-// Sniffed ports of a service with addresses of its own have a listener of their own, and so a table.
+// Sniffed ports of a service with addresses of its own have a listener of their own, and so a
+// table.
 struct Addresses {
   bool own = false;     // virtual IPs, or pods that are asked for by name
   bool shared = false;  // whatever address it is: 0.0.0.0, or a range of addresses
@@ -33,11 +34,13 @@ class Tables {
   explicit Tables(const OutboundScope& scope) : scope_(scope) {}
 
   void add(const Egress& egress) {
-    const auto protocol = egress.port ? snapshot::protocol_named(egress.port->protocol) : Protocol::automatic;
+    const auto protocol =
+        egress.port ? snapshot::protocol_named(egress.port->protocol) : Protocol::automatic;
     if (is_socket(egress)) return put(egress.bind, 0, egress, nullptr);
     if (egress.port && snapshot::is_http(protocol)) {
       const std::uint32_t number = egress.port->number;
-      return put(std::to_string(number), protocol == Protocol::http_proxy ? 0 : number, egress, nullptr);
+      return put(std::to_string(number), protocol == Protocol::http_proxy ? 0 : number, egress,
+                 nullptr);
     }
     const bool bound = !scope_.captured || egress.capture_mode == model::CaptureMode::none;
     for (const auto& seen : egress.services) {
@@ -51,14 +54,19 @@ class Tables {
   // The proxy takes requests to all ports, for the services of the listener that takes all ports.
   void add_proxy() {
     const auto& all = scope_.view->egress;
-    const auto whole = std::find_if(all.begin(), all.end(), [](const Egress& egress) { return !egress.port; });
-    found_.push_back({.name = "http_proxy", .port = 0, .egress = whole == all.end() ? nullptr : &*whole, .only = nullptr});
+    const auto whole =
+        std::find_if(all.begin(), all.end(), [](const Egress& egress) { return !egress.port; });
+    found_.push_back({.name = "http_proxy",
+                      .port = 0,
+                      .egress = whole == all.end() ? nullptr : &*whole,
+                      .only = nullptr});
   }
 
   std::vector<RouteTable> take() { return std::move(found_); }
 
  private:
-  void add(const Egress& egress, const snapshot::Service& service, const snapshot::Port& port, bool bound) {
+  void add(const Egress& egress, const snapshot::Service& service, const snapshot::Port& port,
+           bool bound) {
     const std::string number = std::to_string(port.number);
     const bool sniffed = port.protocol == Protocol::automatic;
     if (!sniffed && !snapshot::is_http(port.protocol)) return;
@@ -69,7 +77,8 @@ class Tables {
   }
 
   // The first listener that has a port keeps it: those with a port of their own come first.
-  void put(std::string name, std::uint32_t port, const Egress& egress, const snapshot::Service* only) {
+  void put(std::string name, std::uint32_t port, const Egress& egress,
+           const snapshot::Service* only) {
     if (!names_.insert(name).second) return;
     found_.push_back({.name = std::move(name), .port = port, .egress = &egress, .only = only});
   }

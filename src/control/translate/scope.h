@@ -16,13 +16,16 @@ struct OutboundScope {
   // listeners do not bind. False (NONE): they bind on `bind`, and nothing may rely on an original
   // destination.
   bool captured = true;
-  std::string bind = "127.0.0.1";    // of explicit listeners: the instance's own loopback address if it has one
+  std::string bind =
+      "127.0.0.1";  // of explicit listeners: the instance's own loopback address if it has one
   // Ports of `bind` that the application, its inbound listeners or the proxy's own pages have: an
   // outbound listener there would not come up, and Envoy would refuse it. Sorted.
   std::vector<std::uint32_t> taken_ports;
   std::uint32_t http_proxy_port = 0;  // of the explicit HTTP proxy listener; 0: none
-  snapshot::Locality locality;       // of the proxies; empty unless localities count
-  model::Labels labels;              // of the proxies; empty unless view->source_labels_matter
+  bool transparent = false;           // TPROXY: connections keep their addresses
+  std::uint32_t lowest_port = 1;      // that the proxy may bind: 1024 for an unprivileged one
+  snapshot::Locality locality;        // of the proxies; empty unless localities count
+  model::Labels labels;               // of the proxies; empty unless view->source_labels_matter
   std::string network, cluster_id;
 };
 
@@ -33,14 +36,18 @@ struct InboundScope {
   std::vector<snapshot::Inbound> ports;
   std::shared_ptr<const model::Sidecar> sidecar;  // its `ingress` replaces `ports`; may be null
   bool captured = true;
+  bool transparent = false;
+  std::uint32_t lowest_port = 1;
   std::string address;      // the instance's; empty if captured and nothing depends on it
-  std::string app_address;  // where the application listens; empty: 127.0.0.1 (NONE), the instance itself (captured)
+  std::string app_address;  // where the application listens; empty: 127.0.0.1 (NONE), the instance
+                            // itself (captured)
 };
 
 struct GatewayScope {
   snapshot::SnapshotPtr snapshot;
   snapshot::GatewayViewPtr view;
-  std::string bind = "0.0.0.0";      // the instance's own loopback address if it has one
+  std::string bind = "0.0.0.0";  // the instance's own loopback address if it has one
+  std::uint32_t lowest_port = 1;
   snapshot::Locality locality;
   std::string network, cluster_id;
 };

@@ -18,6 +18,8 @@ bool has_own_loopback(const Node& node) { return node.address.starts_with("127."
 
 bool is_captured(const Node& node) { return node.interception != Node::Interception::none; }
 
+std::uint32_t lowest_port(const Node& node) { return node.unprivileged ? 1024 : 1; }
+
 const model::Labels& labels_of(const snapshot::Snapshot& snapshot, const Node& node) {
   const auto* workload = snapshot.workload(node.address);
   return workload && !workload->labels.empty() ? workload->labels : node.labels;
@@ -37,7 +39,8 @@ snapshot::Locality locality_of(const snapshot::Snapshot& snapshot, const Node& n
     locality.region = text.substr(0, first);
     if (first == std::string::npos) return locality;
     const auto second = text.find('/', first + 1);
-    locality.zone = text.substr(first + 1, second == std::string::npos ? second : second - first - 1);
+    locality.zone =
+        text.substr(first + 1, second == std::string::npos ? second : second - first - 1);
     if (second != std::string::npos) locality.sub_zone = text.substr(second + 1);
     return locality;
   }
@@ -66,8 +69,9 @@ bool any_policy(const model::DestinationRule& rule, Test test) {
     return test(*policy) || std::any_of(policy->port_level.begin(), policy->port_level.end(),
                                         [&](const auto& entry) { return test(entry.second); });
   };
-  return within(rule.policy) || std::any_of(rule.subsets.begin(), rule.subsets.end(),
-                                            [&](const model::Subset& subset) { return within(subset.policy); });
+  return within(rule.policy) ||
+         std::any_of(rule.subsets.begin(), rule.subsets.end(),
+                     [&](const model::Subset& subset) { return within(subset.policy); });
 }
 
 // Length first, so that no two lists of values give one text.
@@ -85,11 +89,15 @@ void put(std::string& text, const snapshot::Locality& locality) {
 
 Role role_of(const Node& node) {
   // gRPC sends whatever node its bootstrap has, often a sidecar's.
-  if (node.user_agent.starts_with("gRPC") || node.user_agent.starts_with("grpc")) return Role::proxyless;
+  if (node.user_agent.starts_with("gRPC") || node.user_agent.starts_with("grpc"))
+    return Role::proxyless;
   switch (node.kind) {
-    case Node::Kind::sidecar: return Role::sidecar;
-    case Node::Kind::router: return Role::gateway;
-    case Node::Kind::other: break;
+    case Node::Kind::sidecar:
+      return Role::sidecar;
+    case Node::Kind::router:
+      return Role::gateway;
+    case Node::Kind::other:
+      break;
   }
   return node.user_agent.starts_with("envoy") ? Role::stranger : Role::proxyless;
 }
@@ -105,9 +113,10 @@ ViewTraits traits_of(const snapshot::View& view, const model::MeshConfig& mesh) 
   for (const auto& seen : view.services) {
     if (!seen.rule) continue;
     ejects = ejects || any_policy(seen.rule->spec, prefers_near);
-    traits.labels = traits.labels || any_policy(seen.rule->spec, [&](const model::PortPolicy& policy) {
-      return policy.load_balancer && looks_at_labels(policy.load_balancer->locality);
-    });
+    traits.labels =
+        traits.labels || any_policy(seen.rule->spec, [&](const model::PortPolicy& policy) {
+          return policy.load_balancer && looks_at_labels(policy.load_balancer->locality);
+        });
   }
   traits.localities = traits.localities || ejects;
   traits.labels = traits.labels || (ejects && looks_at_labels(mesh.locality_lb));
@@ -115,25 +124,33 @@ ViewTraits traits_of(const snapshot::View& view, const model::MeshConfig& mesh) 
 }
 
 OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot::ViewPtr& view,
-                             const ViewTraits& traits, const Node& node, const InboundScope& inbound) {
+                             const ViewTraits& traits, const Node& node,
+                             const InboundScope& inbound) {
   OutboundScope scope;
   scope.snapshot = snapshot;
   scope.view = view;
   scope.captured = is_captured(node);
   if (has_own_loopback(node)) scope.bind = node.address;
-  scope.taken_ports = scope.captured ? std::vector<std::uint32_t>(std::begin(proxy_ports), std::end(proxy_ports))
-                                     : taken_ports(inbound);
-  scope.http_proxy_port = node.http_proxy_port != 0 ? node.http_proxy_port : snapshot->mesh().proxy_http_port;
+  scope.taken_ports =
+      scope.captured ? std::vector<std::uint32_t>(std::begin(proxy_ports), std::end(proxy_ports))
+                     : taken_ports(inbound);
+  scope.http_proxy_port =
+      node.http_proxy_port != 0 ? node.http_proxy_port : snapshot->mesh().proxy_http_port;
+  scope.transparent = node.interception == Node::Interception::tproxy;
+  scope.lowest_port = lowest_port(node);
   if (traits.localities) scope.locality = locality_of(*snapshot, node);
   if (traits.labels) scope.labels = labels_of(*snapshot, node);
   return scope;
 }
 
-InboundScope inbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot::ViewPtr& view, const Node& node) {
+InboundScope inbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot::ViewPtr& view,
+                           const Node& node) {
   InboundScope scope;
   scope.snapshot = snapshot;
   scope.namespace_ = node.namespace_;
   scope.captured = is_captured(node);
+  scope.transparent = node.interception == Node::Interception::tproxy;
+  scope.lowest_port = lowest_port(node);
   const bool ingress = view->sidecar_spec && !view->sidecar_spec->ingress.empty();
   if (ingress) scope.sidecar = view->sidecar_spec;
   scope.ports = snapshot->inbound(node.namespace_, node.addresses, labels_of(*snapshot, node));
@@ -150,6 +167,7 @@ GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot, const Node& no
   scope.snapshot = snapshot;
   scope.view = snapshot->gateway(node.namespace_, node.addresses, labels_of(*snapshot, node));
   if (has_own_loopback(node)) scope.bind = node.address;
+  scope.lowest_port = lowest_port(node);
   scope.locality = locality_of(*snapshot, node);
   return scope;
 }
@@ -157,7 +175,8 @@ GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot, const Node& no
 std::string text_of(const OutboundScope& scope) {
   std::string text = scope.captured ? "captured|" : "bound|";
   put(text, scope.view->namespace_);
-  put(text, scope.view->sidecar ? scope.view->sidecar->namespace_ + "/" + scope.view->sidecar->name : "");
+  put(text,
+      scope.view->sidecar ? scope.view->sidecar->namespace_ + "/" + scope.view->sidecar->name : "");
   put(text, std::to_string(scope.http_proxy_port));
   put(text, scope.locality);
   for (const auto& [name, value] : scope.labels) put(text, name + "=" + value);
@@ -167,6 +186,8 @@ std::string text_of(const OutboundScope& scope) {
 std::string listeners_text_of(const OutboundScope& scope) {
   std::string text = text_of(scope);
   put(text, scope.bind);
+  put(text, std::to_string(scope.lowest_port));
+  put(text, scope.transparent ? "transparent" : "");
   for (const std::uint32_t port : scope.taken_ports) put(text, std::to_string(port));
   return text;
 }
@@ -174,6 +195,8 @@ std::string listeners_text_of(const OutboundScope& scope) {
 std::string text_of(const InboundScope& scope) {
   std::string text = scope.captured ? "captured|" : "bound|";
   put(text, scope.namespace_);
+  put(text, std::to_string(scope.lowest_port));
+  put(text, scope.transparent ? "transparent" : "");
   put(text, scope.address);
   put(text, scope.app_address);
   for (const auto& port : scope.ports) {
@@ -187,10 +210,12 @@ std::string text_of(const InboundScope& scope) {
 std::string text_of(const GatewayScope& scope) {
   std::string text;
   put(text, scope.bind);
+  put(text, std::to_string(scope.lowest_port));
   put(text, scope.locality);
   put(text, scope.view->namespace_);
   for (const auto& gateway : scope.view->gateways) put(text, model::to_string(gateway.origin));
-  for (const auto& [from, to] : scope.view->target_ports) put(text, std::to_string(from) + ">" + std::to_string(to));
+  for (const auto& [from, to] : scope.view->target_ports)
+    put(text, std::to_string(from) + ">" + std::to_string(to));
   return text;
 }
 

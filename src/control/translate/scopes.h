@@ -25,14 +25,15 @@ struct ViewTraits {
 ViewTraits traits_of(const snapshot::View& view, const model::MeshConfig& mesh);
 
 OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot::ViewPtr& view,
-                             const ViewTraits& traits, const resource::Node& node, const InboundScope& inbound);
+                             const ViewTraits& traits, const resource::Node& node,
+                             const InboundScope& inbound);
 InboundScope inbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot::ViewPtr& view,
                            const resource::Node& node);
 GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot, const resource::Node& node);
 
 // Equal texts within one Snapshot mean equal scopes. Texts hold names, not addresses, so that the
 // same scope is recognised in the next Snapshot.
-std::string text_of(const OutboundScope& scope);           // without what only listeners look at
+std::string text_of(const OutboundScope& scope);  // without what only listeners look at
 std::string listeners_text_of(const OutboundScope& scope);
 std::string text_of(const InboundScope& scope);
 std::string text_of(const GatewayScope& scope);

@@ -2,10 +2,10 @@
 // (docs/translation.md). Pure functions, remembered: what the same inputs gave once is not computed
 // again, and proxies of one scope share every byte.
 //
-// A scope is all that has influence on the result, and no more: for outbound the View (namespace and
-// Sidecar), how traffic is captured and where listeners bind, the locality if localities count, the
-// labels if a rule looks at them; for inbound the service ports served and where the application
-// listens. 1,100 proxies of 10 namespaces are 10 outbound scopes.
+// A scope is all that has influence on the result, and no more: for outbound the View (namespace
+// and Sidecar), how traffic is captured and where listeners bind, the locality if localities count,
+// the labels if a rule looks at them; for inbound the service ports served and where the
+// application listens. 1,100 proxies of 10 namespaces are 10 outbound scopes.
 #pragma once
 
 #include <memory>
@@ -32,8 +32,8 @@ class Generation {
 
   // How much was computed rather than remembered, in this Generation: for metrics and tests.
   struct Work {
-    std::size_t scopes = 0;            // outbound, inbound and gateway scopes computed
-    std::size_t resources_made = 0;    // serialised anew
+    std::size_t scopes = 0;          // outbound, inbound and gateway scopes computed
+    std::size_t resources_made = 0;  // serialised anew
     std::size_t resources_reused = 0;
   };
   Work work() const;

@@ -1,8 +1,7 @@
 #include "control/translate/translate_testing.h"
 
-#include <gtest/gtest.h>
-
 #include <google/protobuf/util/json_util.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,21 +14,25 @@ using envoy::config::route::v3::HeaderMatcher;
 using envoy::config::route::v3::Route;
 using envoy::config::route::v3::VirtualHost;
 
-std::string describe(const std::string& name, const envoy::type::matcher::v3::StringMatcher& match) {
+std::string describe(const std::string& name,
+                     const envoy::type::matcher::v3::StringMatcher& match) {
   if (match.has_exact()) return name + "=" + match.exact();
   if (match.has_prefix()) return name + "=" + match.prefix() + "*";
   return name + "~" + match.safe_regex().regex();
 }
 
 std::string describe_path(const envoy::config::route::v3::RouteMatch& match) {
-  std::string out = match.has_prefix() ? match.prefix() + "*" : match.has_path() ? "=" + match.path() : "~" + match.safe_regex().regex();
+  std::string out = match.has_prefix() ? match.prefix() + "*"
+                    : match.has_path() ? "=" + match.path()
+                                       : "~" + match.safe_regex().regex();
   if (match.has_case_sensitive() && !match.case_sensitive().value()) out += " (any case)";
   return out;
 }
 
 std::string describe_action(const Route& route) {
   if (route.has_redirect()) return "redirect";
-  if (route.has_direct_response()) return "answer " + std::to_string(route.direct_response().status());
+  if (route.has_direct_response())
+    return "answer " + std::to_string(route.direct_response().status());
   if (!route.route().has_weighted_clusters()) return route.route().cluster();
   std::string out;
   for (const auto& cluster : route.route().weighted_clusters().clusters()) {
@@ -39,21 +42,23 @@ std::string describe_action(const Route& route) {
   return out;
 }
 
-// $GRAYMESH_RECORD_ROUTES is a folder: every route configuration that a test asks for is left there,
-// for a real Envoy to judge (tests/peer/routes_test.py).
+// $GRAYMESH_RECORD_ROUTES is a folder: every route configuration that a test asks for is left
+// there, for a real Envoy to judge (tests/peer/routes_test.py).
 void record(const envoy::config::route::v3::RouteConfiguration& config) {
   const char* folder = std::getenv("GRAYMESH_RECORD_ROUTES");
   const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
   if (!folder || !test) return;
   static int number = 0;
-  const std::string name = std::string(test->test_suite_name()) + "." + test->name() + "." + std::to_string(++number);
+  const std::string name =
+      std::string(test->test_suite_name()) + "." + test->name() + "." + std::to_string(++number);
   std::ofstream(std::string(folder) + "/" + name + ".json") << json(config) << "\n";
 }
 
 std::string object(std::string_view kind, std::string_view name, std::string_view spec) {
   const auto slash = name.find('/');
-  std::string out = "apiVersion: networking.istio.io/v1\nkind: " + std::string(kind) + "\nmetadata:\n  namespace: " +
-                    std::string(name.substr(0, slash)) + "\n  name: " + std::string(name.substr(slash + 1)) + "\nspec:\n";
+  std::string out = "apiVersion: networking.istio.io/v1\nkind: " + std::string(kind) +
+                    "\nmetadata:\n  namespace: " + std::string(name.substr(0, slash)) +
+                    "\n  name: " + std::string(name.substr(slash + 1)) + "\nspec:\n";
   while (!spec.empty()) {
     const auto line = spec.substr(0, spec.find('\n'));
     spec.remove_prefix(std::min(spec.size(), line.size() + 1));
@@ -78,10 +83,12 @@ std::string describe(const Route& route) {
   for (const auto& header : route.match().headers()) {
     out += " ";
     if (header.invert_match()) out += "!";
-    out += header.has_present_match() ? header.name() : describe(header.name(), header.string_match());
+    out +=
+        header.has_present_match() ? header.name() : describe(header.name(), header.string_match());
   }
   for (const auto& query : route.match().query_parameters()) {
-    out += " ?" + (query.has_present_match() ? query.name() : describe(query.name(), query.string_match()));
+    out += " ?" + (query.has_present_match() ? query.name()
+                                             : describe(query.name(), query.string_match()));
   }
   return out + " => " + describe_action(route);
 }
@@ -89,7 +96,8 @@ std::string describe(const Route& route) {
 Routes::Routes(resource::ResourcePtr resource) : resource_(std::move(resource)) {
   auto config = std::make_shared<envoy::config::route::v3::RouteConfiguration>();
   if (resource_) {
-    EXPECT_TRUE(config->ParseFromArray(resource_->body().data(), static_cast<int>(resource_->body().size())));
+    EXPECT_TRUE(config->ParseFromArray(resource_->body().data(),
+                                       static_cast<int>(resource_->body().size())));
     record(*config);
   }
   config_ = std::move(config);
@@ -134,7 +142,8 @@ std::string Routes::host_for(std::string_view authority) const {
   for (const auto& host : config_->virtual_hosts()) {
     for (const auto& domain : host.domains()) {
       if (domain == authority) return host.name();
-      const bool wildcard = domain.starts_with('*') && authority.ends_with(std::string_view(domain).substr(1)) &&
+      const bool wildcard = domain.starts_with('*') &&
+                            authority.ends_with(std::string_view(domain).substr(1)) &&
                             (domain.size() == 1 || authority.size() >= domain.size());
       if (!wildcard || domain.size() <= length) continue;
       length = domain.size();
@@ -144,15 +153,27 @@ std::string Routes::host_for(std::string_view authority) const {
   return best;
 }
 
-std::string virtual_service(std::string_view name, std::string_view spec) { return object("VirtualService", name, spec); }
-std::string destination_rule(std::string_view name, std::string_view spec) { return object("DestinationRule", name, spec); }
-std::string service_entry(std::string_view name, std::string_view spec) { return object("ServiceEntry", name, spec); }
-std::string gateway(std::string_view name, std::string_view spec) { return object("Gateway", name, spec); }
-std::string sidecar(std::string_view name, std::string_view spec) { return object("Sidecar", name, spec); }
+std::string virtual_service(std::string_view name, std::string_view spec) {
+  return object("VirtualService", name, spec);
+}
+std::string destination_rule(std::string_view name, std::string_view spec) {
+  return object("DestinationRule", name, spec);
+}
+std::string service_entry(std::string_view name, std::string_view spec) {
+  return object("ServiceEntry", name, spec);
+}
+std::string gateway(std::string_view name, std::string_view spec) {
+  return object("Gateway", name, spec);
+}
+std::string sidecar(std::string_view name, std::string_view spec) {
+  return object("Sidecar", name, spec);
+}
 
-Mesh& Mesh::service(std::string_view name, std::initializer_list<std::string_view> ports, std::string_view extra) {
+Mesh& Mesh::service(std::string_view name, std::initializer_list<std::string_view> ports,
+                    std::string_view extra) {
   const auto slash = name.find('/');
-  std::string yaml = "apiVersion: v1\nkind: Service\nmetadata:\n  namespace: " + std::string(name.substr(0, slash)) +
+  std::string yaml = "apiVersion: v1\nkind: Service\nmetadata:\n  namespace: " +
+                     std::string(name.substr(0, slash)) +
                      "\n  name: " + std::string(name.substr(slash + 1)) + "\nspec:\n";
   if (extra.find("clusterIP") == std::string_view::npos) {
     yaml += "  clusterIP: 10.0.0." + std::to_string(objects_.size() + 1) + "\n";
@@ -161,7 +182,8 @@ Mesh& Mesh::service(std::string_view name, std::initializer_list<std::string_vie
   yaml += "  ports:\n";
   for (const auto port : ports) {
     const auto blank = port.find(' ');
-    yaml += "  - {name: " + std::string(port.substr(0, blank)) + ", port: " + std::string(port.substr(blank + 1)) + "}\n";
+    yaml += "  - {name: " + std::string(port.substr(0, blank)) +
+            ", port: " + std::string(port.substr(blank + 1)) + "}\n";
   }
   return apply(yaml);
 }
@@ -169,11 +191,14 @@ Mesh& Mesh::service(std::string_view name, std::initializer_list<std::string_vie
 Mesh& Mesh::apply(std::string_view yaml) {
   for (auto& document : model::read(yaml, "test.yaml")) {
     for (const auto& problem : document.errors) ADD_FAILURE() << model::to_string(problem);
-    if (!document.object) continue;
-    remove(document.object->meta.key);
-    objects_.push_back(std::move(document.object));
+    if (document.object) add(std::move(document.object));
   }
-  stale_ = true;
+  return *this;
+}
+
+Mesh& Mesh::add(model::ObjectPtr object) {
+  remove(object->meta.key);
+  objects_.push_back(std::move(object));
   return *this;
 }
 
@@ -218,7 +243,8 @@ Routes Mesh::routes(std::string_view table, const Proxy& proxy) const {
   for (auto& resource : outbound_routes(outbound(proxy), memo)) {
     if (resource->name() == table) return Routes(resource);
   }
-  ADD_FAILURE() << "no route configuration " << table << " in " << ::testing::PrintToString(tables(proxy));
+  ADD_FAILURE() << "no route configuration " << table << " in "
+                << ::testing::PrintToString(tables(proxy));
   return Routes(nullptr);
 }
 
@@ -227,7 +253,8 @@ Routes Mesh::gateway_routes(std::string_view table) const {
   for (auto& resource : translate::gateway_routes(gateway(), memo)) {
     if (resource->name() == table) return Routes(resource);
   }
-  ADD_FAILURE() << "no route configuration " << table << " in " << ::testing::PrintToString(gateway_tables());
+  ADD_FAILURE() << "no route configuration " << table << " in "
+                << ::testing::PrintToString(gateway_tables());
   return Routes(nullptr);
 }
 

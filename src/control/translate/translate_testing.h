@@ -32,13 +32,14 @@ class Routes {
 
   const envoy::config::route::v3::RouteConfiguration& config() const { return *config_; }
   const resource::ResourcePtr& resource() const { return resource_; }
-  std::vector<std::string> hosts() const;                          // names of virtual hosts, in order
-  std::vector<std::string> domains(std::string_view host) const;   // fails the test if there is no such host
-  std::vector<std::string> of(std::string_view host) const;        // its routes, described
+  std::vector<std::string> hosts() const;  // names of virtual hosts, in order
+  std::vector<std::string> domains(
+      std::string_view host) const;  // fails the test if there is no such host
+  std::vector<std::string> of(std::string_view host) const;  // its routes, described
   const envoy::config::route::v3::VirtualHost& host(std::string_view name) const;
   const envoy::config::route::v3::Route& route(std::string_view host, int index = 0) const;
-  // What a request to this Host is answered by, as Envoy chooses: the exact domain, then the longest
-  // wildcard, then `*`. Empty if nothing.
+  // What a request to this Host is answered by, as Envoy chooses: the exact domain, then the
+  // longest wildcard, then `*`. Empty if nothing.
   std::string host_for(std::string_view authority) const;
 
  private:
@@ -54,7 +55,8 @@ struct Proxy {
   std::uint32_t http_proxy_port = 0;
 };
 
-// Documents of Istio's kinds; `name` is "namespace/name", `spec` YAML that begins in the first column.
+// Documents of Istio's kinds; `name` is "namespace/name", `spec` YAML that begins in the first
+// column.
 std::string virtual_service(std::string_view name, std::string_view spec);
 std::string destination_rule(std::string_view name, std::string_view spec);
 std::string service_entry(std::string_view name, std::string_view spec);
@@ -64,9 +66,11 @@ std::string sidecar(std::string_view name, std::string_view spec);
 class Mesh {
  public:
   // A Kubernetes Service "namespace/name" with ports such as "http 8080" (a name and a number).
-  Mesh& service(std::string_view name, std::initializer_list<std::string_view> ports, std::string_view extra = {});
+  Mesh& service(std::string_view name, std::initializer_list<std::string_view> ports,
+                std::string_view extra = {});
   // YAML documents; a refused one fails the test. An object that is there already is replaced.
   Mesh& apply(std::string_view yaml);
+  Mesh& add(model::ObjectPtr object);
   Mesh& config(std::string_view mesh_config);
   void remove(const model::Key& key);
 

@@ -1,11 +1,11 @@
 #include "control/translate/wire.h"
 
-#include <cmath>
-
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <cmath>
 
 #include "envoy/config/core/v3/address.pb.h"
 #include "envoy/config/core/v3/base.pb.h"
@@ -51,7 +51,8 @@ void set_duration(google::protobuf::Duration& out, model::Duration value) {
   out.set_nanos(static_cast<std::int32_t>((value - seconds).count()));
 }
 
-void set_address(envoy::config::core::v3::Address& out, std::string_view address, std::uint32_t port) {
+void set_address(envoy::config::core::v3::Address& out, std::string_view address,
+                 std::uint32_t port) {
   constexpr std::string_view unix_scheme = "unix://";
   if (address.starts_with(unix_scheme)) {
     out.mutable_pipe()->set_path(std::string(address.substr(unix_scheme.size())));

@@ -31,11 +31,13 @@ void pack(const google::protobuf::Message& message, google::protobuf::Any& out);
 
 void set_duration(google::protobuf::Duration& out, model::Duration value);
 // An IP and a port, or "unix:///path" (the port is then not looked at).
-void set_address(envoy::config::core::v3::Address& out, std::string_view address, std::uint32_t port);
+void set_address(envoy::config::core::v3::Address& out, std::string_view address,
+                 std::uint32_t port);
 // By ADS, as long as it takes: Envoy keeps what it has until the answer comes. We answer every
 // subscription, and with a time limit Envoy would go on with an empty cluster or table instead.
 void set_ads(envoy::config::core::v3::ConfigSource& out);
-// Percent of requests, 0 to 100, to the nearest millionth: whole ones as HUNDRED, others as MILLION.
+// Percent of requests, 0 to 100, to the nearest millionth: whole ones as HUNDRED, others as
+// MILLION.
 void set_percent(envoy::type::v3::FractionalPercent& out, double percent);
 
 // filter_metadata.istio.config: "/apis/networking.istio.io/v1/namespaces/NS/virtual-service/NAME"

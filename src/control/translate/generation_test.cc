@@ -1,0 +1,216 @@
+// Computed once per scope, and again only where something changed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "control/translate/config_testing.h"
+
+namespace graymesh::translate::testing {
+namespace {
+
+std::string address(int i) {
+  return "10.1." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1);
+}
+
+Mesh shop(int services = 3) {
+  Mesh mesh;
+  for (int i = 0; i < services; ++i) {
+    const std::string name = "s" + std::to_string(i);
+    mesh.service("shop/" + name, {"http 8080"}, "selector: {app: " + name + "}");
+    mesh.apply(pod("shop/" + name, address(i), {{"app", name}, {"v", "a"}}));
+    mesh.apply(destination_rule(
+        "shop/" + name,
+        "host: " + name + "\nsubsets: [{name: a, labels: {v: a}}, {name: b, labels: {v: b}}]"));
+  }
+  return mesh;
+}
+
+const resource::ResourceSetPtr& layer(const Answer& answer, Type type) {
+  return answer.config().of(type).front();
+}
+
+TEST(Scopes, ProxiesOfANamespaceAreOneScopeAndShareEveryByte) {
+  const Mesh mesh = shop();
+  const Control control(mesh);
+  const auto first = control.ask(sidecar_node("10.9.0.1", "shop"));
+  for (int i = 2; i <= 100; ++i) {
+    const auto answer = control.ask(sidecar_node("10.9.0." + std::to_string(i), "shop"));
+    for (const Type type : resource::all_types) EXPECT_EQ(layer(answer, type), layer(first, type));
+  }
+  EXPECT_EQ(control.work().scopes, 2u) << "one outbound, one inbound (which serves nothing)";
+}
+
+TEST(Scopes, InstancesOnLoopbackDifferOnlyInWhatTheyBind) {
+  const Mesh mesh = shop();
+  const Control control(mesh);
+  const auto one = control.ask(bound_node("127.1.1.1", "shop", "127.65.1.1", {{"app", "s1"}}));
+  const auto two = control.ask(bound_node("127.1.1.2", "shop", "127.65.1.2", {{"app", "s1"}}));
+  for (const Type type : {Type::cluster, Type::endpoints, Type::route})
+    EXPECT_EQ(layer(one, type), layer(two, type));
+  EXPECT_NE(layer(one, Type::listener), layer(two, Type::listener));
+}
+
+TEST(Scopes, NamespacesShareClustersAndEndpoints) {
+  const Mesh mesh = shop();
+  const Control control(mesh);
+  const auto here = control.ask(sidecar_node("10.9.0.1", "shop"));
+  const auto there = control.ask(sidecar_node("10.9.0.2", "other"));
+  const char* name = "outbound|8080|a|s1.shop.svc.cluster.local";
+  EXPECT_NE(here.resource(Type::cluster, name), nullptr);
+  EXPECT_EQ(here.resource(Type::endpoints, "outbound|8080||s2.shop.svc.cluster.local"),
+            there.resource(Type::endpoints, "outbound|8080||s2.shop.svc.cluster.local"));
+}
+
+TEST(Scopes, LocalitiesMakeScopesOnlyWhereARulePrefersNearEndpoints) {
+  Mesh mesh = shop();
+  const auto at = [](std::string zone) {
+    auto node = sidecar_node("10.9.0.1", "shop");
+    node.region = "r";
+    node.zone = std::move(zone);
+    return node;
+  };
+  const Control before(mesh);
+  EXPECT_EQ(layer(before.ask(at("z1")), Type::endpoints),
+            layer(before.ask(at("z2")), Type::endpoints));
+  mesh.apply(destination_rule(
+      "shop/s0", "host: s0\ntrafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}"));
+  const Control after(mesh);
+  after.ask(at("z1"));
+  after.ask(at("z2"));
+  EXPECT_EQ(after.work().scopes, 3u) << "two outbound, one inbound";
+}
+
+TEST(Generations, TheSameSnapshotAgainIsNoWork) {
+  Mesh mesh = shop();
+  Control control(mesh);
+  const auto before = control.ask(sidecar_node("10.9.0.1", "shop"));
+  control.update();
+  const auto after = control.ask(sidecar_node("10.9.0.1", "shop"));
+  for (const Type type : resource::all_types) EXPECT_EQ(layer(before, type), layer(after, type));
+  EXPECT_EQ(control.work().resources_made, 0u);
+}
+
+TEST(Generations, AnEndpointMakesTheAssignmentsOfItsServiceAnewAndNothingElse) {
+  Mesh mesh = shop(50);
+  Control control(mesh);
+  const auto node = sidecar_node("10.9.0.1", "shop");
+  const auto before = control.ask(node);
+  mesh.apply(pod("shop/s7-more", "10.2.0.1", {{"app", "s7"}, {"v", "b"}}));
+  control.update();
+  const auto after = control.ask(node);
+  EXPECT_EQ(after.addresses("outbound|8080|b|s7.shop.svc.cluster.local"), "10.2.0.1:8080");
+  EXPECT_EQ(control.work().resources_made, 3u) << "the service and its two subsets";
+  for (const Type type : {Type::cluster, Type::listener, Type::route})
+    EXPECT_EQ(layer(before, type), layer(after, type));
+  const char* same = "outbound|8080|a|s7.shop.svc.cluster.local";
+  EXPECT_EQ(before.resource(Type::endpoints, same), after.resource(Type::endpoints, same))
+      << "its bytes came out the same";
+  const char* other = "outbound|8080||s8.shop.svc.cluster.local";
+  EXPECT_EQ(before.resource(Type::endpoints, other), after.resource(Type::endpoints, other));
+}
+
+TEST(Generations, ARuleMakesTheClustersOfItsServiceAnewAndNothingElse) {
+  Mesh mesh = shop(50);
+  Control control(mesh);
+  const auto node = sidecar_node("10.9.0.1", "shop");
+  const auto before = control.ask(node);
+  mesh.apply(destination_rule(
+      "shop/s7", "host: s7\nsubsets: [{name: a, labels: {v: a}}, {name: c, labels: {v: c}}]"));
+  control.update();
+  const auto after = control.ask(node);
+  EXPECT_TRUE(after.has(Type::cluster, "outbound|8080|c|s7.shop.svc.cluster.local"));
+  EXPECT_FALSE(after.has(Type::cluster, "outbound|8080|b|s7.shop.svc.cluster.local"));
+  EXPECT_LE(control.work().resources_made, 9u)
+      << "three clusters, three assignments, at most a table and its hosts";
+  for (const char* name :
+       {"outbound|8080||s7.shop.svc.cluster.local", "outbound|8080||s8.shop.svc.cluster.local"}) {
+    EXPECT_EQ(before.resource(Type::cluster, name), after.resource(Type::cluster, name)) << name;
+  }
+}
+
+TEST(Generations, AVirtualServiceLeavesClustersEndpointsAndListenersAlone) {
+  Mesh mesh = shop(50);
+  Control control(mesh);
+  const auto node = sidecar_node("10.9.0.1", "shop");
+  const auto before = control.ask(node);
+  mesh.apply(virtual_service(
+      "shop/s7", "hosts: [s7]\nhttp: [{route: [{destination: {host: s7, subset: a}}]}]"));
+  control.update();
+  const auto after = control.ask(node);
+  for (const Type type : {Type::cluster, Type::endpoints, Type::listener})
+    EXPECT_EQ(layer(before, type), layer(after, type));
+  EXPECT_NE(layer(before, Type::route), layer(after, Type::route));
+}
+
+TEST(Generations, WhatAProxyMissedWhileItWaitedIsNotForgotten) {
+  Mesh mesh = shop();
+  Control control(mesh);
+  const auto node = sidecar_node("10.9.0.1", "shop");
+  const auto before = control.ask(node);
+  for (int i = 0; i < 5; ++i) control.update();  // nobody asks
+  EXPECT_EQ(layer(control.ask(node), Type::cluster), layer(before, Type::cluster));
+  EXPECT_EQ(control.work().resources_made, 0u);
+}
+
+TEST(Generations, AnotherMeshConfigIsAnotherTranslation) {
+  Mesh mesh = shop();
+  Control control(mesh);
+  const auto node = sidecar_node("10.9.0.1", "shop");
+  control.ask(node);
+  mesh.config("connectTimeout: 3s");
+  control.update();
+  EXPECT_EQ(
+      control.ask(node).cluster("outbound|8080||s0.shop.svc.cluster.local")["connect_timeout"],
+      "3s");
+}
+
+TEST(Threads, AScopeIsComputedOnceHoweverManyAskForIt) {
+  const Mesh mesh = shop(20);
+  const Control control(mesh);
+  std::vector<std::thread> threads;
+  std::vector<std::vector<Answer>> answers(8);
+  for (std::size_t t = 0; t < answers.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 10; ++i) {
+        answers[t].push_back(control.ask(sidecar_node("10.9.0.1", "team-" + std::to_string(i))));
+        answers[t].push_back(control.ask(
+            bound_node("127.1.1." + std::to_string(i + 1), "shop", "", {{"app", "s1"}})));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& each : answers) {
+    for (std::size_t i = 0; i < each.size(); ++i) {
+      for (const Type type : resource::all_types)
+        EXPECT_EQ(layer(each[i], type), layer(answers[0][i], type));
+    }
+  }
+  EXPECT_EQ(control.work().scopes, 10u + 10u + 1u + 10u)
+      << "outbound and inbound of ten teams; of shop one and ten";
+}
+
+TEST(Threads, ProxiesMayAskTheOldGenerationWhileTheNextIsMade) {
+  Mesh mesh = shop(20);
+  Control control(mesh);
+  const auto old = control.generation();
+  std::thread asking([&] {
+    for (int i = 0; i < 50; ++i)
+      old->config_for(sidecar_node("10.9.0.1", "team-" + std::to_string(i)));
+  });
+  for (int i = 0; i < 10; ++i) {
+    mesh.apply(
+        pod("shop/more-" + std::to_string(i), "10.2.0." + std::to_string(i + 1), {{"app", "s1"}}));
+    control.update();
+    control.ask(sidecar_node("10.9.0.1", "shop"));
+  }
+  asking.join();
+  EXPECT_EQ(
+      control.ask(sidecar_node("10.9.0.1", "shop"))
+          .endpoints("outbound|8080||s1.shop.svc.cluster.local")["endpoints"][0]["lb_endpoints"]
+          .size(),
+      11u);
+}
+
+}  // namespace
+}  // namespace graymesh::translate::testing

@@ -1,0 +1,122 @@
+// Listeners of gateways: docs/translation.md 6.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "control/translate/config_testing.h"
+
+namespace graymesh::translate::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+Mesh edge(std::string_view servers) {
+  Mesh mesh;
+  mesh.service("shop/web", {"http 8080", "https 8443", "tcp 9000"});
+  mesh.apply(
+      gateway("shop/edge", "selector: {istio: ingressgateway}\nservers:\n" + std::string(servers)));
+  return mesh;
+}
+
+Answer ask(const Mesh& mesh) { return Control(mesh).ask(gateway_node("127.1.0.1")); }
+
+constexpr const char* http_server =
+    "- {port: {number: 8080, name: http, protocol: HTTP}, hosts: [shop.example.com]}\n";
+
+TEST(GatewayListeners, HttpServersOfAPortShareAChain) {
+  const auto answer =
+      ask(edge(std::string(http_server) +
+               "- {port: {number: 8080, name: http2, protocol: HTTP}, hosts: [b.example.com]}"));
+  const auto listener = answer.listener("127.1.0.1_8080");
+  ASSERT_EQ(listener["filter_chains"].size(), 1u);
+  const auto http = http_of(listener["filter_chains"][0]);
+  EXPECT_EQ(http["rds"]["route_config_name"], "http.8080");
+  EXPECT_EQ(http["use_remote_address"], true);
+  EXPECT_EQ(http["server_name"], "istio-envoy");
+  EXPECT_TRUE(answer.has(Type::route, "http.8080"));
+}
+
+TEST(GatewayListeners, BindEveryAddressWhereTheGatewayHasItsMachineForItself) {
+  EXPECT_THAT(Control(edge(http_server)).ask(gateway_node("10.1.0.1")).names(Type::listener),
+              ElementsAre("0.0.0.0_8080"));
+}
+
+TEST(GatewayListeners, ListenWhereTheGatewaysServiceLeads) {
+  Mesh mesh = edge("- {port: {number: 80, name: http, protocol: HTTP}, hosts: [shop.example.com]}");
+  mesh.apply(
+      "apiVersion: v1\nkind: Service\nmetadata: {namespace: istio-system, name: ingress}\nspec:\n  "
+      "clusterIP: 10.96.0.1\n"
+      "  selector: {istio: ingressgateway}\n  ports: [{name: http, port: 80, targetPort: 8080}]\n");
+  const auto answer = ask(mesh);
+  EXPECT_THAT(answer.names(Type::listener), ElementsAre("127.1.0.1_8080"));
+  EXPECT_EQ(
+      http_of(answer.listener("127.1.0.1_8080")["filter_chains"][0])["rds"]["route_config_name"],
+      "http.8080");
+}
+
+TEST(GatewayListeners, HttpsServersAreToldByTheNameAskedFor) {
+  const auto answer = ask(edge(
+      R"(- {port: {number: 443, name: a, protocol: HTTPS}, hosts: [a.example.com], tls: {mode: SIMPLE, serverCertificate: /a.pem, privateKey: /a.key}}
+- {port: {number: 443, name: b, protocol: HTTPS}, hosts: [shop/b.example.com], tls: {mode: MUTUAL, serverCertificate: /b.pem, privateKey: /b.key, caCertificates: /ca.pem}})"));
+  const auto listener = answer.listener("127.1.0.1_443");
+  ASSERT_EQ(listener["filter_chains"].size(), 2u);
+  const auto& a = listener["filter_chains"][0];
+  EXPECT_EQ(a["filter_chain_match"]["server_names"], Json::parse(R"(["a.example.com"])"));
+  const auto tls = a["transport_socket"]["typed_config"];
+  EXPECT_EQ(tls["common_tls_context"]["tls_certificates"][0]["certificate_chain"]["filename"],
+            "/a.pem");
+  EXPECT_EQ(tls["common_tls_context"]["alpn_protocols"], Json::parse(R"(["h2", "http/1.1"])"));
+  EXPECT_TRUE(answer.has(Type::route, http_of(a)["rds"]["route_config_name"].get<std::string>()));
+  const auto& b = listener["filter_chains"][1];
+  EXPECT_EQ(b["filter_chain_match"]["server_names"], Json::parse(R"(["b.example.com"])"));
+  EXPECT_EQ(b["transport_socket"]["typed_config"]["require_client_certificate"], true);
+  EXPECT_EQ(listener["listener_filters"][0]["name"], "envoy.filters.listener.tls_inspector");
+}
+
+TEST(GatewayListeners, AServerWhoseCertificateIsASecretIsNotServed) {
+  const auto answer =
+      ask(edge("- {port: {number: 443, name: a, protocol: HTTPS}, hosts: [a.example.com], tls: "
+               "{mode: SIMPLE, credentialName: a}}"));
+  EXPECT_THAT(answer.names(Type::listener), ElementsAre());
+}
+
+TEST(GatewayListeners, TlsPassesThroughToWhereTlsRoutesSay) {
+  Mesh mesh = edge(
+      "- {port: {number: 443, name: tls, protocol: TLS}, hosts: [web.example.com], tls: {mode: "
+      "PASSTHROUGH}}");
+  mesh.apply(virtual_service("shop/web", R"(hosts: [web.example.com]
+gateways: [edge]
+tls:
+- match: [{port: 443, sniHosts: [web.example.com]}]
+  route: [{destination: {host: web, port: {number: 8443}}}])"));
+  const auto chain = ask(mesh).listener("127.1.0.1_443")["filter_chains"][0];
+  EXPECT_EQ(chain["filter_chain_match"]["server_names"], Json::parse(R"(["web.example.com"])"));
+  EXPECT_EQ(tcp_of(chain)["cluster"], "outbound|8443||web.shop.svc.cluster.local");
+  EXPECT_FALSE(chain.contains("transport_socket"));
+}
+
+TEST(GatewayListeners, TcpGoesToTheFirstRouteThatApplies) {
+  Mesh mesh = edge("- {port: {number: 9000, name: tcp, protocol: TCP}, hosts: [\"*\"]}");
+  mesh.apply(virtual_service("shop/web", R"(hosts: [web.example.com]
+gateways: [edge]
+tcp:
+- {match: [{port: 1}], route: [{destination: {host: other}}]}
+- {match: [{port: 9000}], route: [{destination: {host: web, port: {number: 9000}}}]})"));
+  EXPECT_EQ(tcp_of(ask(mesh).listener("127.1.0.1_9000")["filter_chains"][0])["cluster"],
+            "outbound|9000||web.shop.svc.cluster.local");
+}
+
+TEST(GatewayListeners, AreOnlyForGatewaysThatAGatewaySelects) {
+  EXPECT_THAT(Control(edge(http_server))
+                  .ask(gateway_node("127.1.0.1", {{"istio", "other"}}))
+                  .names(Type::listener),
+              ElementsAre());
+}
+
+TEST(GatewayListeners, LeaveTheProxysOwnPagesAlone) {
+  EXPECT_THAT(ask(edge("- {port: {number: 15021, name: http, protocol: HTTP}, hosts: [\"*\"]}"))
+                  .names(Type::listener),
+              ElementsAre());
+}
+
+}  // namespace
+}  // namespace graymesh::translate::testing
