@@ -14,23 +14,23 @@ struct Node {
 
   std::string id;  // "sidecar~127.1.2.3~web-0.fe-pre~fe-pre.svc.cluster.local"
   Kind kind = Kind::other;
-  std::string address;     // the instance's IP, from the id; INSTANCE_IPS may add more
+  std::string address;                 // the instance's IP, from the id; INSTANCE_IPS may add more
   std::vector<std::string> addresses;  // all of them, `address` first
-  std::string name;        // "web-0" (NAME, or from the id)
-  std::string namespace_;  // NAMESPACE, or from the id; "default" if neither
+  std::string name;                    // "web-0" (NAME, or from the id)
+  std::string namespace_;              // NAMESPACE, or from the id; "default" if neither
   std::map<std::string, std::string, std::less<>> labels;  // LABELS
   Interception interception = Interception::redirect;      // INTERCEPTION_MODE
   // Where the application itself listens, if not on the instance's address or 127.0.0.1: instances
   // that share one machine have a twin address each. Metadata APP_ADDRESS, ours.
   std::string app_address;
-  std::uint32_t http_proxy_port = 0;  // HTTP_PROXY_PORT; 0: MeshConfig's proxyHttpPort
-  bool unprivileged = false;    // UNPRIVILEGED_POD: no ports below 1024
-  std::string cluster_id;       // CLUSTER_ID
-  std::string network;          // NETWORK
-  std::string service_account;  // SERVICE_ACCOUNT
-  std::string workload;         // WORKLOAD_NAME
+  std::uint32_t http_proxy_port = 0;   // HTTP_PROXY_PORT; 0: MeshConfig's proxyHttpPort
+  bool unprivileged = false;           // UNPRIVILEGED_POD: no ports below 1024
+  std::string cluster_id;              // CLUSTER_ID
+  std::string network;                 // NETWORK
+  std::string service_account;         // SERVICE_ACCOUNT
+  std::string workload;                // WORKLOAD_NAME
   std::string region, zone, sub_zone;  // node.locality
-  std::string user_agent;       // "envoy 1.40.0", "gRPC Go 1.76.0"
+  std::string user_agent;              // "envoy 1.40.0", "gRPC Go 1.76.0"
 
   bool operator==(const Node&) const = default;
 };

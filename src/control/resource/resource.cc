@@ -34,25 +34,34 @@ std::size_t field_size(std::size_t bytes) { return 1 + varint_size(bytes) + byte
 
 std::string_view type_url(Type type) {
   switch (type) {
-    case Type::cluster: return "type.googleapis.com/envoy.config.cluster.v3.Cluster";
-    case Type::endpoints: return "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
-    case Type::listener: return "type.googleapis.com/envoy.config.listener.v3.Listener";
-    case Type::route: return "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+    case Type::cluster:
+      return "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+    case Type::endpoints:
+      return "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+    case Type::listener:
+      return "type.googleapis.com/envoy.config.listener.v3.Listener";
+    case Type::route:
+      return "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
   }
   return {};
 }
 
 std::string_view short_name(Type type) {
   switch (type) {
-    case Type::cluster: return "CDS";
-    case Type::endpoints: return "EDS";
-    case Type::listener: return "LDS";
-    case Type::route: return "RDS";
+    case Type::cluster:
+      return "CDS";
+    case Type::endpoints:
+      return "EDS";
+    case Type::listener:
+      return "LDS";
+    case Type::route:
+      return "RDS";
   }
   return {};
 }
 
-Resource::Resource(Type type, std::string name, std::string_view body, std::vector<std::string> origins)
+Resource::Resource(Type type, std::string name, std::string_view body,
+                   std::vector<std::string> origins)
     : type_(type),
       name_(std::move(name)),
       version_(hash64(body)),
@@ -78,9 +87,13 @@ Resource::Resource(Type type, std::string name, std::string_view body, std::vect
 }
 
 ResourceSet::ResourceSet(std::vector<ResourcePtr> resources) : resources_(std::move(resources)) {
-  const auto by_name = [](const ResourcePtr& a, const ResourcePtr& b) { return a->name() < b->name(); };
+  const auto by_name = [](const ResourcePtr& a, const ResourcePtr& b) {
+    return a->name() < b->name();
+  };
   if (!std::ranges::is_sorted(resources_, by_name)) std::ranges::stable_sort(resources_, by_name);
-  const auto same = [](const ResourcePtr& a, const ResourcePtr& b) { return a->name() == b->name(); };
+  const auto same = [](const ResourcePtr& a, const ResourcePtr& b) {
+    return a->name() == b->name();
+  };
   resources_.erase(std::unique(resources_.begin(), resources_.end(), same), resources_.end());
   for (const auto& resource : resources_) bytes_ += resource->body().size();
 }

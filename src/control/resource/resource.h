@@ -33,7 +33,8 @@ class Resource {
  public:
   // `body` is the serialised message of `type`. `origins` names the objects that it was made from,
   // most telling first ("VirtualService fe-pre/web"): a refusal is led back to them.
-  Resource(Type type, std::string name, std::string_view body, std::vector<std::string> origins = {});
+  Resource(Type type, std::string name, std::string_view body,
+           std::vector<std::string> origins = {});
 
   Type type() const { return type_; }
   const std::string& name() const { return name_; }
@@ -61,7 +62,8 @@ using ResourcePtr = std::shared_ptr<const Resource>;
 class ResourceSet {
  public:
   ResourceSet() = default;
-  explicit ResourceSet(std::vector<ResourcePtr> resources);  // sorts; of equal names the first stays
+  explicit ResourceSet(
+      std::vector<ResourcePtr> resources);  // sorts; of equal names the first stays
 
   std::span<const ResourcePtr> all() const { return resources_; }
   const ResourcePtr* find(std::string_view name) const;  // null if absent
@@ -76,13 +78,15 @@ class ResourceSet {
 using ResourceSetPtr = std::shared_ptr<const ResourceSet>;
 
 // All that one proxy shall run. Sets are layers: what it shares with its scope (outbound), and what
-// is its own (inbound). No name is in two layers of a type. Equal layer pointers mean equal content,
-// so a stream compares pointers before it compares names.
+// is its own (inbound). No name is in two layers of a type. Equal layer pointers mean equal
+// content, so a stream compares pointers before it compares names.
 struct Config {
   std::array<std::vector<ResourceSetPtr>, type_count> layers;
   std::uint64_t snapshot = 0;  // number of the Snapshot it was made from
 
-  std::span<const ResourceSetPtr> of(Type type) const { return layers[static_cast<std::size_t>(type)]; }
+  std::span<const ResourceSetPtr> of(Type type) const {
+    return layers[static_cast<std::size_t>(type)];
+  }
   const ResourcePtr* find(Type type, std::string_view name) const;
 };
 

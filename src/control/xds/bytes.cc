@@ -26,7 +26,7 @@ std::string_view frame(const ResourcePtr& resource, bool delta) {
 std::uint64_t key_of(const std::vector<ResourcePtr>& resources, bool delta) {
   std::uint64_t key = delta;
   for (const auto& resource : resources) {
-    const auto* address = resource.get();
+    const auto address = reinterpret_cast<std::uintptr_t>(resource.get());
     key = hash64({reinterpret_cast<const char*>(&address), sizeof address}, key);
   }
   return key;
@@ -34,8 +34,10 @@ std::uint64_t key_of(const std::vector<ResourcePtr>& resources, bool delta) {
 
 }  // namespace
 
-std::shared_ptr<const SharedFrames::Frames> SharedFrames::of(const std::vector<ResourcePtr>& resources, bool delta) {
-  std::lock_guard lock(mutex_);  // also while they are joined: whoever waits most likely wants the same
+std::shared_ptr<const SharedFrames::Frames> SharedFrames::of(
+    const std::vector<ResourcePtr>& resources, bool delta) {
+  std::lock_guard lock(
+      mutex_);  // also while they are joined: whoever waits most likely wants the same
   auto& kept = kept_[key_of(resources, delta)];
   // What is alive holds its resources, so no other can have come to their addresses.
   if (auto found = kept.lock(); found && found->resources == resources) return found;
@@ -73,7 +75,8 @@ std::string from_bytes(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
   if (!buffer.Dump(&slices).ok()) return bytes;
   bytes.reserve(buffer.Length());
-  for (const auto& part : slices) bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
+  for (const auto& part : slices)
+    bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
   return bytes;
 }
 

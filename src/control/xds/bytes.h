@@ -1,14 +1,14 @@
 // A Response as the bytes gRPC sends. Streams that are sent the same resources share one buffer.
 #pragma once
 
+#include <grpcpp/support/byte_buffer.h>
+
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include <grpcpp/support/byte_buffer.h>
 
 #include "control/resource/resource.h"
 #include "control/xds/message.h"

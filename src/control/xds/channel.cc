@@ -11,9 +11,10 @@ namespace {
 using resource::ResourcePtr;
 using resource::Type;
 
-constexpr std::size_t trials_max = 64;          // responses to find the culprits of one: some ten of 200
-constexpr std::size_t refusals_max = 256;       // kept with their words; of more only the version is noted
-constexpr std::size_t error_bytes_max = 4096;   // of a proxy's words
+constexpr std::size_t trials_max = 64;  // responses to find the culprits of one: some ten of 200
+constexpr std::size_t refusals_max =
+    256;  // kept with their words; of more only the version is noted
+constexpr std::size_t error_bytes_max = 4096;  // of a proxy's words
 
 }  // namespace
 
@@ -35,13 +36,14 @@ Status Channel::hear(const DeltaRequest& request, const resource::Config& config
   TRY(bounded(request.held.size()));
   claim(request.held, target);
   due_ = subscription_.wildcard && request.held.empty();
-  resend(std::exchange(resend_first_, {}), config, true);
+  owe(std::exchange(owed_first_, {}));
   return {};
 }
 
 Status Channel::hear(const SotwRequest& request, const resource::Config& config, Now now) {
   const bool first = !heard_;
-  if (!first && request.nonce != last_nonce_) {  // there is a newer response, whose answer says it again
+  if (!first &&
+      request.nonce != last_nonce_) {  // there is a newer response, whose answer says it again
     ++counts_.stale;
     return {};
   }
@@ -51,27 +53,40 @@ Status Channel::hear(const SotwRequest& request, const resource::Config& config,
   if (!first) return {};
 
   returned_ = !request.version.empty();
-  if (whole() && returned_ && claim_whole(request.version, Target(config.of(type_), *diffs_))) due_ = false;
-  resend(std::exchange(resend_first_, {}), config, true);
+  if (whole() && returned_ && claim_whole(request.version, Target(config.of(type_), *diffs_)))
+    due_ = false;
+  owe(std::exchange(owed_first_, {}));
   return {};
 }
 
-void Channel::resend(const std::vector<NameHash>& names, const resource::Config& config, bool unasked) {
+void Channel::resend(const std::vector<NameHash>& names, const resource::Config& config) {
   if (names.empty()) return;
-  if (!heard_) {
-    resend_first_.insert(resend_first_.end(), names.begin(), names.end());
-    return;
-  }
   const Target target(config.of(type_), *diffs_);
-  std::vector<NameHash> added;
+  std::vector<std::pair<NameHash, ResourcePtr>> owed;
   for (const NameHash hash : names) {
-    if (!target.find(hash)) continue;
-    if (subscription_.covers(hash)) {
-      holding_.except(hash, subscription_).resend = true;
-    } else if (unasked) {
-      added.push_back(hash);
-      holding_.exceptions()[hash] = {.resend = true};
+    if (const auto* found = target.find(hash)) {
+      owed.emplace_back(hash, *found);
+    } else if (const auto held = holding_.told(hash, subscription_);
+               held.resource && !held.claimed) {
+      owed.emplace_back(hash, held.resource);  // no longer wanted, not yet removed
     }
+  }
+  if (heard_)
+    owe(owed);
+  else
+    owed_first_.insert(owed_first_.end(), owed.begin(), owed.end());
+}
+
+void Channel::owe(const std::vector<std::pair<NameHash, ResourcePtr>>& resources) {
+  std::vector<NameHash> added;
+  for (const auto& [hash, resource] : resources) {
+    if (!subscription_.covers(hash)) {
+      added.push_back(hash);
+      holding_.exceptions()[hash] = {};
+    }
+    Exception& exception = holding_.except(hash, subscription_);
+    exception.resend = true;
+    exception.owed = resource;
   }
   dirty_ = true;
   unasked_.insert(added);
@@ -97,8 +112,8 @@ void Channel::answer(const RequestHead& request, Now now) {
 void Channel::accept(const Flight& flight) {
   refusals_.erase(0);
   for (const auto& sent : flight.sent) refusals_.erase(sent.hash);
-  if (flight.settles) settled_ = flight.mark;
-  if (flight.clears) cleared_ = flight.mark;
+  if (flight.settles) settled_ = flight.step;
+  if (flight.clears) cleared_ = flight.step;
 }
 
 // What Envoy says of a response of several: of clusters and listeners it keeps the good ones and
@@ -113,7 +128,8 @@ void Channel::refuse(const Flight& flight, const std::string& error, Now now) {
 
   auto culprits = blamed(flight, error);
   if (suspects.size() == 1) culprits = {0};
-  const bool rest_applied = !culprits.empty() && (type_ == Type::cluster || type_ == Type::listener);
+  const bool rest_applied =
+      !culprits.empty() && (type_ == Type::cluster || type_ == Type::listener);
   std::vector<const Sent*> rest;
   for (std::size_t i = 0; i < suspects.size(); ++i) {
     const bool culprit = std::ranges::binary_search(culprits, i);
@@ -126,8 +142,8 @@ void Channel::refuse(const Flight& flight, const std::string& error, Now now) {
     }
   }
   try_later(rest);
-  if (flight.settles && trials_.empty()) settled_ = flight.mark;
-  if (flight.clears && trials_.empty()) cleared_ = flight.mark;
+  if (flight.settles && trials_.empty()) settled_ = flight.step;
+  if (flight.clears && trials_.empty()) cleared_ = flight.step;
 }
 
 std::vector<std::size_t> Channel::blamed(const Flight& flight, const std::string& error) const {
@@ -140,8 +156,9 @@ std::vector<std::size_t> Channel::blamed(const Flight& flight, const std::string
 
 void Channel::refuse_one(const Sent& sent, const std::string& error, Now now) {
   if (sent.now) {
-    holding_.exceptions()[sent.hash] = {
-        .held = sent.before.resource, .claimed = sent.before.claimed, .refused = sent.now->version()};
+    holding_.exceptions()[sent.hash] = {.held = sent.before.resource,
+                                        .claimed = sent.before.claimed,
+                                        .refused = sent.now->version()};
   }
   if (refusals_.size() >= refusals_max && !refusals_.contains(sent.hash)) return;
   Refusal refusal{.type = type_, .error = error.substr(0, error_bytes_max), .at = now.wall};
@@ -170,13 +187,15 @@ void Channel::try_later(const std::vector<const Sent*>& suspects) {
 }
 
 std::vector<resource::ResourceSetPtr> Channel::acked() const {
-  if (auto layers = holding_.layers(); layers && subscription_.wildcard && !flight_) return *std::move(layers);
+  if (auto layers = holding_.layers(); layers && subscription_.wildcard && !flight_)
+    return *std::move(layers);
   std::map<NameHash, ResourcePtr> held;
   holding_.each(subscription_, [&](NameHash hash, const Held& it) {
     if (!it.claimed) held[hash] = it.resource;
   });
   if (flight_) {
-    for (const auto& sent : flight_->sent) held[sent.hash] = sent.before.claimed ? nullptr : sent.before.resource;
+    for (const auto& sent : flight_->sent)
+      held[sent.hash] = sent.before.claimed ? nullptr : sent.before.resource;
   }
   std::vector<ResourcePtr> resources;
   for (auto& [hash, resource] : held) {

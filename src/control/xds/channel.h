@@ -1,10 +1,10 @@
 // One type on one stream: what is subscribed, what was told, what is in flight, what was refused.
 //
-// A response leaves by take() and comes back by hear(), as ACK or NACK of its nonce; between the two
-// nothing else of the type is sent, and whatever changes meanwhile is part of the next take(). What
-// has left counts as told at once. An ACK thus has nothing to do; a NACK puts back what was held
-// before, as Exceptions: the culprit is refused (that version is not sent again), and if the proxy
-// didn't name it, the response is tried again in halves until it is found.
+// A response leaves by take() and comes back by hear(), as ACK or NACK of its nonce; between the
+// two nothing else of the type is sent, and whatever changes meanwhile is part of the next take().
+// What has left counts as told at once. An ACK thus has nothing to do; a NACK puts back what was
+// held before, as Exceptions: the culprit is refused (that version is not sent again), and if the
+// proxy didn't name it, the response is tried again in halves until it is found.
 //
 // Delta and state of the world differ in how names are subscribed, and in that clusters and
 // listeners, in state of the world, always come whole.
@@ -33,6 +33,10 @@ struct Limits {
   // How long routes wait for a proxy that doesn't ACK the clusters they need. Envoy holds its ACK
   // back while a cluster warms, 15 s at most by default.
   std::chrono::milliseconds hold_max{15'000};
+  // How long a proxy that came back is waited for to subscribe to listeners and routes, before what
+  // vanished meanwhile is removed. Envoy sends all its subscriptions at once when it reconnects;
+  // one without any route table never subscribes to routes.
+  std::chrono::milliseconds return_max{2'000};
 };
 
 struct Now {
@@ -40,16 +44,15 @@ struct Now {
   Clock::Wall wall;
 };
 
-// How far something has come: through all changes up to this update of the stream's Config.
-struct Mark {
+// One update of the stream's Config, counted from 1; 0 is before the first.
+struct Step {
+  resource::ConfigPtr config{};
   std::uint64_t update = 0;
-  std::uint64_t snapshot = 0;
 };
 
 // What a channel shall reach.
 struct Goal {
-  const resource::Config* config = nullptr;
-  Mark mark;
+  Step step;
   std::uint64_t removals_through = 0;  // what an update up to this one ceased to want may go
 };
 
@@ -62,10 +65,10 @@ struct Sent {
 struct Flight {
   std::string nonce{};
   std::vector<Sent> sent{};  // what changed by it
-  Mark mark{};
-  bool settles = false;     // with it, all additions and changes up to `mark` are sent
-  bool clears = false;      // and all removals
-  bool trial = false;       // part of the search for a culprit
+  Step step{};
+  bool settles = false;  // with it, all additions and changes of `step` are sent
+  bool clears = false;   // and all removals
+  bool trial = false;    // part of the search for a culprit
 };
 
 class Channel {
@@ -79,16 +82,19 @@ class Channel {
   // The next response, if there is anything to say and nothing in flight. `nonce` is for it.
   std::optional<Response> take(const Goal& goal, const std::string& nonce);
 
-  // The proxy warms these anew (clusters of the same name) and waits for them: they go out changed
-  // or not. `unasked`: also if it has not subscribed yet; it is about to.
-  void resend(const std::vector<NameHash>& names, const resource::Config& config, bool unasked);
+  // The proxy was just sent clusters of these names, warms them and waits: they go out changed or
+  // not, asked for (it is about to) or not, and as they are in `config` if a later one has lost
+  // them.
+  void resend(const std::vector<NameHash>& names, const resource::Config& config);
 
-  bool heard() const { return heard_; }         // subscribed, now or once
-  bool returned() const { return returned_; }   // came with what it holds from another stream
+  bool heard() const { return heard_; }        // subscribed, now or once
+  bool returned() const { return returned_; }  // came with what it holds from another stream
   bool wildcard() const { return subscription_.wildcard; }
   const std::optional<Flight>& flight() const { return flight_; }
-  Mark settled() const { return settled_; }
-  Mark cleared() const { return cleared_; }
+  // The newest Config whose additions and changes are all ACKed (or refused). An older one that was
+  // passed over need not have been sent in full.
+  const Step& settled() const { return settled_; }
+  const Step& cleared() const { return cleared_; }  // the same, and its removals
   const std::map<NameHash, Refusal>& refusals() const { return refusals_; }
   std::size_t names() const { return subscription_.names.size(); }
 
@@ -119,6 +125,7 @@ class Channel {
   void refuse(const Flight& flight, const std::string& error, Now now);
   void refuse_one(const Sent& sent, const std::string& error, Now now);
   void try_later(const std::vector<const Sent*>& suspects);
+  void owe(const std::vector<std::pair<NameHash, resource::ResourcePtr>>& resources);
   std::vector<std::size_t> blamed(const Flight& flight, const std::string& error) const;
 
   // Responses (take.cc).
@@ -127,10 +134,14 @@ class Channel {
   void draft_exceptions(const Goal& goal, const Target& target, Draft& draft);
   void draft_changes(const Goal& goal, const Target& target, Draft& draft);
   void draft_missing(const Target& target, Draft& draft);
-  bool consider(const Goal& goal, NameHash hash, const resource::ResourcePtr* want, const Held& held, Draft& draft);
+  bool consider(const Goal& goal, NameHash hash, const resource::ResourcePtr* want,
+                const Held& held, Draft& draft);
+  bool send_owed(const Goal& goal, NameHash hash, const Held& held, Draft& draft);
   Response write(Draft draft, const Goal& goal, const Target& target, const std::string& nonce);
   std::vector<resource::ResourcePtr> compose(const Target& target) const;
-  bool whole() const { return !delta_ && (type_ == resource::Type::cluster || type_ == resource::Type::listener); }
+  bool whole() const {
+    return !delta_ && (type_ == resource::Type::cluster || type_ == resource::Type::listener);
+  }
 
   resource::Type type_;
   bool delta_;
@@ -142,8 +153,9 @@ class Channel {
   bool due_ = false;    // an answer is owed, if only an empty one
   bool dirty_ = false;  // something but the Config changed since the last take()
   Subscription subscription_;
-  Names unasked_;                           // told before they were asked for
-  std::vector<NameHash> resend_first_;      // by resend() before the first request
+  Names unasked_;  // told before they were asked for
+  std::vector<std::pair<NameHash, resource::ResourcePtr>>
+      owed_first_;                           // by resend() before the first request
   std::map<NameHash, std::string> missing_;  // subscribed, but there is no such thing: to be told
   std::size_t missing_bytes_ = 0;
 
@@ -154,7 +166,7 @@ class Channel {
   std::size_t trials_left_ = 0;
   std::map<NameHash, Refusal> refusals_;
 
-  Mark settled_, cleared_;
+  Step settled_, cleared_;
   bool clear_ = true;  // no removal waits, as of the last take()
   std::uint64_t removals_through_ = 0;
   Counts counts_;

@@ -70,7 +70,7 @@ std::shared_ptr<const Diff> Diffs::diff(const ResourceSetPtr& from, const Resour
   auto& kept = diffs_[{from.get(), to.get()}];
   if (kept.from.lock() != from || kept.to.lock() != to) {
     kept = {from, to, compare(*table_locked(from), *table_locked(to))};
-    const auto made = kept.diff;
+    auto made = kept.diff;
     forget_the_gone();
     return made;
   }
@@ -80,7 +80,9 @@ std::shared_ptr<const Diff> Diffs::diff(const ResourceSetPtr& from, const Resour
 void Diffs::forget_the_gone() {
   if (tables_.size() + diffs_.size() < kept_max_) return;
   std::erase_if(tables_, [](const auto& kept) { return kept.second.set.expired(); });
-  std::erase_if(diffs_, [](const auto& kept) { return kept.second.from.expired() || kept.second.to.expired(); });
+  std::erase_if(diffs_, [](const auto& kept) {
+    return kept.second.from.expired() || kept.second.to.expired();
+  });
   kept_max_ = std::max<std::size_t>(64, 2 * (tables_.size() + diffs_.size()));
 }
 

@@ -2,8 +2,8 @@
 //
 // Inside this room a name is its 64-bit hash, and everything is kept in the order of hashes: what a
 // stream is subscribed to is then a sorted array of integers (8 bytes a name instead of 80, for
-// 3,360 clusters on each of 1,100 streams), and meets a difference by merging. Two names of one mesh
-// with the same hash are not to be expected (1 in 10^12 at 10,000 names).
+// 3,360 clusters on each of 1,100 streams), and meets a difference by merging. Two names of one
+// mesh with the same hash are not to be expected (1 in 10^12 at 10,000 names).
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ namespace graymesh::xds {
 using NameHash = std::uint64_t;
 NameHash hash_of(std::string_view name);
 
-// A ResourceSet in the order of name hashes. Points into the set and is valid as long as that lives.
+// A ResourceSet in the order of name hashes. Points into the set and is valid as long as that
+// lives.
 class Table {
  public:
   struct Entry {
@@ -51,7 +52,8 @@ using Diff = std::vector<Change>;  // by hash
 class Diffs {
  public:
   std::shared_ptr<const Table> table(const resource::ResourceSetPtr& set);
-  std::shared_ptr<const Diff> diff(const resource::ResourceSetPtr& from, const resource::ResourceSetPtr& to);
+  std::shared_ptr<const Diff> diff(const resource::ResourceSetPtr& from,
+                                   const resource::ResourceSetPtr& to);
 
  private:
   using Weak = std::weak_ptr<const resource::ResourceSet>;

@@ -1,10 +1,9 @@
 // A proxy for tests: speaks with a Session in words.
 //
 //   FakeProxy proxy(FakeProxy::delta);
-//   proxy.runs({.clusters = {"a", "b=2"}});      // the Config: names, and bodies that tell versions apart
-//   proxy.asks(Type::cluster);
-//   EXPECT_EQ(proxy.hears(), "CDS a b=2");       // all that may be sent now; "-c" is a removal
-//   proxy.acks(Type::cluster);
+//   proxy.runs({.clusters = {"a", "b=2"}});      // the Config: names, and bodies that tell
+//   versions apart proxy.asks(Type::cluster); EXPECT_EQ(proxy.hears(), "CDS a b=2");       // all
+//   that may be sent now; "-c" is a removal proxy.acks(Type::cluster);
 #pragma once
 
 #include <algorithm>
@@ -30,7 +29,8 @@ struct ConfigText {
 };
 
 // Sets that are the same as in `before` are the same pointers.
-inline resource::ConfigPtr make_config(const ConfigText& text, const resource::ConfigPtr& before = nullptr) {
+inline resource::ConfigPtr make_config(const ConfigText& text,
+                                       const resource::ConfigPtr& before = nullptr) {
   auto config = std::make_shared<resource::Config>();
   config->snapshot = text.snapshot;
   const auto layer = [&](resource::Type type, std::size_t at, const Texts& texts) {
@@ -38,13 +38,15 @@ inline resource::ConfigPtr make_config(const ConfigText& text, const resource::C
     for (const auto& it : texts) {
       const auto equals = it.find('=');
       const std::string body = equals == std::string::npos ? "" : it.substr(equals + 1);
-      resources.push_back(std::make_shared<const resource::Resource>(type, it.substr(0, equals), body,
-                                                                     Texts{"Object " + it.substr(0, equals)}));
+      resources.push_back(std::make_shared<const resource::Resource>(
+          type, it.substr(0, equals), body, Texts{"Object " + it.substr(0, equals)}));
     }
     auto made = std::make_shared<const resource::ResourceSet>(std::move(resources));
     if (before && before->of(type).size() > at) {
       const auto& old = before->of(type)[at];
-      const auto same = [](const auto& a, const auto& b) { return a->name() == b->name() && a->version() == b->version(); };
+      const auto same = [](const auto& a, const auto& b) {
+        return a->name() == b->name() && a->version() == b->version();
+      };
       if (std::ranges::equal(old->all(), made->all(), same)) made = old;
     }
     config->layers[static_cast<std::size_t>(type)].push_back(std::move(made));
@@ -58,9 +60,11 @@ inline resource::ConfigPtr make_config(const ConfigText& text, const resource::C
 }
 
 // "n0", "n1", ... each with the same body.
-inline Texts many(std::size_t count, const std::string& body = "", const std::string& prefix = "n") {
+inline Texts many(std::size_t count, const std::string& body = "",
+                  const std::string& prefix = "n") {
   Texts texts;
-  for (std::size_t i = 0; i < count; ++i) texts.push_back(prefix + std::to_string(i) + (body.empty() ? "" : "=" + body));
+  for (std::size_t i = 0; i < count; ++i)
+    texts.push_back(prefix + std::to_string(i) + (body.empty() ? "" : "=" + body));
   return texts;
 }
 
@@ -70,7 +74,8 @@ class FakeProxy {
   enum Protocol : std::uint8_t { delta, sotw };
   using Held = std::vector<std::pair<std::string, std::string>>;
 
-  explicit FakeProxy(Protocol protocol, Limits limits = {}) : limits_(limits), session_(protocol == delta, limits_, diffs_) {}
+  explicit FakeProxy(Protocol protocol, Limits limits = {})
+      : limits_(limits), session_(protocol == delta, limits_, diffs_) {}
 
   Status runs(const ConfigText& text) { return runs(make_config(text, config_)); }
   Status runs(resource::ConfigPtr config) {
@@ -79,7 +84,9 @@ class FakeProxy {
   }
 
   // A request that answers nothing. Delta: `names` are added; state of the world: they are all.
-  Status asks(Type type, Texts names = {}, Held held = {}) { return asks_url(std::string(type_url(type)), std::move(names), std::move(held)); }
+  Status asks(Type type, Texts names = {}, Held held = {}) {
+    return asks_url(std::string(type_url(type)), std::move(names), std::move(held));
+  }
   Status asks_url(std::string url, Texts names = {}, Held held = {}) {
     if (session_.delta()) {
       DeltaRequest request;
@@ -150,8 +157,9 @@ class FakeProxy {
       if (!more.empty()) all += (all.empty() ? "" : " | ") + more;
       acked = false;
       for (const Type type : resource::all_types) {
-        if (!session_.channel(type).flight()) continue;
-        (void)acks(type);
+        const auto& flight = session_.channel(type).flight();
+        if (!flight) continue;
+        (void)answers(type, std::string(flight->nonce), std::nullopt);
         acked = true;
       }
     }

@@ -112,11 +112,18 @@ bool Holding::at(std::span<const ResourceSetPtr> target) const {
   return true;
 }
 
-bool Holding::at(NameHash hash, std::span<const ResourceSetPtr> target) const {
-  for (std::size_t i = 0; i < std::max(slots_.size(), target.size()); ++i) {
-    ResourceSetPtr base = empty_set();
-    if (i < slots_.size()) base = std::ranges::lower_bound(slots_[i], hash, {}, &Segment::through)->base;
-    if (base != layer(target, i)) return false;
+bool Holding::at(NameHash hash, const Target& target) const {
+  for (std::size_t i = 0; i < std::max(slots_.size(), target.layers().size()); ++i) {
+    const ResourcePtr* base = nullptr;
+    if (i < slots_.size()) {
+      const auto segment = std::ranges::lower_bound(slots_[i], hash, {}, &Segment::through);
+      if (segment->base == layer(target.layers(), i)) continue;
+      base = table_of(*segment).find(hash);
+    }
+    const ResourcePtr* wanted =
+        i < target.tables().size() ? target.tables()[i]->find(hash) : nullptr;
+    if ((base == nullptr) != (wanted == nullptr)) return false;
+    if (base && (*base)->version() != (*wanted)->version()) return false;
   }
   return true;
 }
@@ -133,7 +140,8 @@ std::optional<std::vector<ResourceSetPtr>> Holding::layers() const {
 
 bool Holding::advance(const Target& target, const Subscription& subscription,
                       const std::function<bool(const Change&)>& visit) {
-  while (slots_.size() < target.layers().size()) slots_.push_back({{last_hash, empty_set(), nullptr}});
+  while (slots_.size() < target.layers().size())
+    slots_.push_back({{last_hash, empty_set(), nullptr}});
   bool through = true;
   for (std::size_t i = 0; i < slots_.size() && through; ++i) {
     through = advance(slots_[i], layer(target.layers(), i), subscription, visit);
@@ -195,7 +203,8 @@ void Holding::each(const Subscription& subscription,
       const auto entries = table_of(segment).entries();
       for (auto at = std::ranges::lower_bound(entries, from, {}, &Table::Entry::hash);
            at != entries.end() && at->hash <= segment.through; ++at) {
-        if (subscription.covers(at->hash) && !exceptions_.contains(at->hash)) visit(at->hash, {*at->resource, false});
+        if (subscription.covers(at->hash) && !exceptions_.contains(at->hash))
+          visit(at->hash, {*at->resource, false});
       }
       from = segment.through + 1;
     }

@@ -60,12 +60,13 @@ class Target {
 };
 
 struct Exception {
-  resource::ResourcePtr held{};          // null: nothing
-  bool claimed = false;                  // `held` lends only its name: which version, the proxy alone knows
-  bool resend = false;                   // goes out again though it is the same
-  bool withheld = false;                 // waits for its turn in the search for a culprit
+  resource::ResourcePtr held{};  // null: nothing
+  bool claimed = false;          // `held` lends only its name: which version, the proxy alone knows
+  bool resend = false;           // goes out again though it is the same
+  resource::ResourcePtr owed{};  // with `resend`: goes out even if the target has lost it since
+  bool withheld = false;         // waits for its turn in the search for a culprit
   std::optional<std::uint64_t> refused{};  // this version isn't sent again
-  std::uint64_t since = 0;               // the update that no longer wanted it; it may be needed until then
+  std::uint64_t since = 0;  // the update that no longer wanted it; it may be needed until then
 };
 
 // What a proxy holds under one name. `resource` null: nothing.
@@ -78,8 +79,8 @@ class Holding {
  public:
   explicit Holding(Diffs& diffs) : diffs_(&diffs) {}
 
-  void forget();                         // it holds nothing
-  void assume(const Target& target);     // it holds all of that
+  void forget();                      // it holds nothing
+  void assume(const Target& target);  // it holds all of that
 
   Held told(NameHash hash, const Subscription& subscription) const;
   // The same without exceptions.
@@ -92,20 +93,21 @@ class Holding {
 
   // Pointer-equal to the target in all layers.
   bool at(std::span<const resource::ResourceSetPtr> target) const;
-  // The same, for the place of one name.
-  bool at(NameHash hash, std::span<const resource::ResourceSetPtr> target) const;
+  // True if advance() has nothing to visit for this name: its base is the same in the target.
+  bool at(NameHash hash, const Target& target) const;
 
   // The layers, if each is one set and there are no exceptions.
   std::optional<std::vector<resource::ResourceSetPtr>> layers() const;
 
-  // Goes over the covered names whose base differs from `target`, and sets it to the target behind it.
-  // `visit` answers false if it has no room for this change: here the next call begins.
-  // Answers whether it came to the end.
+  // Goes over the covered names whose base differs from `target`, and sets it to the target behind
+  // it. `visit` answers false if it has no room for this change: here the next call begins. Answers
+  // whether it came to the end.
   bool advance(const Target& target, const Subscription& subscription,
                const std::function<bool(const Change&)>& visit);
 
   // All that is told, in no order: the base under its exceptions.
-  void each(const Subscription& subscription, const std::function<void(NameHash, const Held&)>& visit) const;
+  void each(const Subscription& subscription,
+            const std::function<void(NameHash, const Held&)>& visit) const;
 
  private:
   struct Segment {

@@ -11,7 +11,9 @@ using resource::Type;
 class Hostile : public testing::TestWithParam<FakeProxy::Protocol> {};
 
 INSTANTIATE_TEST_SUITE_P(Both, Hostile, testing::Values(FakeProxy::delta, FakeProxy::sotw),
-                         [](const auto& protocol) { return protocol.param == FakeProxy::delta ? "Delta" : "Sotw"; });
+                         [](const auto& protocol) {
+                           return protocol.param == FakeProxy::delta ? "Delta" : "Sotw";
+                         });
 
 TEST_P(Hostile, AckOfWhatWasNeverSentIsCountedAndIgnored) {
   FakeProxy proxy(GetParam());
@@ -66,9 +68,11 @@ TEST_P(Hostile, UnknownTypeIsAnsweredOnceWithNothingAndTheStreamGoesOn) {
   FakeProxy proxy(GetParam());
   (void)proxy.runs({.clusters = {"a"}});
   EXPECT_TRUE(proxy.asks_url("type.googleapis.com/example.Secret", {"s"}));
-  EXPECT_EQ(proxy.hears(), std::string("type.googleapis.com/example.Secret") + (GetParam() == FakeProxy::delta ? " -s" : ""));
+  EXPECT_EQ(proxy.hears(), std::string("type.googleapis.com/example.Secret") +
+                               (GetParam() == FakeProxy::delta ? " -s" : ""));
   EXPECT_EQ(proxy.session().ignored(), 1u);
-  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(proxy.asks_url("type.googleapis.com/other" + std::to_string(i)));
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_TRUE(proxy.asks_url("type.googleapis.com/other" + std::to_string(i)));
   EXPECT_LE(std::ranges::count(proxy.hears(), '|'), 10) << "no queue grows";
   (void)proxy.asks(Type::cluster);
   EXPECT_EQ(proxy.settles(), "CDS a");
@@ -78,7 +82,9 @@ TEST(HostileDelta, NamesThatDontExistAreBoundedInBytes) {
   FakeProxy proxy(FakeProxy::delta);
   (void)proxy.runs(ConfigText{});
   int accepted = 0;
-  while (accepted < 100 && proxy.asks(Type::endpoints, {std::to_string(accepted) + std::string(1u << 20, 'x')})) ++accepted;
+  while (accepted < 100 &&
+         proxy.asks(Type::endpoints, {std::to_string(accepted) + std::string(1u << 20, 'x')}))
+    ++accepted;
   EXPECT_LE(accepted, 4);
 }
 

@@ -28,7 +28,8 @@ Status read_head(Message& message, bool want_node, RequestHead& head) {
   if (want_node) head.node = TRY(read_node(message.node()));
   head.type_url = std::move(*message.mutable_type_url());
   head.nonce = std::move(*message.mutable_response_nonce());
-  if (message.has_error_detail()) head.error = std::move(*message.mutable_error_detail()->mutable_message());
+  if (message.has_error_detail())
+    head.error = std::move(*message.mutable_error_detail()->mutable_message());
   return {};
 }
 

@@ -23,7 +23,8 @@ struct RequestHead {
 
 struct DeltaRequest : RequestHead {
   std::vector<std::string> subscribe, unsubscribe;
-  std::vector<std::pair<std::string, std::string>> held;  // initial_resource_versions: name, version
+  std::vector<std::pair<std::string, std::string>>
+      held;  // initial_resource_versions: name, version
 };
 
 struct SotwRequest : RequestHead {

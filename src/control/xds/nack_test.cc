@@ -11,7 +11,7 @@ using resource::Type;
 using State = TypeStatus::State;
 
 class Nack : public testing::TestWithParam<FakeProxy::Protocol> {
- protected:
+ public:
   Nack() : proxy(GetParam()) {}
   bool delta() const { return GetParam() == FakeProxy::delta; }
 
@@ -19,7 +19,9 @@ class Nack : public testing::TestWithParam<FakeProxy::Protocol> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Both, Nack, testing::Values(FakeProxy::delta, FakeProxy::sotw),
-                         [](const auto& protocol) { return protocol.param == FakeProxy::delta ? "Delta" : "Sotw"; });
+                         [](const auto& protocol) {
+                           return protocol.param == FakeProxy::delta ? "Delta" : "Sotw";
+                         });
 
 TEST_P(Nack, NamedResourceIsRefusedAndTheOthersOfTheResponseAreApplied) {
   (void)proxy.runs({.clusters = {"a=1", "b=1", "c=1"}});
@@ -73,7 +75,8 @@ TEST_P(Nack, ReturnToWhatTheProxyHoldsEndsTheRefusalWithoutASend) {
 TEST_P(Nack, RefusedAdditionHoldsNoRoutesBack) {
   (void)proxy.runs({.clusters = {"a"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a"}});
   proxy.starts({"a"}, {"r"});
-  (void)proxy.runs({.clusters = {"a", "bad"}, .endpoints = {"a", "bad"}, .listeners = {"l"}, .routes = {"r=2"}});
+  (void)proxy.runs(
+      {.clusters = {"a", "bad"}, .endpoints = {"a", "bad"}, .listeners = {"l"}, .routes = {"r=2"}});
   proxy.hears();
   (void)proxy.acks(Type::endpoints);
   (void)proxy.nacks(Type::cluster, "Error adding/updating cluster(s) bad: no");
@@ -87,7 +90,8 @@ TEST_P(Nack, UnnamedCulpritIsFoundByHalves) {
   (void)proxy.asks(Type::route, many(16));
   std::size_t refused = 0, responses = 0;
   // A proxy that refuses a response whole if n5 is in it, and doesn't say why.
-  for (std::string heard = proxy.hears(); !heard.empty() && responses < 100; heard = proxy.hears(), ++responses) {
+  for (std::string heard = proxy.hears(); !heard.empty() && responses < 100;
+       heard = proxy.hears(), ++responses) {
     const bool bad = heard.find("n5=") != std::string::npos;
     (void)(bad ? proxy.nacks(Type::route, "malformed") : proxy.acks(Type::route));
     refused += bad;
@@ -97,7 +101,10 @@ TEST_P(Nack, UnnamedCulpritIsFoundByHalves) {
   EXPECT_EQ(proxy.status(Type::route).resources, 15u);
   EXPECT_LE(refused, 5u);
   EXPECT_LE(responses, 9u);
-  (void)proxy.runs({.routes = [&] { texts[0] = "n0=2"; return texts; }()});
+  (void)proxy.runs({.routes = [&] {
+    texts[0] = "n0=2";
+    return texts;
+  }()});
   EXPECT_EQ(proxy.settles(), "RDS n0=2");
 }
 
@@ -107,7 +114,8 @@ TEST_P(Nack, UnnamedClusterIsFoundByHalvesTooWhileTheOthersStay) {
   proxy.settles();
   (void)proxy.runs({.clusters = {"a=2", "b=2", "c=bad", "d=2"}});
   for (std::string heard = proxy.hears(); !heard.empty(); heard = proxy.hears()) {
-    (void)(heard.find("bad") != std::string::npos ? proxy.nacks(Type::cluster, "?") : proxy.acks(Type::cluster));
+    (void)(heard.find("bad") != std::string::npos ? proxy.nacks(Type::cluster, "?")
+                                                  : proxy.acks(Type::cluster));
   }
   EXPECT_EQ(proxy.holds(Type::cluster), "a=2 b=2 c=1 d=2");
   ASSERT_EQ(proxy.session().refusals().size(), 1u);
@@ -153,8 +161,10 @@ TEST(Refusal, NamesAreRecognisedWhereAColonFollows) {
   const std::vector<std::string_view> names = {"80", "outbound|80||a.b", "outbound|80||a", "x"};
   const auto found = [&](std::string_view error) { return named_in(error, names); };
   using Positions = std::vector<std::size_t>;
-  EXPECT_EQ(found("Error adding/updating cluster(s) outbound|80||a.b: no, x: neither"), (Positions{1, 3}));
-  EXPECT_EQ(found("cannot bind 127.0.0.1:80: in use"), (Positions{})) << "80 is part of another word";
+  EXPECT_EQ(found("Error adding/updating cluster(s) outbound|80||a.b: no, x: neither"),
+            (Positions{1, 3}));
+  EXPECT_EQ(found("cannot bind 127.0.0.1:80: in use"), (Positions{}))
+      << "80 is part of another word";
   EXPECT_EQ(found("outbound|80||a is bad"), (Positions{}));
   EXPECT_EQ(found("x: no"), (Positions{3}));
 }

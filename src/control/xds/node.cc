@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,13 +30,26 @@ std::vector<std::string> split(std::string_view text, char at) {
 
 bool is_ip(const std::string& text) {
   std::array<unsigned char, sizeof(in6_addr)> bytes;
-  return inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 || inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
+  return inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
 }
 
 // Empty if absent or not a string.
 std::string text(const Struct& fields, const char* name) {
   const auto found = fields.fields().find(name);
   return found == fields.fields().end() ? std::string() : found->second.string_value();
+}
+
+// A number, or text that is one; 0 for all else.
+std::uint32_t number(const Struct& fields, const char* name) {
+  const auto found = fields.fields().find(name);
+  if (found == fields.fields().end()) return 0;
+  const double value = found->second.number_value();
+  if (value >= 1 && value <= 65535) return static_cast<std::uint32_t>(value);
+  const std::string& digits = found->second.string_value();
+  std::uint32_t out = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+  return error == std::errc{} && end == digits.data() + digits.size() && out <= 65535 ? out : 0;
 }
 
 Error bad_id(const std::string& id, std::string_view why) {
@@ -46,9 +60,11 @@ Error bad_id(const std::string& id, std::string_view why) {
 Status read_id(resource::Node& node) {
   const auto parts = split(node.id, '~');
   if (parts.size() != 4) {
-    return bad_id(node.id, fmt::format("has {} parts, must be kind~IP~name.namespace~domain", parts.size()));
+    return bad_id(node.id,
+                  fmt::format("has {} parts, must be kind~IP~name.namespace~domain", parts.size()));
   }
-  if (!is_ip(parts[1])) return bad_id(node.id, fmt::format("\"{}\" is not an IP address", parts[1]));
+  if (!is_ip(parts[1]))
+    return bad_id(node.id, fmt::format("\"{}\" is not an IP address", parts[1]));
   const auto dot = parts[2].rfind('.');
   if (dot == std::string::npos || dot == 0 || dot + 1 == parts[2].size()) {
     return bad_id(node.id, fmt::format("\"{}\" is not name.namespace", parts[2]));
@@ -74,12 +90,15 @@ void read_metadata(const Struct& metadata, resource::Node& node) {
   if (auto name = text(metadata, "NAMESPACE"); !name.empty()) node.namespace_ = std::move(name);
   if (node.namespace_.empty()) node.namespace_ = "default";
   if (const auto labels = metadata.fields().find("LABELS"); labels != metadata.fields().end()) {
-    for (const auto& [name, value] : labels->second.struct_value().fields()) node.labels[name] = value.string_value();
+    for (const auto& [name, value] : labels->second.struct_value().fields())
+      node.labels[name] = value.string_value();
   }
   const auto mode = text(metadata, "INTERCEPTION_MODE");
   if (mode == "TPROXY") node.interception = resource::Node::Interception::tproxy;
   if (mode == "NONE") node.interception = resource::Node::Interception::none;
   node.app_address = text(metadata, "APP_ADDRESS");
+  node.http_proxy_port = number(metadata, "HTTP_PROXY_PORT");
+  node.unprivileged = text(metadata, "UNPRIVILEGED_POD") == "true";
   node.cluster_id = text(metadata, "CLUSTER_ID");
   node.network = text(metadata, "NETWORK");
   node.service_account = text(metadata, "SERVICE_ACCOUNT");
@@ -102,9 +121,12 @@ std::string agent(const envoy::config::core::v3::Node& message) {
 Result<resource::Node> read_node(const envoy::config::core::v3::Node& message) {
   resource::Node node;
   node.id = message.id();
-  if (node.id.empty()) return Error{Code::invalid_argument, "node.id is empty; the first request of a stream names its node"};
+  if (node.id.empty())
+    return Error{Code::invalid_argument,
+                 "node.id is empty; the first request of a stream names its node"};
   if (node.id.size() > id_bytes_max) {
-    return Error{Code::invalid_argument, fmt::format("node.id has {} bytes, at most {}", node.id.size(), id_bytes_max)};
+    return Error{Code::invalid_argument,
+                 fmt::format("node.id has {} bytes, at most {}", node.id.size(), id_bytes_max)};
   }
   if (node.id.starts_with("sidecar~")) node.kind = resource::Node::Kind::sidecar;
   if (node.id.starts_with("router~")) node.kind = resource::Node::Kind::router;

@@ -41,13 +41,21 @@ TEST(ReadNode, RoutersAndStrangersAreTold) {
 
 TEST(ReadNode, MetadataIsReadAndOverridesTheId) {
   auto it = message("sidecar~10.0.0.1~web-0.x~x.svc.cluster.local");
-  for (const auto& [name, value] : std::map<std::string, std::string>{
-           {"NAME", "web-1"}, {"NAMESPACE", "shop"}, {"INTERCEPTION_MODE", "NONE"}, {"APP_ADDRESS", "127.65.0.1"},
-           {"INSTANCE_IPS", "10.0.0.1,fe80::1,nonsense,10.0.0.2"}, {"CLUSTER_ID", "c1"}, {"NETWORK", "n1"},
-           {"SERVICE_ACCOUNT", "sa"}, {"WORKLOAD_NAME", "web"}}) {
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>{{"NAME", "web-1"},
+                                          {"NAMESPACE", "shop"},
+                                          {"INTERCEPTION_MODE", "NONE"},
+                                          {"APP_ADDRESS", "127.65.0.1"},
+                                          {"INSTANCE_IPS", "10.0.0.1,fe80::1,nonsense,10.0.0.2"},
+                                          {"CLUSTER_ID", "c1"},
+                                          {"NETWORK", "n1"},
+                                          {"SERVICE_ACCOUNT", "sa"},
+                                          {"WORKLOAD_NAME", "web"}}) {
     set(it, name, value);
   }
-  auto& labels = *(*it.mutable_metadata()->mutable_fields())["LABELS"].mutable_struct_value()->mutable_fields();
+  auto& labels = *(*it.mutable_metadata()->mutable_fields())["LABELS"]
+                      .mutable_struct_value()
+                      ->mutable_fields();
   labels["app"].set_string_value("web");
   it.mutable_locality()->set_region("r");
   it.mutable_locality()->set_zone("z");
@@ -68,6 +76,20 @@ TEST(ReadNode, MetadataIsReadAndOverridesTheId) {
   EXPECT_EQ(node->cluster_id + node->network + node->service_account + node->workload, "c1n1saweb");
   EXPECT_EQ(node->region + node->zone + node->sub_zone, "rzs");
   EXPECT_EQ(node->user_agent, "envoy 1.40.0");
+}
+
+TEST(ReadNode, PortsMayBeNumbersOrText) {
+  auto it = message("sidecar~10.0.0.1~web-0.x~x");
+  set(it, "HTTP_PROXY_PORT", "15002");
+  set(it, "UNPRIVILEGED_POD", "true");
+  EXPECT_EQ(read_node(it)->http_proxy_port, 15002u);
+  EXPECT_TRUE(read_node(it)->unprivileged);
+  (*it.mutable_metadata()->mutable_fields())["HTTP_PROXY_PORT"].set_number_value(15003);
+  EXPECT_EQ(read_node(it)->http_proxy_port, 15003u);
+  for (const char* nonsense : {"", "many", "70000", "-1", "15002x"}) {
+    set(it, "HTTP_PROXY_PORT", nonsense);
+    EXPECT_EQ(read_node(it)->http_proxy_port, 0u) << nonsense;
+  }
 }
 
 TEST(ReadNode, OddMetadataIsNoError) {

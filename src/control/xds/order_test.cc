@@ -9,10 +9,14 @@ namespace {
 using resource::Type;
 
 class Order : public testing::TestWithParam<FakeProxy::Protocol> {
- protected:
+ public:
   // An Envoy that routes to `a`.
   Order() : proxy(GetParam()) {
-    (void)proxy.runs({.clusters = {"a"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a"}, .snapshot = 1});
+    (void)proxy.runs({.clusters = {"a"},
+                      .endpoints = {"a"},
+                      .listeners = {"l"},
+                      .routes = {"r=a"},
+                      .snapshot = 1});
     proxy.starts({"a"}, {"r"});
   }
   bool delta() const { return GetParam() == FakeProxy::delta; }
@@ -21,10 +25,13 @@ class Order : public testing::TestWithParam<FakeProxy::Protocol> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Both, Order, testing::Values(FakeProxy::delta, FakeProxy::sotw),
-                         [](const auto& protocol) { return protocol.param == FakeProxy::delta ? "Delta" : "Sotw"; });
+                         [](const auto& protocol) {
+                           return protocol.param == FakeProxy::delta ? "Delta" : "Sotw";
+                         });
 
 TEST_P(Order, EndpointsFollowNewClustersUnaskedAndRoutesWaitForBothAcks) {
-  (void)proxy.runs({.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
+  (void)proxy.runs(
+      {.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
   EXPECT_EQ(proxy.hears(), delta() ? "CDS b | EDS b" : "CDS a b | EDS b");
   (void)proxy.acks(Type::endpoints);
   EXPECT_EQ(proxy.hears(), "") << "clusters are warm when they are ACKed";
@@ -33,7 +40,8 @@ TEST_P(Order, EndpointsFollowNewClustersUnaskedAndRoutesWaitForBothAcks) {
 }
 
 TEST_P(Order, RemovalWaitsForTheAckOfTheRoutesThatStoppedUsingIt) {
-  (void)proxy.runs({.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
+  (void)proxy.runs(
+      {.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
   proxy.settles();
   (void)proxy.runs({.clusters = {"b"}, .endpoints = {"b"}, .listeners = {"l"}, .routes = {"r=b2"}});
   if (delta()) {
@@ -61,29 +69,45 @@ TEST_P(Order, UnionIsServedWhileOneIsAddedAndAnotherNoLongerWanted) {
 TEST_P(Order, WhatIsWantedAgainBeforeItWasRemovedStays) {
   (void)proxy.runs({.clusters = {"b"}, .endpoints = {"b"}, .listeners = {"l"}, .routes = {"r=b"}});
   proxy.hears();
-  (void)proxy.runs({.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
+  (void)proxy.runs(
+      {.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
   const auto rest = proxy.settles();
   EXPECT_EQ(rest.find('-'), std::string::npos) << rest;
   EXPECT_EQ(proxy.holds(Type::cluster), "a b");
 }
 
 TEST_P(Order, ChangedClusterIsFollowedByItsUnchangedEndpoints) {
-  (void)proxy.runs({.clusters = {"a=2"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a"}});
+  (void)proxy.runs(
+      {.clusters = {"a=2"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a"}});
   EXPECT_EQ(proxy.hears(), "CDS a=2 | EDS a");
 }
 
+TEST_P(Order, ChangedClusterIsFollowedByItsEndpointsAlsoWhereOthersAreNoLongerWanted) {
+  (void)proxy.runs(
+      {.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=a"}});
+  proxy.settles();
+  (void)proxy.runs(
+      {.clusters = {"a=2"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a2"}});
+  EXPECT_EQ(proxy.hears(), delta() ? "CDS a=2 | EDS a" : "CDS a=2 b | EDS a");
+}
+
 TEST_P(Order, EndpointsAreSentWithoutWaitingForAnything) {
-  (void)proxy.runs({.clusters = {"a=2"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a"}});
+  (void)proxy.runs(
+      {.clusters = {"a=2"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a"}});
   proxy.hears();
   (void)proxy.acks(Type::endpoints);
-  (void)proxy.runs({.clusters = {"a=2"}, .endpoints = {"a=3"}, .listeners = {"l"}, .routes = {"r=a"}});
+  (void)proxy.runs(
+      {.clusters = {"a=2"}, .endpoints = {"a=3"}, .listeners = {"l"}, .routes = {"r=a"}});
   EXPECT_EQ(proxy.hears(), "EDS a=3");
 }
 
 TEST_P(Order, RoutesAreNotHeldBackByEndpointsThatChangeAllTheTime) {
   int churn = 0;
   const auto change = [&](const char* route) {
-    (void)proxy.runs({.clusters = {"a"}, .endpoints = {"a=" + std::to_string(++churn)}, .listeners = {"l"}, .routes = {route}});
+    (void)proxy.runs({.clusters = {"a"},
+                      .endpoints = {"a=" + std::to_string(++churn)},
+                      .listeners = {"l"},
+                      .routes = {route}});
   };
   change("r=a");
   EXPECT_EQ(proxy.hears(), "EDS a=1");
@@ -99,14 +123,18 @@ TEST_P(Order, RoutesGoOnStepByStepWhileClustersKeepChanging) {
   int churn = 0;
   const auto change = [&] {
     const auto body = "=" + std::to_string(++churn);
-    (void)proxy.runs({.clusters = {"a" + body}, .endpoints = {"a" + body}, .listeners = {"l"}, .routes = {"r" + body}});
+    (void)proxy.runs({.clusters = {"a" + body},
+                      .endpoints = {"a" + body},
+                      .listeners = {"l"},
+                      .routes = {"r" + body}});
   };
   change();
   EXPECT_EQ(proxy.hears(), "CDS a=1 | EDS a=1");
   change();
   (void)proxy.acks(Type::cluster);
   (void)proxy.acks(Type::endpoints);
-  EXPECT_EQ(proxy.hears(), "CDS a=2 | EDS a=2 | RDS r=1") << "routes as of the clusters that are ACKed";
+  EXPECT_EQ(proxy.hears(), "CDS a=2 | EDS a=2 | RDS r=1")
+      << "routes as of the clusters that are ACKed";
   change();
   (void)proxy.acks(Type::cluster);
   (void)proxy.acks(Type::endpoints);
@@ -114,8 +142,37 @@ TEST_P(Order, RoutesGoOnStepByStepWhileClustersKeepChanging) {
   EXPECT_EQ(proxy.hears(), "CDS a=3 | EDS a=3 | RDS r=2");
 }
 
+TEST_P(Order, RoutesOfAnUpdateThatClustersPassedOverAreNotSent) {
+  (void)proxy.runs(
+      {.clusters = {"a=2"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a"}});
+  EXPECT_EQ(proxy.hears(), "CDS a=2 | EDS a");
+  (void)proxy.runs(
+      {.clusters = {"a=2", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
+  (void)proxy.runs(
+      {.clusters = {"a=2"}, .endpoints = {"a"}, .listeners = {"l"}, .routes = {"r=a2"}});
+  EXPECT_EQ(proxy.settles(), "RDS r=a2") << "b came and went while clusters were in flight";
+}
+
+TEST_P(Order, ClusterThatIsWarmingGetsItsEndpointsThoughItIsNoLongerWanted) {
+  (void)proxy.runs(
+      {.clusters = {"a"}, .endpoints = {"a=2"}, .listeners = {"l"}, .routes = {"r=a"}});
+  EXPECT_EQ(proxy.hears(), "EDS a=2");
+  (void)proxy.runs(
+      {.clusters = {"a", "b"}, .endpoints = {"a=2", "b"}, .listeners = {"l"}, .routes = {"r=a"}});
+  EXPECT_EQ(proxy.hears(), delta() ? "CDS b" : "CDS a b");
+  (void)proxy.runs(
+      {.clusters = {"a"}, .endpoints = {"a=2"}, .listeners = {"l"}, .routes = {"r=a"}});
+  if (!delta()) (void)proxy.asks(Type::endpoints, {"a", "b"});
+  (void)proxy.acks(Type::endpoints);
+  EXPECT_EQ(proxy.hears(), "EDS b");
+  (void)proxy.acks(Type::endpoints);
+  (void)proxy.acks(Type::cluster);
+  EXPECT_EQ(proxy.hears(), delta() ? "CDS -b" : "CDS a");
+}
+
 TEST_P(Order, ClientThatNeverAcksItsClustersIsWaitedForNoLongerThanThat) {
-  (void)proxy.runs({.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
+  (void)proxy.runs(
+      {.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});
   proxy.hears();
   proxy.clock.advance(std::chrono::milliseconds(14'999));
   EXPECT_EQ(proxy.hears(), "");
@@ -139,7 +196,11 @@ TEST_P(Order, ClientThatNeverAcksItsRoutesKeepsItsClusters) {
 
 TEST_P(Order, SnapshotIsReachedWhenAllOfItsChangesAreAcked) {
   EXPECT_EQ(proxy.session().snapshot(), 1u);
-  (void)proxy.runs({.clusters = {"b"}, .endpoints = {"b"}, .listeners = {"l"}, .routes = {"r=b"}, .snapshot = 2});
+  (void)proxy.runs({.clusters = {"b"},
+                    .endpoints = {"b"},
+                    .listeners = {"l"},
+                    .routes = {"r=b"},
+                    .snapshot = 2});
   proxy.hears();
   EXPECT_EQ(proxy.session().snapshot(), 1u);
   proxy.clock.advance(std::chrono::milliseconds(30));
@@ -167,7 +228,8 @@ TEST(OrderOfSubscription, FromListenersDownNothingWaits) {
     EXPECT_EQ(proxy.hears(), "EDS c");
     (void)proxy.acks(Type::endpoints);
     // Now its route leads to another cluster, for which it asks once it has the route.
-    (void)proxy.runs({.clusters = {"c", "d"}, .endpoints = {"c", "d"}, .listeners = {"l"}, .routes = {"r=d"}});
+    (void)proxy.runs(
+        {.clusters = {"c", "d"}, .endpoints = {"c", "d"}, .listeners = {"l"}, .routes = {"r=d"}});
     EXPECT_EQ(proxy.hears(), "RDS r=d");
   }
 }

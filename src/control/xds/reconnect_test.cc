@@ -27,8 +27,9 @@ TEST(Reconnect, NothingIsSentThatTheProxyHolds) {
 TEST(Reconnect, WhatChangedMeanwhileIsSent) {
   FakeProxy proxy(FakeProxy::delta);
   (void)proxy.runs({.listeners = {"a=1", "b=1", "c=2", "d=1"}});
-  (void)proxy.asks(Type::listener, {},
-                   {{"a", version_of_body("1")}, {"b", version_of_body("1")}, {"c", version_of_body("1")}});
+  (void)proxy.asks(
+      Type::listener, {},
+      {{"a", version_of_body("1")}, {"b", version_of_body("1")}, {"c", version_of_body("1")}});
   EXPECT_EQ(proxy.settles(), "LDS c=2 d=1");
   EXPECT_EQ(proxy.holds(Type::listener), "a=1 b=1 c=2 d=1");
 }
@@ -36,7 +37,8 @@ TEST(Reconnect, WhatChangedMeanwhileIsSent) {
 TEST(Reconnect, WhatVanishedMeanwhileIsRemovedByName) {
   FakeProxy proxy(FakeProxy::delta);
   (void)proxy.runs({.listeners = {"a=1"}});
-  (void)proxy.asks(Type::listener, {}, {{"a", version_of_body("1")}, {"gone", version_of_body("1")}, {"old", "?"}});
+  (void)proxy.asks(Type::listener, {},
+                   {{"a", version_of_body("1")}, {"gone", version_of_body("1")}, {"old", "?"}});
   EXPECT_EQ(proxy.settles(), "LDS -gone -old");
 }
 
@@ -51,7 +53,8 @@ TEST(Reconnect, ProxyThatHoldsLittleIsSentTheRest) {
 TEST(Reconnect, NamesThatAreNoLongerSubscribedAreNotClaimed) {
   FakeProxy proxy(FakeProxy::delta);
   (void)proxy.runs({.endpoints = {"a=1", "b=1"}});
-  (void)proxy.asks(Type::endpoints, {"a"}, {{"a", version_of_body("1")}, {"b", version_of_body("1")}});
+  (void)proxy.asks(Type::endpoints, {"a"},
+                   {{"a", version_of_body("1")}, {"b", version_of_body("1")}});
   EXPECT_EQ(proxy.settles(), "");
   (void)proxy.asks(Type::endpoints, {"b"});
   EXPECT_EQ(proxy.settles(), "EDS b=1");
@@ -85,7 +88,9 @@ TEST(Reconnect, ClusterThatChangedMeanwhileIsFollowedByEndpointsThatDidNot) {
   for (const bool endpoints_first : {false, true}) {
     FakeProxy proxy(FakeProxy::delta);
     (void)proxy.runs({.clusters = {"a=2"}, .endpoints = {"a=1"}});
-    const auto ask_for_endpoints = [&] { (void)proxy.asks(Type::endpoints, {"a"}, {{"a", version_of_body("1")}}); };
+    const auto ask_for_endpoints = [&] {
+      (void)proxy.asks(Type::endpoints, {"a"}, {{"a", version_of_body("1")}});
+    };
     if (endpoints_first) ask_for_endpoints();
     (void)proxy.asks(Type::cluster, {}, {{"a", version_of_body("1")}});
     std::string all = proxy.hears();

@@ -15,7 +15,8 @@ bool ends_before(char c) {
 bool names(std::string_view error, std::string_view name) {
   if (name.empty()) return false;
   const std::string wanted = std::string(name) + ":";
-  for (auto at = error.find(wanted); at != std::string_view::npos; at = error.find(wanted, at + 1)) {
+  for (auto at = error.find(wanted); at != std::string_view::npos;
+       at = error.find(wanted, at + 1)) {
     if (at == 0 || ends_before(error[at - 1])) return true;
   }
   return false;

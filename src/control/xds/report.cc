@@ -8,11 +8,12 @@ namespace graymesh::xds {
 using resource::Type;
 
 std::uint64_t Session::snapshot() const {
-  std::optional<Mark> least;
+  const Step* least = nullptr;
   for (const auto& channel : channels_) {
-    if (channel.heard() && (!least || channel.cleared().update < least->update)) least = channel.cleared();
+    if (channel.heard() && (!least || channel.cleared().update < least->update))
+      least = &channel.cleared();
   }
-  return least ? least->snapshot : 0;
+  return least && least->config ? least->config->snapshot : 0;
 }
 
 TypeStatus::State Session::state(Type type) const {
@@ -22,7 +23,7 @@ TypeStatus::State Session::state(Type type) const {
   if (channel.flight()) return State::stale;
   if (!channel.refusals().empty()) return State::refused;
   if (channel.counts().sent == 0 && !channel.returned()) return State::never_sent;
-  return channel.cleared().update == target_.mark.update ? State::synced : State::stale;
+  return channel.cleared().update == target_.update ? State::synced : State::stale;
 }
 
 void Session::note(Now now) {
@@ -39,8 +40,14 @@ std::vector<TypeStatus> Session::types() const {
   for (const Type type : resource::all_types) {
     const auto i = static_cast<std::size_t>(type);
     const auto& counts = channels_[i].counts();
-    types.push_back({.type = type, .state = states_[i], .resources = channels_[i].held_count(), .sent = counts.sent,
-                     .acked = counts.acked, .nacked = counts.nacked, .bytes = counts.bytes, .since = since_[i]});
+    types.push_back({.type = type,
+                     .state = states_[i],
+                     .resources = channels_[i].held_count(),
+                     .sent = counts.sent,
+                     .acked = counts.acked,
+                     .nacked = counts.nacked,
+                     .bytes = counts.bytes,
+                     .since = since_[i]});
   }
   return types;
 }

@@ -5,9 +5,9 @@
 // rings), and the workers take them from there; so config_for() is called from the workers alone,
 // under no lock that anybody waits for in publish().
 #include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-#include <grpcpp/security/server_credentials.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -24,13 +24,15 @@
 namespace graymesh::xds {
 namespace {
 
-constexpr std::chrono::milliseconds tick{500};         // how often streams that wait for time are looked at
+constexpr std::chrono::milliseconds tick{
+    500};  // how often streams that wait for time are looked at
 constexpr std::chrono::milliseconds goodbye_max{1000};  // for streams to end by themselves
 constexpr std::string_view service_path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
 
 class AdsServer final : public Server, private Shared, private grpc::CallbackGenericService {
  public:
-  AdsServer(const ServerOptions& server_options, ConfigSource& config_source, metrics::Registry& registry, const Clock& time)
+  AdsServer(const ServerOptions& server_options, ConfigSource& config_source,
+            metrics::Registry& registry, const Clock& time)
       : Shared(server_options, config_source, registry, time) {}
   ~AdsServer() override;
 
@@ -42,16 +44,17 @@ class AdsServer final : public Server, private Shared, private grpc::CallbackGen
   resource::ConfigPtr config_of(const std::string& node_id) const override;
 
  private:
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override;
 
-  void opened(Stream& stream) override;
-  void joined(std::shared_ptr<Stream> stream) override;
+  void opened(std::shared_ptr<Stream> stream) override;
+  void joined(Stream& stream) override;
   void closed(Stream& stream) override;
   Clock::Steady published() const override;
 
   void work();
   void enqueue_locked(const std::shared_ptr<Stream>& stream);
-  std::vector<std::shared_ptr<Stream>> streams() const;
+  std::vector<std::shared_ptr<Stream>> streams(bool only_joined = true) const;
 
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
@@ -59,8 +62,11 @@ class AdsServer final : public Server, private Shared, private grpc::CallbackGen
   mutable std::mutex mutex_;
   std::condition_variable bell_;   // for workers
   std::condition_variable empty_;  // the last stream is gone
-  std::size_t open_ = 0;
-  std::unordered_map<Stream*, std::shared_ptr<Stream>> joined_;
+  struct Entry {
+    std::shared_ptr<Stream> stream{};
+    bool joined = false;  // it has named its node
+  };
+  std::unordered_map<Stream*, Entry> streams_;
   std::deque<std::shared_ptr<Stream>> queue_;
   bool published_now_ = false;
   Clock::Steady published_at_{};
@@ -74,9 +80,12 @@ Status AdsServer::listen() {
   builder.RegisterCallbackGenericService(this);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.request_bytes_max));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port must fail
-  // Each end notices within seconds that the other is gone, and bears that the other pings as often.
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.ping_every.count()));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(options.ping_timeout.count()));
+  // Each end notices within seconds that the other is gone, and bears that the other pings as
+  // often.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             static_cast<int>(options.ping_every.count()));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             static_cast<int>(options.ping_timeout.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10);
@@ -98,43 +107,47 @@ AdsServer::~AdsServer() {
   bell_.notify_all();
   for (auto& worker : workers_) worker.join();
   if (!server_) return;
-  // Those that have not named their node yet are cancelled by gRPC.
-  for (const auto& stream : streams()) stream->close({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
+  for (const auto& stream : streams(false)) {
+    stream->close({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
+  }
   server_->Shutdown(std::chrono::system_clock::now() + goodbye_max);
   std::unique_lock lock(mutex_);
-  empty_.wait(lock, [this] { return open_ == 0; });
+  empty_.wait(lock, [this] { return streams_.empty(); });
 }
 
-grpc::ServerGenericBidiReactor* AdsServer::CreateReactor(grpc::GenericCallbackServerContext* context) {
+grpc::ServerGenericBidiReactor* AdsServer::CreateReactor(
+    grpc::GenericCallbackServerContext* context) {
   const std::string_view method = context->method();
   const bool delta = method == std::string(service_path) + "DeltaAggregatedResources";
   const bool sotw = method == std::string(service_path) + "StreamAggregatedResources";
-  if (!delta && !sotw) return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
+  if (!delta && !sotw)
+    return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
   return Stream::open(*this, delta, context->peer());
 }
 
-void AdsServer::opened(Stream&) {
+void AdsServer::opened(std::shared_ptr<Stream> stream) {
   std::lock_guard lock(mutex_);
-  ++open_;
+  auto* key = stream.get();
+  streams_.emplace(key, Entry{std::move(stream)});
 }
 
-void AdsServer::joined(std::shared_ptr<Stream> stream) {
+void AdsServer::joined(Stream& stream) {
   std::lock_guard lock(mutex_);
-  auto& at = stream->is_delta() ? instruments.delta_streams : instruments.sotw_streams;
-  at.add(1);
-  enqueue_locked(stream);
-  joined_.emplace(stream.get(), std::move(stream));
+  Entry& entry = streams_.at(&stream);
+  entry.joined = true;
+  (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(1);
+  enqueue_locked(entry.stream);
 }
 
 void AdsServer::closed(Stream& stream) {
-  std::shared_ptr<Stream> last;  // let go outside of the lock
+  Entry last;  // let go outside of the lock
   std::lock_guard lock(mutex_);
-  if (const auto found = joined_.find(&stream); found != joined_.end()) {
+  const auto found = streams_.find(&stream);
+  last = std::move(found->second);
+  streams_.erase(found);
+  if (last.joined)
     (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(-1);
-    last = std::move(found->second);
-    joined_.erase(found);
-  }
-  if (--open_ == 0) empty_.notify_all();
+  if (streams_.empty()) empty_.notify_all();
 }
 
 Clock::Steady AdsServer::published() const {
@@ -165,8 +178,8 @@ void AdsServer::work() {
     const bool all = std::exchange(published_now_, false);
     if (all || queue_.empty()) {
       const auto time = clock.now();
-      for (const auto& [key, stream] : joined_) {
-        if (all || stream->due(time)) enqueue_locked(stream);
+      for (const auto& [key, entry] : streams_) {
+        if (entry.joined && (all || entry.stream->due(time))) enqueue_locked(entry.stream);
       }
     }
     if (queue_.empty()) continue;
@@ -179,10 +192,12 @@ void AdsServer::work() {
   }
 }
 
-std::vector<std::shared_ptr<Stream>> AdsServer::streams() const {
+std::vector<std::shared_ptr<Stream>> AdsServer::streams(bool only_joined) const {
   std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Stream>> all;
-  for (const auto& [key, stream] : joined_) all.push_back(stream);
+  for (const auto& [key, entry] : streams_) {
+    if (entry.joined || !only_joined) all.push_back(entry.stream);
+  }
   return all;
 }
 
@@ -198,7 +213,8 @@ std::vector<ProxyStatus> AdsServer::status() const {
 resource::ConfigPtr AdsServer::config_of(const std::string& node_id) const {
   std::shared_ptr<Stream> newest;
   for (const auto& stream : streams()) {
-    if (stream->node_id() == node_id && (!newest || newest->connected() <= stream->connected())) newest = stream;
+    if (stream->node_id() == node_id && (!newest || newest->connected() <= stream->connected()))
+      newest = stream;
   }
   return newest ? newest->acked() : nullptr;
 }

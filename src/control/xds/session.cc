@@ -9,7 +9,8 @@ namespace {
 using resource::Type;
 
 constexpr std::uint64_t all_updates = std::numeric_limits<std::uint64_t>::max();
-constexpr std::size_t waiting_max = 32;  // requests before the first Config: one for each type is usual
+constexpr std::size_t waiting_max =
+    32;  // requests before the first Config: one for each type is usual
 constexpr std::size_t polite_max = 8;
 
 std::optional<Type> type_of(std::string_view url) {
@@ -29,8 +30,10 @@ std::size_t names_in(const SotwRequest& request) { return request.names.size(); 
 Session::Session(bool delta, const Limits& limits, Diffs& diffs)
     : delta_(delta),
       limits_(&limits),
-      channels_{Channel(Type::cluster, delta, limits, diffs), Channel(Type::endpoints, delta, limits, diffs),
-                Channel(Type::listener, delta, limits, diffs), Channel(Type::route, delta, limits, diffs)} {}
+      channels_{Channel(Type::cluster, delta, limits, diffs),
+                Channel(Type::endpoints, delta, limits, diffs),
+                Channel(Type::listener, delta, limits, diffs),
+                Channel(Type::route, delta, limits, diffs)} {}
 
 Status Session::hear(DeltaRequest request, Now now) { return hear_any(std::move(request), now); }
 Status Session::hear(SotwRequest request, Now now) { return hear_any(std::move(request), now); }
@@ -60,7 +63,8 @@ template <typename Request>
 Status Session::wait(Request request) {
   waiting_names_ += names_in(request);
   if (waiting_.size() >= waiting_max || waiting_names_ > limits_->names_max) {
-    return Error{Code::resource_exhausted, "too many requests before there is a configuration to serve"};
+    return Error{Code::resource_exhausted,
+                 "too many requests before there is a configuration to serve"};
   }
   waiting_.emplace_back(std::move(request));
   return {};
@@ -82,12 +86,8 @@ void Session::ignore(const SotwRequest& request) {
 
 Status Session::update(resource::ConfigPtr config, Clock::Steady published, Now now) {
   if (!config || config == target_.config) return {};
-  const Mark mark{target_.mark.update + 1, config->snapshot};
-  target_ = {std::move(config), mark};
-  if (!ahead_) {
-    ahead_ = target_;
-    waits_since_ = now.steady;
-  }
+  if (routes_.update == target_.update) waits_since_ = now.steady;
+  target_ = {std::move(config), target_.update + 1};
   if (!behind_since_) {
     behind_since_ = published;
     sent_since_ = false;
@@ -122,17 +122,18 @@ std::optional<Response> Session::pass(Now now) {
         all[2 * i] = channels_[i].settled().update;
         all[2 * i + 1] = channels_[i].cleared().update;
       }
-      all.back() = routes_.mark.update;
+      all.back() = routes_.update;
       return all;
     };
     const auto before = marks();
-    if (returned_at_ != Clock::Steady{} && now.steady - returned_at_ >= limits_->hold_max) patience_over_ = true;
+    if (returned_at_ != Clock::Steady{} && now.steady - returned_at_ >= limits_->return_max)
+      patience_over_ = true;
     if (auto response = take(Type::cluster, target_)) {
       std::vector<NameHash> warming;
       for (const auto& sent : at(Type::cluster).flight()->sent) {
         if (sent.now) warming.push_back(sent.hash);
       }
-      if (at(Type::cluster).wildcard()) at(Type::endpoints).resend(warming, *target_.config, true);
+      if (at(Type::cluster).wildcard()) at(Type::endpoints).resend(warming, *target_.config);
       return response;
     }
     if (auto response = take(Type::endpoints, target_)) return response;
@@ -146,49 +147,64 @@ std::optional<Response> Session::pass(Now now) {
 }
 
 std::optional<Response> Session::take(Type type, const Step& step) {
-  auto response = at(type).take({step.config.get(), step.mark, removals_through(type)}, std::to_string(nonce_ + 1));
+  auto response = at(type).take({step, removals_through(type)}, std::to_string(nonce_ + 1));
   if (response) ++nonce_;
   return response;
 }
 
-// Listeners and routes take the step that its clusters and endpoints allow.
+// Listeners and routes take the step that clusters and endpoints allow. It is one that clusters
+// have reached, not just passed: of an update that was folded into a later one, some may never have
+// been sent. And it is kept until its endpoints are there, or endpoints that change all the time
+// would hold it back for ever.
 void Session::go_on(Now now) {
-  while (ahead_ && open(ahead_->mark.update, now)) {
-    routes_ = *std::exchange(ahead_, std::nullopt);
-    if (routes_.mark.update != target_.mark.update) ahead_ = target_;
+  const Channel& clusters = channel(Type::cluster);
+  const Channel& endpoints = channel(Type::endpoints);
+  while (routes_.update != target_.update) {
+    const Step& reached = clusters.heard() ? clusters.settled() : target_;
+    if (!ahead_ && reached.update > routes_.update) ahead_ = reached;
+    const bool there =
+        ahead_ && (!endpoints.heard() || endpoints.settled().update >= ahead_->update);
+    if (now.steady - waits_since_ >= limits_->hold_max) {
+      routes_ = target_;
+    } else if (there) {
+      routes_ = *ahead_;
+    } else {
+      return;
+    }
+    ahead_.reset();
     waits_since_ = now.steady;
   }
 }
 
-bool Session::open(std::uint64_t update, Now now) const {
-  if (now.steady - waits_since_ >= limits_->hold_max) return true;
-  const auto there = [&](Type type) { return !channel(type).heard() || channel(type).settled().update >= update; };
-  return there(Type::cluster) && there(Type::endpoints);
-}
-
 // Up to which update that which it ceased to want may be removed.
 std::uint64_t Session::removals_through(Type type) const {
-  // One who came back will subscribe again, in its own order: routes that still use it may be about to come.
+  // One who came back will subscribe again, in its own order: routes that still use it may be about
+  // to come.
   const auto left = [&](Type user) {
     if (channel(user).heard()) return channel(user).settled().update;
     return channel(Type::cluster).returned() && !patience_over_ ? 0 : all_updates;
   };
   switch (type) {
-    case Type::cluster: return std::min(left(Type::listener), left(Type::route));
+    case Type::cluster:
+      return std::min(left(Type::listener), left(Type::route));
     case Type::endpoints:
-      return std::min({left(Type::listener), left(Type::route),
-                       channel(Type::cluster).heard() ? channel(Type::cluster).cleared().update : all_updates});
-    case Type::listener: return all_updates;
-    case Type::route: return channel(Type::listener).heard() ? channel(Type::listener).settled().update : all_updates;
+      return std::min(
+          {left(Type::listener), left(Type::route),
+           channel(Type::cluster).heard() ? channel(Type::cluster).cleared().update : all_updates});
+    case Type::listener:
+      return all_updates;
+    case Type::route:
+      return channel(Type::listener).heard() ? channel(Type::listener).settled().update
+                                             : all_updates;
   }
   return all_updates;
 }
 
 std::optional<Clock::Steady> Session::deadline() const {
   std::optional<Clock::Steady> first;
-  if (ahead_) first = waits_since_ + limits_->hold_max;
+  if (routes_.update != target_.update) first = waits_since_ + limits_->hold_max;
   if (returned_at_ != Clock::Steady{} && !patience_over_) {
-    const auto other = returned_at_ + limits_->hold_max;
+    const auto other = returned_at_ + limits_->return_max;
     first = first ? std::min(*first, other) : other;
   }
   return first;
@@ -196,7 +212,7 @@ std::optional<Clock::Steady> Session::deadline() const {
 
 bool Session::in_step() const {
   return std::ranges::all_of(channels_, [&](const Channel& channel) {
-    return !channel.heard() || (!channel.flight() && channel.cleared().update == target_.mark.update);
+    return !channel.heard() || (!channel.flight() && channel.cleared().update == target_.update);
   });
 }
 

@@ -6,8 +6,8 @@
 //
 // A new Config reaches clusters and endpoints at once. Endpoints never wait for the ACK of
 // clusters, as Envoy holds that back until they have come. Listeners and routes follow in steps:
-// they stay at the Config they have until clusters and endpoints have been ACKed up to some later
-// one, then they go to that, however many came meanwhile. What no longer is wanted stays until the
+// they stay at the Config they have until the clusters and endpoints of some later one are ACKed,
+// then they go to that, however many came meanwhile. What no longer is wanted stays until the
 // routes that left it are ACKed. A type that isn't subscribed is waited for by nobody, so any order
 // of subscription works; a client that ACKs nothing holds its own routes back for `hold_max`.
 #pragma once
@@ -50,7 +50,9 @@ class Session {
   std::optional<std::chrono::nanoseconds> take_convergence(Now now);
 
   bool delta() const { return delta_; }
-  const Channel& channel(resource::Type type) const { return channels_[static_cast<std::size_t>(type)]; }
+  const Channel& channel(resource::Type type) const {
+    return channels_[static_cast<std::size_t>(type)];
+  }
   std::uint64_t ignored() const { return ignored_; }  // requests for types we don't serve
 
   std::uint64_t snapshot() const;
@@ -59,11 +61,6 @@ class Session {
   resource::ConfigPtr acked() const;
 
  private:
-  struct Step {
-    resource::ConfigPtr config;
-    Mark mark;
-  };
-
   template <typename Request>
   Status hear_any(Request request, Now now);
   template <typename Request>
@@ -75,7 +72,6 @@ class Session {
   std::optional<Response> take(resource::Type type, const Step& step);
   std::optional<Response> pass(Now now);
   void go_on(Now now);
-  bool open(std::uint64_t update, Now now) const;
   std::uint64_t removals_through(resource::Type type) const;
   bool in_step() const;
   TypeStatus::State state(resource::Type type) const;
@@ -84,10 +80,10 @@ class Session {
   bool delta_;
   const Limits* limits_;
   std::array<Channel, resource::type_count> channels_;
-  Step target_;                // what clusters and endpoints follow
-  Step routes_;                // what listeners and routes follow
-  std::optional<Step> ahead_;  // what those go to as soon as its clusters are there
-  Clock::Steady waits_since_{};  // for `ahead_`: since then no ACK came that brings it nearer
+  Step target_;                  // what clusters and endpoints follow
+  Step routes_;                  // what listeners and routes follow
+  std::optional<Step> ahead_;    // what those go to as soon as its endpoints are there
+  Clock::Steady waits_since_{};  // no ACK has come since then that brings them nearer
   Clock::Steady returned_at_{};
   bool patience_over_ = false;  // for a returned proxy's subscription to listeners and routes
 

@@ -1,6 +1,5 @@
 #include "control/xds/stream.h"
 
-#include <array>
 #include <chrono>
 #include <limits>
 #include <utility>
@@ -19,7 +18,7 @@ grpc::Status to_grpc(const Error& error) {
 Stream* Stream::open(Shared& shared, bool delta, std::string peer) {
   const auto stream = std::make_shared<Stream>(shared, delta, std::move(peer));
   stream->self_ = stream;
-  shared.opened(*stream);
+  shared.opened(stream);
   std::lock_guard lock(stream->mutex_);
   stream->StartRead(&stream->read_);
   return stream.get();
@@ -42,8 +41,10 @@ void Stream::OnReadDone(bool ok) {
     read_.Clear();
     want_node = !node_;
   }
-  if (session_.delta()) hear(decode_delta(bytes, want_node));
-  else hear(decode_sotw(bytes, want_node));
+  if (session_.delta())
+    hear(decode_delta(bytes, want_node));
+  else
+    hear(decode_sotw(bytes, want_node));
 }
 
 template <typename Request>
@@ -59,34 +60,29 @@ void Stream::hear(Result<Request> request) {
     if (finish_) return;
     joins = request->node && !node_;
     if (joins) node_ = std::move(request->node);
-    if (const auto heard = hear_locked(*std::move(request)); !heard) {
+    const auto heard = session_.hear(*std::move(request), shared_->now());
+    count_locked();
+    if (!heard) {
       instruments().unbounded.add();
       return finish_locked(to_grpc(heard.error()));
     }
     pump_locked();
     StartRead(&read_);
   }
-  if (joins) shared_->joined(shared_from_this());
+  if (joins) shared_->joined(*this);
 }
 
-template <typename Request>
-Status Stream::hear_locked(Request request) {
-  const auto total = [this](auto count) {
-    std::array<std::uint64_t, resource::type_count> all{};
-    for (const auto type : resource::all_types) all[static_cast<std::size_t>(type)] = session_.channel(type).counts().*count;
-    return all;
-  };
-  using Counts = Channel::Counts;
-  const auto acked = total(&Counts::acked), nacked = total(&Counts::nacked), stale = total(&Counts::stale);
-  const auto ignored = session_.ignored();
-  auto heard = session_.hear(std::move(request), shared_->now());
+// Moves the counters by what the session has counted since.
+void Stream::count_locked() {
   for (std::size_t i = 0; i < resource::type_count; ++i) {
-    instruments().acks.add(total(&Counts::acked)[i] - acked[i]);
-    instruments().of_type[i].nacks->add(total(&Counts::nacked)[i] - nacked[i]);
-    instruments().stale.add(total(&Counts::stale)[i] - stale[i]);
+    const auto newest = session_.channel(resource::all_types[i]).counts();
+    auto& counted = counted_[i];
+    instruments().acks.add(newest.acked - counted.acked);
+    instruments().of_type[i].nacks->add(newest.nacked - counted.nacked);
+    instruments().stale.add(newest.stale - counted.stale);
+    counted = newest;
   }
-  instruments().unknown_type.add(session_.ignored() - ignored);
-  return heard;
+  instruments().unknown_type.add(session_.ignored() - std::exchange(ignored_, session_.ignored()));
 }
 
 void Stream::refresh() {
@@ -96,7 +92,9 @@ void Stream::refresh() {
   auto config = shared_->source.config_for(*node_);
   std::lock_guard lock(mutex_);
   if (finish_) return;
-  if (const auto updated = session_.update(std::move(config), published, shared_->now()); !updated) {
+  const auto updated = session_.update(std::move(config), published, shared_->now());
+  count_locked();
+  if (!updated) {
     instruments().unbounded.add();
     return finish_locked(to_grpc(updated.error()));
   }
@@ -149,14 +147,23 @@ void Stream::finish_locked(const grpc::Status& status) {
 }
 
 void Stream::OnDone() {
-  const auto self = std::move(self_);
+  std::shared_ptr<Stream> self;
+  {
+    std::lock_guard lock(mutex_);  // sees all that other threads did
+    self = std::move(self_);
+  }
   shared_->closed(*this);
 }
 
 ProxyStatus Stream::status() const {
   std::lock_guard lock(mutex_);
-  return {.node = *node_, .peer = peer_, .delta = session_.delta(), .connected = connected_,
-          .snapshot = session_.snapshot(), .types = session_.types(), .refusals = session_.refusals()};
+  return {.node = *node_,
+          .peer = peer_,
+          .delta = session_.delta(),
+          .connected = connected_,
+          .snapshot = session_.snapshot(),
+          .types = session_.types(),
+          .refusals = session_.refusals()};
 }
 
 resource::ConfigPtr Stream::acked() const {

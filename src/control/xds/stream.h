@@ -1,17 +1,19 @@
 // One gRPC stream: carries bytes between a proxy and its Session.
 //
 // gRPC calls On...() from its threads, workers call refresh(), people ask for status(): all of it
-// meets at one mutex. gRPC calls nothing of ours from inside a Start...(), so those are made under it.
+// meets at one mutex. gRPC calls nothing of ours from inside a Start...(), so those are made under
+// it.
 #pragma once
 
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/support/byte_buffer.h>
 
 #include "control/xds/bytes.h"
 #include "control/xds/instruments.h"
@@ -24,16 +26,19 @@ class Stream;
 
 // What streams share, and where they are kept.
 struct Shared {
-  Shared(const ServerOptions& server_options, ConfigSource& config_source, metrics::Registry& registry, const Clock& time)
+  Shared(const ServerOptions& server_options, ConfigSource& config_source,
+         metrics::Registry& registry, const Clock& time)
       : options(server_options),
-        limits{.chunk_resources_max = options.chunk_resources_max, .names_max = options.names_max, .hold_max = options.hold_max},
+        limits{.chunk_resources_max = options.chunk_resources_max,
+               .names_max = options.names_max,
+               .hold_max = options.hold_max},
         source(config_source),
         clock(time),
         instruments(registry) {}
   virtual ~Shared() = default;
-  virtual void opened(Stream& stream) = 0;
-  virtual void joined(std::shared_ptr<Stream> stream) = 0;  // its node is known: it wants its Config
-  virtual void closed(Stream& stream) = 0;                  // it is gone when this returns
+  virtual void opened(std::shared_ptr<Stream> stream) = 0;
+  virtual void joined(Stream& stream) = 0;  // its node is known: it wants its Config
+  virtual void closed(Stream& stream) = 0;  // it is gone when this returns
   virtual Clock::Steady published() const = 0;
 
   Now now() const { return {clock.now(), clock.wall()}; }
@@ -47,7 +52,7 @@ struct Shared {
   SharedFrames frames;
 };
 
-class Stream final : public grpc::ServerGenericBidiReactor, public std::enable_shared_from_this<Stream> {
+class Stream final : public grpc::ServerGenericBidiReactor {
  public:
   // Lives until gRPC is done with it.
   static Stream* open(Shared& shared, bool delta, std::string peer);
@@ -75,8 +80,7 @@ class Stream final : public grpc::ServerGenericBidiReactor, public std::enable_s
 
   template <typename Request>
   void hear(Result<Request> request);
-  template <typename Request>
-  Status hear_locked(Request request);
+  void count_locked();
   void pump_locked();
   void finish_locked(const grpc::Status& status);
   Instruments& instruments() const { return shared_->instruments; }
@@ -86,11 +90,14 @@ class Stream final : public grpc::ServerGenericBidiReactor, public std::enable_s
   const Clock::Wall connected_;
   std::shared_ptr<Stream> self_;
 
-  std::mutex refresh_mutex_;  // before mutex_: Configs arrive in the order in which they were asked for
+  std::mutex
+      refresh_mutex_;  // before mutex_: Configs arrive in the order in which they were asked for
   mutable std::mutex mutex_;
   std::optional<resource::Node> node_;  // set once, before joined()
   Session session_;
   grpc::ByteBuffer read_, write_;
+  std::array<Channel::Counts, resource::type_count> counted_{};
+  std::uint64_t ignored_ = 0;
   bool writing_ = false;
   std::optional<grpc::Status> finish_;  // as soon as nothing is being written
   bool finished_ = false;

@@ -16,12 +16,14 @@ namespace {
 
 using resource::Type;
 
-constexpr std::size_t missing_bytes_max = 4u << 20;  // names that don't exist, until they are answered
+constexpr std::size_t missing_bytes_max = 4u
+                                          << 20;  // names that don't exist, until they are answered
 
 std::optional<std::uint64_t> parse_version(const std::string& text) {
   std::uint64_t version = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version, 16);
-  if (text.size() != 16 || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (text.size() != 16 || error != std::errc() || end != text.data() + text.size())
+    return std::nullopt;
   return version;
 }
 
@@ -29,8 +31,8 @@ std::optional<std::uint64_t> parse_version(const std::string& text) {
 
 Status Channel::bounded(std::size_t names) const {
   if (names <= limits_->names_max) return {};
-  return Error{Code::resource_exhausted,
-               fmt::format("{}: {} names on one stream, at most {}", short_name(type_), names, limits_->names_max)};
+  return Error{Code::resource_exhausted, fmt::format("{}: {} names on one stream, at most {}",
+                                                     short_name(type_), names, limits_->names_max)};
 }
 
 Status Channel::subscribe(const std::vector<std::string>& names, const Target& target) {
@@ -57,13 +59,15 @@ Status Channel::subscribe(const std::vector<std::string>& names, const Target& t
 }
 
 // One name was asked for: sees to it that the next responses say something of it.
-Status Channel::want(NameHash hash, const std::string& name, bool asked_before, const Target& target) {
+Status Channel::want(NameHash hash, const std::string& name, bool asked_before,
+                     const Target& target) {
   if (!target.find(hash)) {
     if (!missing_.emplace(hash, name).second) return {};
     missing_bytes_ += name.size();
     if (missing_bytes_ <= missing_bytes_max) return {};
-    return Error{Code::resource_exhausted, fmt::format("{}: names that don't exist take more than {} bytes",
-                                                       short_name(type_), missing_bytes_max)};
+    return Error{Code::resource_exhausted,
+                 fmt::format("{}: names that don't exist take more than {} bytes",
+                             short_name(type_), missing_bytes_max)};
   }
   if (asked_before) {
     holding_.except(hash, subscription_).resend = true;
@@ -102,8 +106,10 @@ Status Channel::replace_names(const SotwRequest& request) {
   Subscription next;
   std::vector<NameHash> hashes;
   for (const auto& name : request.names) {
-    if (name == "*") next.wildcard = true;
-    else hashes.push_back(hash_of(name));
+    if (name == "*")
+      next.wildcard = true;
+    else
+      hashes.push_back(hash_of(name));
   }
   named_ = named_ || !request.names.empty();
   if (!named_ && (type_ == Type::cluster || type_ == Type::listener)) next.wildcard = true;
@@ -118,7 +124,9 @@ Status Channel::replace_names(const SotwRequest& request) {
     if (subscription_.wildcard && next.wildcard) continue;
     due_ = due_ || whole();
     if (holding_.base(hash) || unasked_.contains(hash)) {
-      holding_.exceptions()[hash] = {};  // it holds nothing of that name
+      // It holds nothing of that name. What it is owed, it is still owed.
+      auto& exception = holding_.exceptions()[hash];
+      exception = {.resend = exception.resend, .owed = std::move(exception.owed)};
     }
   }
   for (const NameHash hash : hashes) unasked_.erase(hash);
@@ -129,7 +137,8 @@ Status Channel::replace_names(const SotwRequest& request) {
 
 // What the proxy says it holds. Most often that is nearly all of the target, in the same versions:
 // then it is taken to hold the target, with exceptions; else nothing, with exceptions.
-void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held, const Target& target) {
+void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held,
+                    const Target& target) {
   if (held.empty()) return;
   returned_ = true;
   std::map<NameHash, Exception> others;
@@ -141,7 +150,8 @@ void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held
     if (wanted && parse_version(version) == (*wanted)->version()) {
       same.emplace_back(hash, *wanted);
     } else {
-      others[hash] = {.held = std::make_shared<const resource::Resource>(type_, name, ""), .claimed = true};
+      others[hash] = {.held = std::make_shared<const resource::Resource>(type_, name, ""),
+                      .claimed = true};
     }
   }
   std::size_t wanted = subscription_.names.size();

@@ -5,6 +5,7 @@
 // looked for, its suspects alone.
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "control/xds/channel.h"
 #include "control/xds/version.h"
@@ -13,7 +14,6 @@ namespace graymesh::xds {
 namespace {
 
 using resource::ResourcePtr;
-using resource::Type;
 
 }  // namespace
 
@@ -27,20 +27,21 @@ struct Channel::Draft {
 };
 
 bool Channel::idle(const Goal& goal) const {
-  return !dirty_ && holding_.at(goal.config->of(type_)) &&
+  return !dirty_ && holding_.at(goal.step.config->of(type_)) &&
          (holding_.exceptions().empty() || removals_through_ == goal.removals_through);
 }
 
 std::optional<Response> Channel::take(const Goal& goal, const std::string& nonce) {
   if (!heard_ || flight_) return std::nullopt;
   if (idle(goal)) {
-    settled_ = goal.mark;
-    if (clear_) cleared_ = goal.mark;
+    settled_ = goal.step;
+    if (clear_) cleared_ = goal.step;
     return std::nullopt;
   }
-  const Target target(goal.config->of(type_), *diffs_);
+  const Target target(goal.step.config->of(type_), *diffs_);
   removals_through_ = goal.removals_through;
-  Draft draft{.room = delta_ ? limits_->chunk_resources_max : std::numeric_limits<std::size_t>::max()};
+  Draft draft{.room =
+                  delta_ ? limits_->chunk_resources_max : std::numeric_limits<std::size_t>::max()};
   draft_trial(target, draft);
   if (!draft.trial) {
     draft_exceptions(goal, target, draft);
@@ -49,9 +50,10 @@ std::optional<Response> Channel::take(const Goal& goal, const std::string& nonce
   }
   dirty_ = draft.full || draft.trial;
   clear_ = !draft.deferred;
-  if (!draft.sent.empty() || !draft.missing.empty() || due_) return write(std::move(draft), goal, target, nonce);
-  settled_ = goal.mark;
-  if (clear_) cleared_ = goal.mark;
+  if (!draft.sent.empty() || !draft.missing.empty() || due_)
+    return write(std::move(draft), goal, target, nonce);
+  settled_ = goal.step;
+  if (clear_) cleared_ = goal.step;
   return std::nullopt;
 }
 
@@ -80,7 +82,7 @@ void Channel::draft_exceptions(const Goal& goal, const Target& target, Draft& dr
     const auto here = at++;  // consider() may erase it
     if (!subscription_.covers(here->first)) {
       exceptions.erase(here);
-    } else if (holding_.at(here->first, goal.config->of(type_))) {
+    } else if (holding_.at(here->first, target)) {  // else it is met among the changes
       const Held held{here->second.held, here->second.claimed};
       consider(goal, here->first, target.find(here->first), held, draft);
     }
@@ -101,9 +103,10 @@ void Channel::draft_changes(const Goal& goal, const Target& target, Draft& draft
   });
 }
 
-// Decides on one name. Afterwards its exception, if it needs one, is right for a base that is at the
-// target. False, and nothing done: no room.
-bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want, const Held& held, Draft& draft) {
+// Decides on one name. Afterwards its exception, if it needs one, is right for a base that is at
+// the target. False, and nothing done: no room.
+bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want, const Held& held,
+                       Draft& draft) {
   auto& exceptions = holding_.exceptions();
   const auto found = exceptions.find(hash);
   if (found != exceptions.end()) {
@@ -113,11 +116,14 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
   }
   bool send = false;
   if (want) {
-    const bool same = held.resource && !held.claimed && held.resource->version() == (*want)->version();
+    const bool same =
+        held.resource && !held.claimed && held.resource->version() == (*want)->version();
     send = !same || (found != exceptions.end() && found->second.resend);
+  } else if (found != exceptions.end() && found->second.owed) {
+    return send_owed(goal, hash, held, draft);
   } else if (held.resource && (delta_ || whole())) {
     Exception& exception = found != exceptions.end() ? found->second : exceptions[hash];
-    const std::uint64_t since = exception.since ? exception.since : goal.mark.update;
+    const std::uint64_t since = exception.since ? exception.since : goal.step.update;
     send = since <= goal.removals_through;
     if (!send) {
       exception = {.held = held.resource, .claimed = held.claimed, .since = since};
@@ -139,6 +145,22 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
   return true;
 }
 
+// A cluster is warming and waits for this, though neither is wanted any longer. It is sent, and
+// then removed like any other.
+bool Channel::send_owed(const Goal& goal, NameHash hash, const Held& held, Draft& draft) {
+  if (draft.room == 0) {
+    draft.full = true;
+    return false;
+  }
+  Exception& exception = holding_.exceptions()[hash];
+  --draft.room;
+  draft.sent.push_back({hash, exception.owed, held});
+  const std::uint64_t since = exception.since ? exception.since : goal.step.update;
+  exception = {.held = std::exchange(exception.owed, nullptr), .since = since};
+  draft.deferred = true;
+  return true;
+}
+
 void Channel::draft_missing(const Target& target, Draft& draft) {
   while (!missing_.empty() && draft.room > 0) {
     const auto first = missing_.begin();
@@ -152,7 +174,8 @@ void Channel::draft_missing(const Target& target, Draft& draft) {
   draft.full = draft.full || !missing_.empty();
 }
 
-Response Channel::write(Draft draft, const Goal& goal, const Target& target, const std::string& nonce) {
+Response Channel::write(Draft draft, const Goal& goal, const Target& target,
+                        const std::string& nonce) {
   Response response;
   response.type_url = type_url(type_);
   response.nonce = nonce;
@@ -161,8 +184,10 @@ Response Channel::write(Draft draft, const Goal& goal, const Target& target, con
     response.resources = compose(target);
   } else {
     for (const auto& sent : draft.sent) {
-      if (sent.now) response.resources.push_back(sent.now);
-      else response.removed.push_back(sent.before.resource->name());
+      if (sent.now)
+        response.resources.push_back(sent.now);
+      else
+        response.removed.push_back(sent.before.resource->name());
     }
   }
   if (!delta_) {
@@ -176,8 +201,12 @@ Response Channel::write(Draft draft, const Goal& goal, const Target& target, con
   due_ = false;
   last_nonce_ = nonce;
   const bool settles = !draft.full && !draft.trial;
-  flight_ = Flight{.nonce = nonce, .sent = std::move(draft.sent), .mark = goal.mark, .settles = settles,
-                   .clears = settles && !draft.deferred, .trial = draft.trial};
+  flight_ = Flight{.nonce = nonce,
+                   .sent = std::move(draft.sent),
+                   .step = goal.step,
+                   .settles = settles,
+                   .clears = settles && !draft.deferred,
+                   .trial = draft.trial};
   return response;
 }
 
@@ -188,7 +217,8 @@ std::vector<ResourcePtr> Channel::compose(const Target& target) const {
   std::vector<ResourcePtr> resources;
   for (const auto& layer : target.layers()) {
     for (const auto& resource : layer->all()) {
-      const NameHash hash = exceptions.empty() && subscription_.wildcard ? 0 : hash_of(resource->name());
+      const NameHash hash =
+          exceptions.empty() && subscription_.wildcard ? 0 : hash_of(resource->name());
       if (!subscription_.covers(hash)) continue;
       const auto found = exceptions.find(hash);
       if (found == exceptions.end()) {
@@ -199,7 +229,8 @@ std::vector<ResourcePtr> Channel::compose(const Target& target) const {
     }
   }
   for (const auto& [hash, exception] : exceptions) {
-    if (exception.held && !exception.claimed && !target.find(hash)) resources.push_back(exception.held);
+    if (exception.held && !exception.claimed && !target.find(hash))
+      resources.push_back(exception.held);
   }
   return resources;
 }

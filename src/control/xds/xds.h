@@ -43,16 +43,16 @@ struct TypeStatus {
   std::uint64_t sent = 0;     // responses
   std::uint64_t acked = 0;
   std::uint64_t nacked = 0;
-  std::uint64_t bytes = 0;    // of responses
-  Clock::Wall since{};        // when `state` began
+  std::uint64_t bytes = 0;  // of responses
+  Clock::Wall since{};      // when `state` began
 };
 
 // A refused resource: kept until the proxy accepts another version of it or leaves.
 struct Refusal {
   resource::Type type = resource::Type::cluster;
-  std::string resource{};             // empty if the proxy's words name none of those sent
+  std::string resource{};  // empty if the proxy's words name none of those sent
   std::string version{};
-  std::string error{};                // the proxy's words
+  std::string error{};                 // the proxy's words
   std::vector<std::string> origins{};  // "VirtualService fe-pre/web"
   Clock::Wall at{};
 };
@@ -70,9 +70,11 @@ struct ProxyStatus {
 struct ServerOptions {
   std::string address = "127.0.0.1:15010";  // port 0: a free one
   // A response is cut into chunks of at most this many resources, each awaiting its ACK, so that a
-  // proxy's main thread is not held for long: 200 keep Envoy's /ready under 0.2 s (docs/envoy.md 9).
+  // proxy's main thread is not held for long: 200 keep Envoy's /ready under 0.2 s (docs/envoy.md
+  // 6).
   std::size_t chunk_resources_max = 200;
-  std::size_t request_bytes_max = 16u << 20;  // a reconnecting proxy names all it holds: 0.7 MB at 3,360 clusters
+  std::size_t request_bytes_max =
+      16u << 20;  // a reconnecting proxy names all it holds: 0.7 MB at 3,360 clusters
   // Of one type on one stream; more end it. 10,000 services of five subsets are 60,000 clusters.
   std::size_t names_max = 250'000;
   // How long routes wait for a proxy that doesn't ACK the clusters which they need. Envoy holds its

@@ -1,0 +1,116 @@
+// Many clients, clients that come, go, dawdle, and a server that stops below them.
+#include <atomic>
+#include <deque>
+
+#include "control/xds/server_fixture.h"
+
+namespace graymesh::xds {
+namespace {
+
+TEST_F(XdsServer, ClientThatEndsOrVanishesIsForgotten) {
+  serve({.clusters = {"a"}});
+  auto ending = delta_client(), vanishing = delta_client();
+  for (auto* client : {&ending, &vanishing}) {
+    client->send_message(first(Type::cluster));
+    (void)client->hears();
+  }
+  EXPECT_EQ(streams("delta"), 2);
+  ending.end();
+  EXPECT_TRUE(ending.finishes().ok());
+  vanishing.cancel();
+  EXPECT_TRUE(eventually([&] { return server->status().empty() && streams("delta") == 0; }));
+}
+
+TEST_F(XdsServer, ClientThatNeverAcksCostsOneResponseOfEachType) {
+  serve({.clusters = {"a=0"}, .endpoints = {"a=0"}});
+  auto stuck = delta_client(), good = delta_client();
+  stuck.send_message(first(Type::cluster, "stuck"));
+  EXPECT_EQ(names(stuck.hears_message<DeltaIn>()), "a=0");
+  good.send_message(first(Type::cluster, "good"));
+  good.send_message(ack(good.hears_message<DeltaIn>()));
+  for (int i = 1; i <= 20; ++i) {
+    serve({.clusters = {"a=" + std::to_string(i)}, .endpoints = {"a=0"}});
+    const auto response = good.hears_message<DeltaIn>();
+    EXPECT_EQ(names(response), "a=" + std::to_string(i));
+    good.send_message(ack(response));
+  }
+  EXPECT_EQ(stuck.unread(), 0u);
+  EXPECT_EQ(server->status()[1].types[0].state, State::stale);
+}
+
+TEST_F(XdsServer, AHundredStreamsAreServedTheSame) {
+  serve({.clusters = many(50, "1"), .snapshot = 1});
+  std::deque<WireClient> clients;
+  for (int i = 0; i < 100; ++i) {
+    auto& client = clients.emplace_back(server->port(), "DeltaAggregatedResources");
+    client.send_message(first(Type::cluster, "client-" + std::to_string(i)));
+  }
+  for (auto& client : clients) {
+    const auto response = client.hears_message<DeltaIn>();
+    EXPECT_EQ(response.resources_size(), 50);
+    client.send_message(ack(response));
+  }
+  EXPECT_TRUE(synced(100, 1));
+  serve({.clusters = many(51, "1"), .snapshot = 2});
+  for (auto& client : clients) {
+    const auto response = client.hears_message<DeltaIn>();
+    EXPECT_EQ(names(response), "n50=1");
+    client.send_message(ack(response));
+  }
+  EXPECT_TRUE(synced(100, 2));
+  EXPECT_EQ(streams("delta"), 100);
+  EXPECT_GE(registry.counter("graymesh_xds_acks_total", "").value(), 200u);
+}
+
+TEST_F(XdsServer, PublishingUnderLoadEndsWithEveryStreamAtTheLast) {
+  constexpr std::uint64_t updates = 200;
+  serve({.clusters = {"a=0"}, .snapshot = 1});
+  std::vector<std::jthread> clients;
+  clients.reserve(8);
+  std::atomic<int> done = 0;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([&, i] {
+      WireClient client(server->port(), "DeltaAggregatedResources");
+      client.send_message(first(Type::cluster, "client-" + std::to_string(i)));
+      for (;;) {
+        const auto response = client.hears_message<DeltaIn>();
+        client.send_message(ack(response));
+        if (names(response) == "a=" + std::to_string(updates) ||
+            response.type_url() == "nothing came")
+          break;
+      }
+      ++done;
+      while (done < 9) std::this_thread::yield();
+    });
+  }
+  for (std::uint64_t i = 1; i <= updates; ++i)
+    serve({.clusters = {"a=" + std::to_string(i)}, .snapshot = 1 + i});
+  EXPECT_TRUE(synced(8, 1 + updates));
+  EXPECT_GE(registry.histogram("graymesh_xds_convergence_seconds", "", {}).count(), 8u);
+  ++done;
+}
+
+TEST_F(XdsServer, StoppingTellsOpenStreamsThatItIsUnavailable) {
+  serve({.clusters = {"a=1"}});
+  std::deque<WireClient> clients;
+  for (int i = 0; i < 10; ++i) {
+    auto& client = clients.emplace_back(server->port(), "DeltaAggregatedResources");
+    client.send_message(first(Type::cluster));
+    EXPECT_EQ(names(client.hears_message<DeltaIn>()), "a=1");
+  }
+  server.reset();
+  for (auto& client : clients)
+    EXPECT_EQ(client.finishes().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(XdsServer, StoppingEndsStreamsThatNeverSaidAnything) {
+  auto client = delta_client();
+  auto other = delta_client();
+  other.send_message(first(Type::cluster));
+  ASSERT_TRUE(eventually([&] { return server->status().size() == 1; }));
+  server.reset();
+  EXPECT_FALSE(client.finishes().ok());
+}
+
+}  // namespace
+}  // namespace graymesh::xds
