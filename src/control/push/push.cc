@@ -9,17 +9,19 @@ namespace {
 using model::Kind;
 using model::Problem;
 
-// All kinds, so that a kind whose last object went away is counted as 0 and not left at its last value.
-constexpr Kind kinds[] = {Kind::namespace_,      Kind::node,             Kind::pod,
-                          Kind::service,         Kind::endpoint_slice,   Kind::virtual_service,
-                          Kind::destination_rule, Kind::service_entry,   Kind::workload_entry,
-                          Kind::gateway,         Kind::sidecar};
+// All kinds, so that a kind whose last object went away is counted as 0 and not left at its last
+// value.
+constexpr Kind kinds[] = {Kind::namespace_,       Kind::node,           Kind::pod,
+                          Kind::service,          Kind::endpoint_slice, Kind::virtual_service,
+                          Kind::destination_rule, Kind::service_entry,  Kind::workload_entry,
+                          Kind::gateway,          Kind::sidecar};
 
 double seconds(Clock::Steady::duration span) { return std::chrono::duration<double>(span).count(); }
 
 }  // namespace
 
-Loop::Loop(std::shared_ptr<const model::MeshConfig> mesh, metrics::Registry& metrics, const Clock& clock)
+Loop::Loop(std::shared_ptr<const model::MeshConfig> mesh, metrics::Registry& metrics,
+           const Clock& clock)
     : mesh_(std::move(mesh)), metrics_(metrics), clock_(clock), thread_([this] { run(); }) {}
 
 Loop::~Loop() {
@@ -34,6 +36,8 @@ Loop::~Loop() {
 void Loop::changed(source::ObjectsPtr objects) {
   {
     std::lock_guard lock(mutex_);
+    if (objects->number < newest_) return;
+    newest_ = objects->number;
     waiting_ = std::move(objects);
   }
   wake_.notify_all();
@@ -76,8 +80,9 @@ void Loop::build(source::ObjectsPtr objects) {
   next->generation = std::make_shared<const translate::Generation>(
       next->snapshot, before ? before->generation : nullptr);
   next->built = clock_.wall();
-  metrics_.histogram("graymesh_snapshot_build_seconds", "Time to build one Snapshot.",
-                     metrics::duration_bounds())
+  metrics_
+      .histogram("graymesh_snapshot_build_seconds", "Time to build one Snapshot.",
+                 metrics::duration_bounds())
       .observe(seconds(clock_.now() - begin));
   count(*next);
   state_.publish(std::move(next));
@@ -97,20 +102,25 @@ void Loop::count(const State& state) {
     const std::string name(name_of(kind));
     metrics_.gauge("graymesh_objects", "Objects that serve.", {{"kind", name}}).set(count.serving);
     metrics_
-        .gauge("graymesh_objects_refused",
-               "Objects whose newest text is refused; their last good state serves, if there was one.",
-               {{"kind", name}})
+        .gauge(
+            "graymesh_objects_refused",
+            "Objects whose newest text is refused; their last good state serves, if there was one.",
+            {{"kind", name}})
         .set(count.refused);
   }
-  metrics_.gauge("graymesh_documents_refused_nameless", "Refused documents whose name cannot be read.")
+  metrics_
+      .gauge("graymesh_documents_refused_nameless", "Refused documents whose name cannot be read.")
       .set(static_cast<double>(state.objects->nameless.size()));
   double passed_over = 0;
-  for (const auto& [kind, number] : state.objects->passed_over) passed_over += static_cast<double>(number);
+  for (const auto& [kind, number] : state.objects->passed_over)
+    passed_over += static_cast<double>(number);
   metrics_.gauge("graymesh_documents_passed_over", "Documents of kinds that are not ours to read.")
       .set(passed_over);
   double problems = 0;
-  for (const auto& problem : state.problems) problems += problem.severity == Problem::Severity::error;
-  metrics_.gauge("graymesh_problems", "Errors across objects that are good each by itself.").set(problems);
+  for (const auto& problem : state.problems)
+    problems += problem.severity == Problem::Severity::error;
+  metrics_.gauge("graymesh_problems", "Errors across objects that are good each by itself.")
+      .set(problems);
   metrics_.gauge("graymesh_snapshot_number", "Number of the newest Snapshot.")
       .set(static_cast<double>(state.snapshot->number()));
   metrics_.counter("graymesh_snapshots_total", "Snapshots built.").add();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -37,13 +38,15 @@ using StatePtr = std::shared_ptr<const State>;
 class Loop final : public xds::ConfigSource {
  public:
   // `metrics` and `clock` outlive the loop.
-  Loop(std::shared_ptr<const model::MeshConfig> mesh, metrics::Registry& metrics, const Clock& clock);
+  Loop(std::shared_ptr<const model::MeshConfig> mesh, metrics::Registry& metrics,
+       const Clock& clock);
   ~Loop() override;  // finishes what it builds, and ends
 
   // Called on the loop's thread after each new State; set before the first changed().
   void on_publish(std::function<void()> tell) { tell_ = std::move(tell); }
 
-  // Takes the newest objects; returns at once. Any thread.
+  // Takes the newest objects; returns at once. Any thread, and in any order: what is older than
+  // what came before is passed by.
   void changed(source::ObjectsPtr objects);
 
   // Null until the first objects are built.
@@ -66,8 +69,9 @@ class Loop final : public xds::ConfigSource {
   std::mutex mutex_;
   std::condition_variable wake_;
   source::ObjectsPtr waiting_;  // newest that is not built yet
+  std::uint64_t newest_ = 0;    // its number
   bool stop_ = false;
-  std::thread thread_;          // last: it uses all of the above
+  std::thread thread_;  // last: it uses all of the above
 };
 
 }  // namespace graymesh::push
