@@ -22,17 +22,26 @@ constexpr std::size_t body_bytes_max = std::size_t{64} << 20;
 int http_status(Code code) {
   switch (code) {
     case Code::invalid_argument:
-    case Code::out_of_range: return 400;
-    case Code::unauthenticated: return 401;
-    case Code::permission_denied: return 403;
-    case Code::not_found: return 404;
+    case Code::out_of_range:
+      return 400;
+    case Code::unauthenticated:
+      return 401;
+    case Code::permission_denied:
+      return 403;
+    case Code::not_found:
+      return 404;
     case Code::already_exists:
     case Code::aborted:
-    case Code::failed_precondition: return 409;
-    case Code::resource_exhausted: return 429;
-    case Code::unimplemented: return 501;
-    case Code::unavailable: return 503;
-    default: return 500;
+    case Code::failed_precondition:
+      return 409;
+    case Code::resource_exhausted:
+      return 429;
+    case Code::unimplemented:
+      return 501;
+    case Code::unavailable:
+      return 503;
+    default:
+      return 500;
   }
 }
 
@@ -57,9 +66,12 @@ void send_error(httplib::Response& response, const Error& error) {
 
 std::string_view name_of(source::Folder::Applied applied) {
   switch (applied) {
-    case source::Folder::Applied::created: return "created";
-    case source::Folder::Applied::configured: return "configured";
-    case source::Folder::Applied::unchanged: return "unchanged";
+    case source::Folder::Applied::created:
+      return "created";
+    case source::Folder::Applied::configured:
+      return "configured";
+    case source::Folder::Applied::unchanged:
+      return "unchanged";
   }
   return {};
 }
@@ -109,17 +121,20 @@ class HttpServer final : public Server {
   Status listen(const std::string& address) {
     const auto colon = address.rfind(':');
     int port = -1;
-    if (colon != std::string::npos && address.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
+    if (colon != std::string::npos &&
+        address.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
         colon + 1 < address.size() && address.size() - colon <= 6) {
       port = std::stoi(address.substr(colon + 1));
     }
     if (port < 0 || port > 65535) {
-      return Error{Code::invalid_argument, fmt::format("API address {}, must be host:port", address)};
+      return Error{Code::invalid_argument,
+                   fmt::format("API address {}, must be host:port", address)};
     }
     const std::string host = address.substr(0, colon);
     port_ = port == 0 ? http_.bind_to_any_port(host) : http_.bind_to_port(host, port) ? port : -1;
     if (port_ < 0) {
-      return Error{Code::unavailable, fmt::format("cannot listen on {} for the API: is it in use?", address)};
+      return Error{Code::unavailable,
+                   fmt::format("cannot listen on {} for the API: is it in use?", address)};
     }
     thread_ = std::thread([this] { http_.listen_after_bind(); });
     // stop() before the loop runs would be lost, and the destructor would wait for ever.
@@ -136,7 +151,8 @@ class HttpServer final : public Server {
   template <typename Answer>
   void with_state(httplib::Response& response, Answer answer) {
     const push::StatePtr state = parts_.loop.state();
-    if (!state) return send_error(response, {Code::unavailable, "the first snapshot is not built yet"});
+    if (!state)
+      return send_error(response, {Code::unavailable, "the first snapshot is not built yet"});
     answer(*state);
   }
 
@@ -148,7 +164,8 @@ class HttpServer final : public Server {
 
   void add_probes() {
     http_.Get("/ready", [this](const httplib::Request&, httplib::Response& response) {
-      with_state(response, [&](const push::State&) { response.set_content("ready\n", "text/plain"); });
+      with_state(response,
+                 [&](const push::State&) { response.set_content("ready\n", "text/plain"); });
     });
     http_.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
       response.set_content(parts_.metrics.page(), "text/plain; version=0.0.4; charset=utf-8");
@@ -162,45 +179,54 @@ class HttpServer final : public Server {
     add_state_page("/debug/configz", configz_page);
     add_state_page("/debug/registryz", registryz_page);
     add_state_page("/debug/endpointz", endpointz_page);
-    http_.Get("/debug/config_dump", [this](const httplib::Request& request, httplib::Response& response) {
+    http_.Get("/debug/config_dump", [this](const httplib::Request& request,
+                                           httplib::Response& response) {
       if (!request.has_param("proxyID")) {
-        return send_error(response, {Code::invalid_argument, "proxyID is missing, must name a proxy"});
+        return send_error(response,
+                          {Code::invalid_argument, "proxyID is missing, must name a proxy"});
       }
       send_config(response, request.get_param_value("proxyID"), request.get_param_value("type"));
     });
   }
 
   void add_objects() {
-    http_.Get("/api/v1/objects", [this](const httplib::Request& request, httplib::Response& response) {
-      const ObjectQuery query = {request.get_param_value("kind"), request.get_param_value("namespace"),
-                                 request.get_param_value("name"), request.get_param_value("state")};
-      if (!query.kind.empty()) {
-        if (auto kind = kind_named(query.kind); !kind) return send_error(response, kind.error());
-      }
-      with_state(response, [&](const push::State& state) { send_json(response, objects_page(state, query)); });
-    });
-    http_.Post("/api/v1/objects", [this](const httplib::Request& request, httplib::Response& response) {
-      auto applied = parts_.folder.apply(request.body);
-      if (!applied) return send_error(response, applied.error());
-      json items = json::array();
-      for (const auto& [key, what] : *applied) {
-        items.push_back({{"kind", model::name_of(key.kind)},
-                         {"namespace", key.namespace_},
-                         {"name", key.name},
-                         {"result", name_of(what)}});
-      }
-      send_json(response, {{"items", std::move(items)}});
-    });
+    http_.Get("/api/v1/objects",
+              [this](const httplib::Request& request, httplib::Response& response) {
+                const ObjectQuery query = {
+                    request.get_param_value("kind"), request.get_param_value("namespace"),
+                    request.get_param_value("name"), request.get_param_value("state")};
+                if (!query.kind.empty()) {
+                  if (auto kind = kind_named(query.kind); !kind)
+                    return send_error(response, kind.error());
+                }
+                with_state(response, [&](const push::State& state) {
+                  send_json(response, objects_page(state, query));
+                });
+              });
+    http_.Post("/api/v1/objects",
+               [this](const httplib::Request& request, httplib::Response& response) {
+                 auto applied = parts_.folder.apply(request.body);
+                 if (!applied) return send_error(response, applied.error());
+                 json items = json::array();
+                 for (const auto& [key, what] : *applied) {
+                   items.push_back({{"kind", model::name_of(key.kind)},
+                                    {"namespace", key.namespace_},
+                                    {"name", key.name},
+                                    {"result", name_of(what)}});
+                 }
+                 send_json(response, {{"items", std::move(items)}});
+               });
     // Cluster-wide kinds have "-" for a namespace.
-    http_.Delete(R"(/api/v1/objects/([^/]+)/([^/]+)/([^/]+))",
-                 [this](const httplib::Request& request, httplib::Response& response) {
-                   auto kind = kind_named(request.matches[1].str());
-                   if (!kind) return send_error(response, kind.error());
-                   const std::string namespace_ = request.matches[2].str();
-                   const model::Key key{*kind, namespace_ == "-" ? "" : namespace_, request.matches[3].str()};
-                   if (auto done = parts_.folder.remove(key); !done) return send_error(response, done.error());
-                   send_json(response, {{"deleted", to_string(key)}});
-                 });
+    http_.Delete(R"(/api/v1/objects/([^/]+)/([^/]+)/([^/]+))", [this](
+                                                                   const httplib::Request& request,
+                                                                   httplib::Response& response) {
+      auto kind = kind_named(request.matches[1].str());
+      if (!kind) return send_error(response, kind.error());
+      const std::string namespace_ = request.matches[2].str();
+      const model::Key key{*kind, namespace_ == "-" ? "" : namespace_, request.matches[3].str()};
+      if (auto done = parts_.folder.remove(key); !done) return send_error(response, done.error());
+      send_json(response, {{"deleted", to_string(key)}});
+    });
   }
 
   void add_proxies() {
@@ -213,7 +239,8 @@ class HttpServer final : public Server {
               });
   }
 
-  void send_config(httplib::Response& response, const std::string& wanted, const std::string& type) {
+  void send_config(httplib::Response& response, const std::string& wanted,
+                   const std::string& type) {
     auto id = proxy_named(parts_.xds.status(), wanted);
     if (!id) return send_error(response, id.error());
     const resource::ConfigPtr config = parts_.xds.config_of(*id);

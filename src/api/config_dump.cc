@@ -35,7 +35,8 @@ Status append(const google::protobuf::Message& dump, std::string& out) {
   options.preserve_proto_field_names = true;
   const auto status = google::protobuf::util::MessageToJsonString(any, &json, options);
   if (!status.ok()) {
-    return Error{Code::internal, fmt::format("cannot print {}: {}", dump.GetTypeName(), status.ToString())};
+    return Error{Code::internal,
+                 fmt::format("cannot print {}: {}", dump.GetTypeName(), status.ToString())};
   }
   if (out.back() != '[') out.push_back(',');
   out += json;

@@ -11,19 +11,32 @@ using nlohmann::json;
 std::string_view name_of(snapshot::Protocol protocol) {
   using P = snapshot::Protocol;
   switch (protocol) {
-    case P::automatic: return "auto";
-    case P::http: return "HTTP";
-    case P::http_proxy: return "HTTP_PROXY";
-    case P::http2: return "HTTP2";
-    case P::grpc: return "GRPC";
-    case P::grpc_web: return "GRPC-Web";
-    case P::https: return "HTTPS";
-    case P::tls: return "TLS";
-    case P::tcp: return "TCP";
-    case P::mongo: return "Mongo";
-    case P::mysql: return "MySQL";
-    case P::redis: return "Redis";
-    case P::udp: return "UDP";
+    case P::automatic:
+      return "auto";
+    case P::http:
+      return "HTTP";
+    case P::http_proxy:
+      return "HTTP_PROXY";
+    case P::http2:
+      return "HTTP2";
+    case P::grpc:
+      return "GRPC";
+    case P::grpc_web:
+      return "GRPC-Web";
+    case P::https:
+      return "HTTPS";
+    case P::tls:
+      return "TLS";
+    case P::tcp:
+      return "TCP";
+    case P::mongo:
+      return "Mongo";
+    case P::mysql:
+      return "MySQL";
+    case P::redis:
+      return "Redis";
+    case P::udp:
+      return "UDP";
   }
   return {};
 }
@@ -31,10 +44,14 @@ std::string_view name_of(snapshot::Protocol protocol) {
 std::string_view name_of(snapshot::Resolution resolution) {
   using R = snapshot::Resolution;
   switch (resolution) {
-    case R::endpoints: return "ClientSideLB";
-    case R::dns: return "DNSLB";
-    case R::dns_round_robin: return "DNSRoundRobinLB";
-    case R::passthrough: return "Passthrough";
+    case R::endpoints:
+      return "ClientSideLB";
+    case R::dns:
+      return "DNSLB";
+    case R::dns_round_robin:
+      return "DNSRoundRobinLB";
+    case R::passthrough:
+      return "Passthrough";
   }
   return {};
 }
@@ -42,19 +59,29 @@ std::string_view name_of(snapshot::Resolution resolution) {
 std::string_view name_of(snapshot::Health health) {
   using H = snapshot::Health;
   switch (health) {
-    case H::healthy: return "HEALTHY";
-    case H::unhealthy: return "UNHEALTHY";
-    case H::draining: return "DRAINING";
+    case H::healthy:
+      return "HEALTHY";
+    case H::unhealthy:
+      return "UNHEALTHY";
+    case H::draining:
+      return "DRAINING";
   }
   return {};
 }
 
 json endpoint(const snapshot::Endpoint& e) {
-  return {{"address", e.address},   {"port", e.port},
-          {"labels", e.labels},     {"namespace", e.namespace_},
-          {"workload", e.workload}, {"serviceAccount", e.service_account},
-          {"weight", e.weight},     {"health", name_of(e.health)},
-          {"locality", {{"region", e.locality.region}, {"zone", e.locality.zone}, {"subzone", e.locality.sub_zone}}}};
+  return {{"address", e.address},
+          {"port", e.port},
+          {"labels", e.labels},
+          {"namespace", e.namespace_},
+          {"workload", e.workload},
+          {"serviceAccount", e.service_account},
+          {"weight", e.weight},
+          {"health", name_of(e.health)},
+          {"locality",
+           {{"region", e.locality.region},
+            {"zone", e.locality.zone},
+            {"subzone", e.locality.sub_zone}}}};
 }
 
 }  // namespace
@@ -62,14 +89,17 @@ json endpoint(const snapshot::Endpoint& e) {
 json configz_page(const push::State& state) {
   json out = json::array();
   for (const auto& [key, entry] : state.objects->entries) {
-    json one = {{"kind", model::name_of(key.kind)}, {"namespace", key.namespace_}, {"name", key.name}};
+    json one = {
+        {"kind", model::name_of(key.kind)}, {"namespace", key.namespace_}, {"name", key.name}};
     if (entry.serving) {
       if (auto text = model::to_json(entry.serving->text)) one = json::parse(*text, nullptr, false);
     }
     json errors = json::array();
     for (const auto& problem : entry.errors) errors.push_back(model::to_string(problem));
     // Ours, beside the object itself: how its newest text stands.
-    one["graymesh"] = {{"state", entry.errors.empty() ? "serving" : entry.serving ? "last-good" : "refused"},
+    one["graymesh"] = {{"state", entry.errors.empty() ? "serving"
+                                 : entry.serving      ? "last-good"
+                                                      : "refused"},
                        {"file", entry.position.file},
                        {"line", entry.position.line},
                        {"errors", std::move(errors)}};
@@ -83,7 +113,8 @@ json registryz_page(const push::State& state) {
   for (const auto& service : state.snapshot->services()) {
     json ports = json::array();
     for (const auto& port : service->ports) {
-      ports.push_back({{"name", port.name}, {"port", port.number}, {"protocol", name_of(port.protocol)}});
+      ports.push_back(
+          {{"name", port.name}, {"port", port.number}, {"protocol", name_of(port.protocol)}});
     }
     out.push_back({{"hostname", service->host},
                    {"name", service->name},

@@ -33,11 +33,13 @@ constexpr std::array<KindWord, 11> kind_words = {{{Kind::namespace_, "ns"},
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
-// "VirtualService" is meant by virtualservice, virtualservices and vs; "WorkloadEntry" by workloadentries.
+// "VirtualService" is meant by virtualservice, virtualservices and vs; "WorkloadEntry" by
+// workloadentries.
 bool means(std::string_view word, const KindWord& kind) {
   const std::string name = lower(name_of(kind.kind));
   const std::string asked = lower(word);
@@ -56,7 +58,8 @@ json problems(const std::vector<model::Problem>& list) {
   return out;
 }
 
-json object(const model::Key& key, const source::Entry& entry, const std::vector<model::Problem>& across) {
+json object(const model::Key& key, const source::Entry& entry,
+            const std::vector<model::Problem>& across) {
   json out = {{"kind", name_of(key.kind)},
               {"namespace", key.namespace_},
               {"name", key.name},
@@ -92,7 +95,8 @@ Result<Kind> kind_named(std::string_view word) {
     if (means(word, kind)) return kind.kind;
     known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", name_of(kind.kind), kind.brief);
   }
-  return Error{Code::not_found, fmt::format("kind {} is not known, must be one of {}", word, known)};
+  return Error{Code::not_found,
+               fmt::format("kind {} is not known, must be one of {}", word, known)};
 }
 
 json to_json(const model::Problem& problem) {

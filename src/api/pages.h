@@ -17,10 +17,10 @@ namespace graymesh::api {
 
 // Which objects are asked for; empty means any.
 struct ObjectQuery {
-  std::string kind;       // as people write it: "VirtualService", "virtualservice(s)", "vs"
+  std::string kind;  // as people write it: "VirtualService", "virtualservice(s)", "vs"
   std::string namespace_;
   std::string name;
-  std::string state;      // "serving", "last-good", "refused"
+  std::string state;  // "serving", "last-good", "refused"
 };
 
 // The Kind that a word means. not_found names the words there are.
@@ -38,7 +38,8 @@ nlohmann::json proxies_page(const std::vector<xds::ProxyStatus>& status);
 
 // The id of the one proxy that `wanted` means: a node id, or "name.namespace". not_found;
 // failed_precondition if it means several.
-Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status, std::string_view wanted);
+Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status,
+                                std::string_view wanted);
 
 // debug.cc: istiod's names -----------------------------------------------------------------------
 

@@ -14,9 +14,12 @@ using State = xds::TypeStatus::State;
 
 std::string_view name_of(resource::Node::Kind kind) {
   switch (kind) {
-    case resource::Node::Kind::sidecar: return "sidecar";
-    case resource::Node::Kind::router: return "router";
-    case resource::Node::Kind::other: return "other";
+    case resource::Node::Kind::sidecar:
+      return "sidecar";
+    case resource::Node::Kind::router:
+      return "router";
+    case resource::Node::Kind::other:
+      return "other";
   }
   return {};
 }
@@ -24,26 +27,38 @@ std::string_view name_of(resource::Node::Kind kind) {
 // istioctl's words for the first four.
 std::string_view name_of(State state) {
   switch (state) {
-    case State::not_subscribed: return "NOT SUBSCRIBED";
-    case State::never_sent: return "NOT SENT";
-    case State::stale: return "STALE";
-    case State::synced: return "SYNCED";
-    case State::refused: return "REFUSED";
+    case State::not_subscribed:
+      return "NOT SUBSCRIBED";
+    case State::never_sent:
+      return "NOT SENT";
+    case State::stale:
+      return "STALE";
+    case State::synced:
+      return "SYNCED";
+    case State::refused:
+      return "REFUSED";
   }
   return {};
 }
 
 json type_of(const xds::TypeStatus& type) {
-  return {{"type", resource::short_name(type.type)}, {"state", name_of(type.state)},
-          {"since", to_text(type.since)},            {"resources", type.resources},
-          {"sent", type.sent},                       {"acked", type.acked},
-          {"nacked", type.nacked},                   {"bytes", type.bytes}};
+  return {{"type", resource::short_name(type.type)},
+          {"state", name_of(type.state)},
+          {"since", to_text(type.since)},
+          {"resources", type.resources},
+          {"sent", type.sent},
+          {"acked", type.acked},
+          {"nacked", type.nacked},
+          {"bytes", type.bytes}};
 }
 
 json refusal_of(const xds::Refusal& refusal) {
-  return {{"type", resource::short_name(refusal.type)}, {"resource", refusal.resource},
-          {"version", refusal.version},                 {"error", refusal.error},
-          {"origins", refusal.origins},                 {"at", to_text(refusal.at)}};
+  return {{"type", resource::short_name(refusal.type)},
+          {"resource", refusal.resource},
+          {"version", refusal.version},
+          {"error", refusal.error},
+          {"origins", refusal.origins},
+          {"at", to_text(refusal.at)}};
 }
 
 std::string short_id(const resource::Node& node) {
@@ -87,7 +102,8 @@ json proxies_page(const std::vector<xds::ProxyStatus>& status) {
   return {{"items", std::move(items)}};
 }
 
-Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status, std::string_view wanted) {
+Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status,
+                                std::string_view wanted) {
   std::string found;
   for (const auto& proxy : status) {
     if (proxy.node.id != wanted && short_id(proxy.node) != wanted) continue;
@@ -98,7 +114,8 @@ Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status, std
     found = proxy.node.id;
   }
   if (found.empty()) {
-    return Error{Code::not_found, fmt::format("proxy {} is not connected ({} are)", wanted, status.size())};
+    return Error{Code::not_found,
+                 fmt::format("proxy {} is not connected ({} are)", wanted, status.size())};
   }
   return found;
 }

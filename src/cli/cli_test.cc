@@ -27,7 +27,10 @@ TEST(Table, IsAsWideAsItsWidestCellsAndCountsCharacters) {
 }
 
 TEST(Yaml, IsReadBackAsWhatItWas) {
-  const json page = {{"name", "web"}, {"empty", json::array()}, {"no", "no"}, {"port", 8080},
+  const json page = {{"name", "web"},
+                     {"empty", json::array()},
+                     {"no", "no"},
+                     {"port", 8080},
                      {"list", {{{"a", "1"}, {"b", {1, 2}}}, "x: y"}}};
   EXPECT_EQ(to_text(page, Output::yaml),
             "empty: []\n"
@@ -43,7 +46,8 @@ TEST(Yaml, IsReadBackAsWhatItWas) {
 }
 
 TEST(PercentEncoding, LeavesOnlyUnreservedCharacters) {
-  EXPECT_EQ(percent_encoded("sidecar~127.1.2.3~web-0.x~a/b c"), "sidecar~127.1.2.3~web-0.x~a%2Fb%20c");
+  EXPECT_EQ(percent_encoded("sidecar~127.1.2.3~web-0.x~a/b c"),
+            "sidecar~127.1.2.3~web-0.x~a%2Fb%20c");
 }
 
 TEST(Cli, TellsWrongUsageFromAnAbsentServer) {
@@ -63,9 +67,11 @@ TEST(ConfigTables, ShowRoutesAsOneLineEach) {
        "metadata": {"filter_metadata": {"istio": {"config": "/apis/networking.istio.io/v1/namespaces/fe-pre/virtual-service/web"}}}},
       {"match": {"path": "/x"}, "direct_response": {"status": 404}}]}]}}]}]})");
   EXPECT_EQ(config_tables(dump),
-            "ROUTE TABLE   VIRTUAL HOST   MATCH                     DESTINATION                   VIRTUAL SERVICE\n"
-            "8080          web:8080       /* canarytag=feature-a    outbound|8080|feature-a|web   web.fe-pre\n"
-            "8080          web:8080       /x                        answers 404\n");
+            "ROUTE TABLE   VIRTUAL HOST   MATCH                    DESTINATION                   "
+            "VIRTUAL SERVICE\n"
+            "8080          web:8080       /* canarytag=feature-a   outbound|8080|feature-a|web   "
+            "web.fe-pre\n"
+            "8080          web:8080       /x                       answers 404\n");
 }
 
 }  // namespace

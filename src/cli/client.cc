@@ -13,23 +13,30 @@ using nlohmann::json;
 
 Code code_of(int status) {
   switch (status) {
-    case 400: return Code::invalid_argument;
-    case 404: return Code::not_found;
-    case 409: return Code::failed_precondition;
-    default: return Code::internal;
+    case 400:
+      return Code::invalid_argument;
+    case 404:
+      return Code::not_found;
+    case 409:
+      return Code::failed_precondition;
+    default:
+      return Code::internal;
   }
 }
 
 Result<json> answer(const std::string& server, const httplib::Result& result) {
   if (!result) {
-    return Error{Code::unavailable, fmt::format("no answer from graymeshd at {}: {} (is it running? --server names it)",
-                                                server, httplib::to_string(result.error()))};
+    return Error{
+        Code::unavailable,
+        fmt::format("no answer from graymeshd at {}: {} (is it running? --server names it)", server,
+                    httplib::to_string(result.error()))};
   }
   json body = json::parse(result->body, nullptr, false);
   if (result->status != 200) {
     const std::string detail = body.is_object() ? body.value("detail", result->body) : result->body;
     // 503 is graymeshd itself speaking: it answers, but is not ready.
-    return Error{result->status == 503 ? Code::failed_precondition : code_of(result->status), detail};
+    return Error{result->status == 503 ? Code::failed_precondition : code_of(result->status),
+                 detail};
   }
   if (body.is_discarded()) {
     return Error{Code::internal, fmt::format("{} does not answer as graymeshd does: {}", server,

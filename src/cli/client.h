@@ -11,7 +11,8 @@ namespace graymesh::cli {
 // `path` may carry a query. unavailable: no connection, or no answer in time. A problem+json answer
 // becomes an error with its `detail`.
 Result<nlohmann::json> get(const std::string& server, const std::string& path);
-Result<nlohmann::json> post(const std::string& server, const std::string& path, const std::string& body);
+Result<nlohmann::json> post(const std::string& server, const std::string& path,
+                            const std::string& body);
 Result<nlohmann::json> remove(const std::string& server, const std::string& path);
 
 // RFC 3986 2.1, for a path segment or a query value.

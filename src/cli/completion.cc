@@ -10,9 +10,11 @@ namespace graymesh::cli {
 namespace {
 
 // One `case` arm for each command: the words that may follow it.
-void append_arms(std::string& out, const CLI::App& command, const std::string& path) {  // NOLINT(misc-no-recursion)
+void append_arms(std::string& out, const CLI::App& command,
+                 const std::string& path) {  // NOLINT(misc-no-recursion)
   std::string words;
-  for (const auto* sub : command.get_subcommands([](const CLI::App*) { return true; })) words += sub->get_name() + " ";
+  for (const auto* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+    words += sub->get_name() + " ";
   for (const auto* option : command.get_options()) {
     for (const auto& name : option->get_lnames()) words += "--" + name + " ";
   }
@@ -46,9 +48,12 @@ complete -F _graymesh graymesh
 }  // namespace
 
 void add_completion_command(CLI::App& app, Chosen& chosen) {
-  auto* command = app.add_subcommand("completion", "prints a script that completes commands in a shell");
+  auto* command =
+      app.add_subcommand("completion", "prints a script that completes commands in a shell");
   auto shell = std::make_shared<std::string>("bash");
-  command->add_option("shell", *shell, "bash or zsh")->check(CLI::IsMember({"bash", "zsh"}))->capture_default_str();
+  command->add_option("shell", *shell, "bash or zsh")
+      ->check(CLI::IsMember({"bash", "zsh"}))
+      ->capture_default_str();
   command->footer("Example: source <(graymesh completion bash)");
   command->callback([&app, &chosen] {
     chosen = [&app] {

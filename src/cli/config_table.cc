@@ -28,7 +28,8 @@ std::string text(const json& value) {
   return value.is_null() ? "" : value.dump();
 }
 
-// "outbound|8080|feature-a|web.fe-pre.svc.cluster.local" in its four parts; one part if it is no such name.
+// "outbound|8080|feature-a|web.fe-pre.svc.cluster.local" in its four parts; one part if it is no
+// such name.
 Row name_parts(const std::string& name) {
   Row parts;
   std::size_t begin = 0;
@@ -47,7 +48,8 @@ std::string origin(const json& metadata) {
   const auto namespaces = path.find("/namespaces/");
   if (name == std::string::npos || namespaces == std::string::npos) return path;
   const auto begin = namespaces + std::string_view("/namespaces/").size();
-  return fmt::format("{}.{}", path.substr(name + 1), path.substr(begin, path.find('/', begin) - begin));
+  return fmt::format("{}.{}", path.substr(name + 1),
+                     path.substr(begin, path.find('/', begin) - begin));
 }
 
 std::string clusters(const json& config) {
@@ -59,7 +61,8 @@ std::string clusters(const json& config) {
     const json& type = at(cluster, {"type"});
     const std::string kind = type.is_null() ? "STATIC" : text(type);
     if (parts.size() == 4) {
-      rows.push_back({parts[3].empty() ? "-" : parts[3], parts[1], parts[2].empty() ? "-" : parts[2], parts[0], kind,
+      rows.push_back({parts[3].empty() ? "-" : parts[3], parts[1],
+                      parts[2].empty() ? "-" : parts[2], parts[0], kind,
                       origin(at(cluster, {"metadata"}))});
     } else {
       rows.push_back({name, "-", "-", "-", kind, ""});
@@ -123,7 +126,8 @@ std::string listeners(const json& config) {
     const json& last = at(listener, {"default_filter_chain"});
     if (!last.is_null()) add(last, "DEFAULT");
     const json& api = at(listener, {"api_listener", "api_listener"});
-    if (!api.is_null()) rows.push_back({"api", name, "ALL", "route " + text(at(api, {"rds", "route_config_name"}))});
+    if (!api.is_null())
+      rows.push_back({"api", name, "ALL", "route " + text(at(api, {"rds", "route_config_name"}))});
   }
   return table({"ADDRESS", "LISTENER", "MATCH", "DESTINATION"}, rows);
 }
@@ -140,24 +144,29 @@ std::string match_of(const json& match) {
     const json& string = at(header, {"string_match"});
     std::string want = "present";
     for (const char* kind : {"exact", "prefix"}) {
-      if (!at(string, {kind}).is_null()) want = text(at(string, {kind})) + (std::string_view(kind) == "prefix" ? "*" : "");
+      if (!at(string, {kind}).is_null())
+        want = text(at(string, {kind})) + (std::string_view(kind) == "prefix" ? "*" : "");
     }
-    if (!at(string, {"safe_regex"}).is_null()) want = "~" + text(at(string, {"safe_regex", "regex"}));
+    if (!at(string, {"safe_regex"}).is_null())
+      want = "~" + text(at(string, {"safe_regex", "regex"}));
     const bool inverted = at(header, {"invert_match"}) == true;
     out += fmt::format(" {}{}={}", inverted ? "not " : "", text(at(header, {"name"})), want);
   }
-  for (const auto& parameter : at(match, {"query_parameters"})) out += " ?" + text(at(parameter, {"name"}));
+  for (const auto& parameter : at(match, {"query_parameters"}))
+    out += " ?" + text(at(parameter, {"name"}));
   return out;
 }
 
 std::string target_of(const json& route) {
   const json& action = at(route, {"route"});
   if (!at(route, {"redirect"}).is_null()) return "redirect";
-  if (!at(route, {"direct_response"}).is_null()) return "answers " + text(at(route, {"direct_response", "status"}));
+  if (!at(route, {"direct_response"}).is_null())
+    return "answers " + text(at(route, {"direct_response", "status"}));
   if (!at(action, {"cluster"}).is_null()) return text(at(action, {"cluster"}));
   std::string out;
   for (const auto& cluster : at(action, {"weighted_clusters", "clusters"})) {
-    out += fmt::format("{}{} ({})", out.empty() ? "" : ", ", text(at(cluster, {"name"})), text(at(cluster, {"weight"})));
+    out += fmt::format("{}{} ({})", out.empty() ? "" : ", ", text(at(cluster, {"name"})),
+                       text(at(cluster, {"weight"})));
   }
   return out.empty() ? "-" : out;
 }
@@ -168,8 +177,9 @@ std::string routes(const json& config) {
     const json& table_ = at(one, {"route_config"});
     for (const auto& host : at(table_, {"virtual_hosts"})) {
       for (const auto& route : at(host, {"routes"})) {
-        rows.push_back({text(at(table_, {"name"})), text(at(host, {"name"})), match_of(at(route, {"match"})),
-                        target_of(route), origin(at(route, {"metadata"}))});
+        rows.push_back({text(at(table_, {"name"})), text(at(host, {"name"})),
+                        match_of(at(route, {"match"})), target_of(route),
+                        origin(at(route, {"metadata"}))});
       }
     }
   }

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 Result<std::vector<fs::path>> files_of(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
-  for (auto at = fs::recursive_directory_iterator(folder, error); !error && at != fs::recursive_directory_iterator();
-       at.increment(error)) {
+  for (auto at = fs::recursive_directory_iterator(folder, error);
+       !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
     const auto name = at->path().filename().string();
     if (name.starts_with('.')) {
       if (at->is_directory(error)) at.disable_recursion_pending();
@@ -27,8 +27,12 @@ Result<std::vector<fs::path>> files_of(const fs::path& folder) {
     const auto suffix = at->path().extension();
     if (suffix == ".yaml" || suffix == ".yml" || suffix == ".json") files.push_back(at->path());
   }
-  if (error) return Error{Code::not_found, fmt::format("cannot read folder {}: {}", folder.string(), error.message())};
-  if (files.empty()) return Error{Code::not_found, fmt::format("folder {} has no YAML or JSON files", folder.string())};
+  if (error)
+    return Error{Code::not_found,
+                 fmt::format("cannot read folder {}: {}", folder.string(), error.message())};
+  if (files.empty())
+    return Error{Code::not_found,
+                 fmt::format("folder {} has no YAML or JSON files", folder.string())};
   std::ranges::sort(files);
   return files;
 }
@@ -42,7 +46,8 @@ Result<std::vector<Input>> read_inputs(const std::vector<std::string>& names) {
     if (name == "-") {
       inputs.push_back({name, std::string(std::istreambuf_iterator<char>(std::cin), {})});
     } else if (fs::is_directory(name, error)) {
-      for (const auto& file : TRY(files_of(name))) inputs.push_back({file.string(), TRY(read_file(file))});
+      for (const auto& file : TRY(files_of(name)))
+        inputs.push_back({file.string(), TRY(read_file(file))});
     } else {
       inputs.push_back({name, TRY(read_file(name))});
     }

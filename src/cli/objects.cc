@@ -29,7 +29,8 @@ const std::map<std::string, Output> outputs = {
 
 void print_problems(const json& list) {
   for (const auto& problem : list) {
-    fmt::print(stderr, "{}: {}\n", problem.value("severity", "error"), problem.value("message", ""));
+    fmt::print(stderr, "{}: {}\n", problem.value("severity", "error"),
+               problem.value("message", ""));
   }
 }
 
@@ -63,12 +64,14 @@ int get_objects(const Common& common, const GetOptions& options) {
     std::vector<Row> rows;
     for (const auto& item : items) {
       rows.push_back({item.value("kind", ""), item.value("namespace", ""), item.value("name", ""),
-                      item.value("state", ""), fmt::format("{}:{}", item.value("file", ""), item.value("line", 0))});
+                      item.value("state", ""),
+                      fmt::format("{}:{}", item.value("file", ""), item.value("line", 0))});
     }
     fmt::print("{}", table({"KIND", "NAMESPACE", "NAME", "STATE", "FROM"}, rows));
     std::fflush(stdout);
     for (const auto& item : items) {
-      for (const char* list : {"errors", "warnings", "problems"}) print_problems(item.value(list, json::array()));
+      for (const char* list : {"errors", "warnings", "problems"})
+        print_problems(item.value(list, json::array()));
     }
     if (options.name.empty()) print_problems((*page)["nameless"]);
   }
@@ -88,8 +91,8 @@ int apply_files(const Common& common, const std::vector<std::string>& files) {
       return fail(page.error());
     }
     for (const auto& item : (*page)["items"]) {
-      fmt::print("{} {}/{} {}\n", item.value("kind", ""), item.value("namespace", ""), item.value("name", ""),
-                 item.value("result", ""));
+      fmt::print("{} {}/{} {}\n", item.value("kind", ""), item.value("namespace", ""),
+                 item.value("name", ""), item.value("result", ""));
     }
   }
   return exit_ok;
@@ -97,8 +100,9 @@ int apply_files(const Common& common, const std::vector<std::string>& files) {
 
 int remove_object(const Common& common, const std::string& kind, const std::string& name,
                   const std::string& namespace_) {
-  auto page = remove(common.server, fmt::format("/api/v1/objects/{}/{}/{}", percent_encoded(kind),
-                                                percent_encoded(namespace_), percent_encoded(name)));
+  auto page =
+      remove(common.server, fmt::format("/api/v1/objects/{}/{}/{}", percent_encoded(kind),
+                                        percent_encoded(namespace_), percent_encoded(name)));
   if (!page) return fail(page.error());
   fmt::print("{} deleted\n", page->value("deleted", ""));
   return exit_ok;
@@ -107,7 +111,8 @@ int remove_object(const Common& common, const std::string& kind, const std::stri
 }  // namespace
 
 void add_object_commands(CLI::App& app, const Common& common, Chosen& chosen) {
-  auto* get_command = app.add_subcommand("get", "shows objects, how they stand, and what is wrong with them");
+  auto* get_command =
+      app.add_subcommand("get", "shows objects, how they stand, and what is wrong with them");
   auto get_options = std::make_shared<GetOptions>();
   get_command->add_option("kind", get_options->kind, "kind, its short name, or all")->required();
   get_command->add_option("name", get_options->name, "one object");
@@ -123,24 +128,31 @@ void add_object_commands(CLI::App& app, const Common& common, Chosen& chosen) {
     chosen = [&common, get_options] { return get_objects(common, *get_options); };
   });
 
-  auto* apply_command = app.add_subcommand("apply", "writes objects into graymeshd's folder, all or none of a file");
+  auto* apply_command =
+      app.add_subcommand("apply", "writes objects into graymeshd's folder, all or none of a file");
   auto files = std::make_shared<std::vector<std::string>>();
-  apply_command->add_option("-f,--filename", *files, "file, folder, or - for standard input")->required();
+  apply_command->add_option("-f,--filename", *files, "file, folder, or - for standard input")
+      ->required();
   apply_command->footer(
       "Examples: graymesh apply -f virtual-service.yaml\n"
       "          graymesh get vs web -n fe-pre -o yaml | sed s/v1/v2/ | graymesh apply -f -");
-  apply_command->callback([&common, &chosen, files] { chosen = [&common, files] { return apply_files(common, *files); }; });
+  apply_command->callback([&common, &chosen, files] {
+    chosen = [&common, files] { return apply_files(common, *files); };
+  });
 
   auto* delete_command = app.add_subcommand("delete", "takes an object out of graymeshd's folder");
   auto what = std::make_shared<GetOptions>();
   what->namespace_ = "default";
   delete_command->add_option("kind", what->kind, "kind or its short name")->required();
   delete_command->add_option("name", what->name, "the object")->required();
-  delete_command->add_option("-n,--namespace", what->namespace_, "its namespace; - for cluster-wide kinds")
+  delete_command
+      ->add_option("-n,--namespace", what->namespace_, "its namespace; - for cluster-wide kinds")
       ->capture_default_str();
   delete_command->footer("Example: graymesh delete virtualservice web -n fe-pre");
   delete_command->callback([&common, &chosen, what] {
-    chosen = [&common, what] { return remove_object(common, what->kind, what->name, what->namespace_); };
+    chosen = [&common, what] {
+      return remove_object(common, what->kind, what->name, what->namespace_);
+    };
   });
 }
 

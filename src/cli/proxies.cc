@@ -25,8 +25,8 @@ std::string text_of(const json& object, const char* key) {
 }
 
 Row row_of(const json& proxy) {
-  Row row = {fmt::format("{}.{}", text_of(proxy, "name"), text_of(proxy, "namespace")), text_of(proxy, "kind"),
-             text_of(proxy, "protocol")};
+  Row row = {fmt::format("{}.{}", text_of(proxy, "name"), text_of(proxy, "namespace")),
+             text_of(proxy, "kind"), text_of(proxy, "protocol")};
   for (const char* name : {"CDS", "EDS", "LDS", "RDS"}) {
     std::string cell = "-";
     for (const auto& type : proxy.value("types", json::array())) {
@@ -50,9 +50,10 @@ void print_refusals(const json& proxy) {
     for (const auto& origin : refusal.value("origins", json::array())) {
       origins += (origins.empty() ? "" : ", ") + origin.get<std::string>();
     }
-    fmt::print("refused by {}.{}: {} {}{}: {}\n", text_of(proxy, "name"), text_of(proxy, "namespace"),
-               text_of(refusal, "type"), text_of(refusal, "resource"),
-               origins.empty() ? "" : fmt::format(" (from {})", origins), text_of(refusal, "error"));
+    fmt::print("refused by {}.{}: {} {}{}: {}\n", text_of(proxy, "name"),
+               text_of(proxy, "namespace"), text_of(refusal, "type"), text_of(refusal, "resource"),
+               origins.empty() ? "" : fmt::format(" (from {})", origins),
+               text_of(refusal, "error"));
   }
 }
 
@@ -68,16 +69,19 @@ int status(const Common& common, const std::string& name, Output output) {
   } else {
     std::vector<Row> rows;
     for (const auto& proxy : items) rows.push_back(row_of(proxy));
-    fmt::print("{}", table({"NAME", "KIND", "XDS", "CDS", "EDS", "LDS", "RDS", "SNAPSHOT", "PROXY"}, rows));
+    fmt::print("{}", table({"NAME", "KIND", "XDS", "CDS", "EDS", "LDS", "RDS", "SNAPSHOT", "PROXY"},
+                           rows));
     for (const auto& proxy : items) print_refusals(proxy);
   }
-  if (items.empty() && !name.empty()) return fail({Code::not_found, fmt::format("proxy {} is not connected", name)});
+  if (items.empty() && !name.empty())
+    return fail({Code::not_found, fmt::format("proxy {} is not connected", name)});
   return exit_ok;
 }
 
 int config(const Common& common, const std::string& type, const std::string& name, Output output) {
   const std::string query = type == "all" ? "" : "?type=" + percent_encoded(type);
-  auto page = get(common.server, fmt::format("/api/v1/proxies/{}/config{}", percent_encoded(name), query));
+  auto page =
+      get(common.server, fmt::format("/api/v1/proxies/{}/config{}", percent_encoded(name), query));
   if (!page) return fail(page.error());
   fmt::print("{}", output == Output::table ? config_tables(*page) : to_text(*page, output));
   return exit_ok;
@@ -100,33 +104,43 @@ void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
   auto* proxy = app.add_subcommand("proxy", "the proxies: what each was sent, ACKed and refused");
   proxy->require_subcommand(1);
 
-  auto* status_command = proxy->add_subcommand("status", "one line a proxy: how each type of xDS stands");
+  auto* status_command =
+      proxy->add_subcommand("status", "one line a proxy: how each type of xDS stands");
   auto status_options = std::make_shared<Options>();
-  status_command->add_option("name", status_options->name, "one proxy: NAME.NAMESPACE, or its node id");
+  status_command->add_option("name", status_options->name,
+                             "one proxy: NAME.NAMESPACE, or its node id");
   add_output(status_command, *status_options);
   status_command->footer(
       "SYNCED all ACKed, STALE sent and not yet ACKed, NOT SENT asked for but there is nothing,\n"
-      "REFUSED the newest answer was a NACK (the old configuration stays), NOT SUBSCRIBED never asked for.\n"
+      "REFUSED the newest answer was a NACK (the old configuration stays), NOT SUBSCRIBED never "
+      "asked for.\n"
       "Example: graymesh proxy status web-0.fe-pre");
   status_command->callback([&common, &chosen, status_options] {
-    chosen = [&common, status_options] { return status(common, status_options->name, status_options->output); };
+    chosen = [&common, status_options] {
+      return status(common, status_options->name, status_options->output);
+    };
   });
 
-  auto* config_command = proxy->add_subcommand("config", "what a proxy has ACKed, as tables or whole");
+  auto* config_command =
+      proxy->add_subcommand("config", "what a proxy has ACKed, as tables or whole");
   auto config_options = std::make_shared<Options>();
-  config_command->add_option("type", config_options->type, "cluster, endpoint, listener, route or all")
+  config_command
+      ->add_option("type", config_options->type, "cluster, endpoint, listener, route or all")
       ->required()
-      ->transform(CLI::CheckedTransformer(std::map<std::string, std::string>{{"cluster", "cluster"},
-                                                                             {"clusters", "cluster"},
-                                                                             {"endpoint", "endpoint"},
-                                                                             {"endpoints", "endpoint"},
-                                                                             {"listener", "listener"},
-                                                                             {"listeners", "listener"},
-                                                                             {"route", "route"},
-                                                                             {"routes", "route"},
-                                                                             {"all", "all"}}))
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, std::string>{{"cluster", "cluster"},
+                                                                     {"clusters", "cluster"},
+                                                                     {"endpoint", "endpoint"},
+                                                                     {"endpoints", "endpoint"},
+                                                                     {"listener", "listener"},
+                                                                     {"listeners", "listener"},
+                                                                     {"route", "route"},
+                                                                     {"routes", "route"},
+                                                                     {"all", "all"}}))
       ->type_name("TYPE");
-  config_command->add_option("name", config_options->name, "the proxy: NAME.NAMESPACE, or its node id")->required();
+  config_command
+      ->add_option("name", config_options->name, "the proxy: NAME.NAMESPACE, or its node id")
+      ->required();
   add_output(config_command, *config_options);
   config_command->footer("Example: graymesh proxy config route web-0.fe-pre");
   config_command->callback([&common, &chosen, config_options] {

@@ -11,27 +11,32 @@ using nlohmann::json;
 
 // Columns on a screen, not bytes: continuation bytes of UTF-8 take none.
 std::size_t width(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 // Plain scalars only where no reader could take them for something else.
 std::string yaml_string(const std::string& text) {
-  static const std::vector<std::string> words = {"null", "true", "false", "yes", "no", "on", "off", "~"};
+  static const std::vector<std::string> words = {"null", "true", "false", "yes",
+                                                 "no",   "on",   "off",   "~"};
   std::string lower = text;
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(lower, lower.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const bool plain =
       !text.empty() && std::isalpha(static_cast<unsigned char>(text[0])) != 0 &&
-      std::ranges::all_of(text, [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == '/';
-      }) &&
+      std::ranges::all_of(text,
+                          [](char c) {
+                            return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' ||
+                                   c == '_' || c == '.' || c == '/';
+                          }) &&
       std::ranges::find(words, lower) == words.end();
   return plain ? text : json(text).dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 void append_yaml(std::string& out, const json& value, std::size_t indent);
 
-void append_children(std::string& out, const json& value, std::size_t indent) {  // NOLINT(misc-no-recursion)
+void append_children(std::string& out, const json& value,
+                     std::size_t indent) {  // NOLINT(misc-no-recursion)
   const std::string blanks(indent, ' ');
   bool first = true;
   const auto child = [&](const std::string& lead, const json& inner) {
@@ -57,7 +62,8 @@ void append_children(std::string& out, const json& value, std::size_t indent) { 
   }
 }
 
-void append_yaml(std::string& out, const json& value, std::size_t indent) {  // NOLINT(misc-no-recursion)
+void append_yaml(std::string& out, const json& value,
+                 std::size_t indent) {  // NOLINT(misc-no-recursion)
   if (value.is_structured() && !value.empty()) return append_children(out, value, indent);
   if (value.is_string()) {
     out += yaml_string(value.get_ref<const std::string&>());
@@ -93,7 +99,8 @@ std::string table(const Row& head, const std::vector<Row>& rows) {
 }
 
 std::string to_text(const json& page, Output output) {
-  if (output == Output::json) return page.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  if (output == Output::json)
+    return page.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
   std::string out;
   append_yaml(out, page, 0);
   return out;

@@ -51,18 +51,20 @@ int validate(const std::vector<std::string>& files, bool mesh_config) {
     counts.warnings += read.warnings.size();
     ++(read.errors.empty() ? counts.good : counts.refused);
   }
-  fmt::print("{} good, {} refused, {} of other kinds passed over, {} warnings\n", counts.good, counts.refused,
-             counts.passed_over, counts.warnings);
+  fmt::print("{} good, {} refused, {} of other kinds passed over, {} warnings\n", counts.good,
+             counts.refused, counts.passed_over, counts.warnings);
   return counts.refused == 0 ? exit_ok : exit_failed;
 }
 
 }  // namespace
 
 void add_validate_command(CLI::App& app, Chosen& chosen) {
-  auto* command = app.add_subcommand("validate", "checks YAML and JSON files, every problem at once");
+  auto* command =
+      app.add_subcommand("validate", "checks YAML and JSON files, every problem at once");
   auto files = std::make_shared<std::vector<std::string>>();
   auto mesh_config = std::make_shared<bool>(false);
-  command->add_option("-f,--filename,files", *files, "files, folders, or - for standard input")->required();
+  command->add_option("-f,--filename,files", *files, "files, folders, or - for standard input")
+      ->required();
   command->add_flag("--mesh-config", *mesh_config, "the files are MeshConfigs");
   command->footer("Example: graymesh validate mesh/ && git commit");
   command->callback([&chosen, files, mesh_config] {

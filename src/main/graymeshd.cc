@@ -76,14 +76,14 @@ int serve(const Flags& flags) {
 
   source::FolderOptions options;
   options.folders.assign(flags.folders.begin(), flags.folders.end());
-  auto folder = source::Folder::open(options, [&loop](source::ObjectsPtr objects) {
-    loop.changed(std::move(objects));
-  });
+  auto folder = source::Folder::open(
+      options, [&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
   if (!folder) return fail(folder.error());
   loop.changed((*folder)->objects());
 
-  auto api = api::Server::start(flags.api, {.folder = **folder, .loop = loop, .xds = **xds,
-                                            .metrics = metrics, .clock = clock});
+  auto api = api::Server::start(
+      flags.api,
+      {.folder = **folder, .loop = loop, .xds = **xds, .metrics = metrics, .clock = clock});
   if (!api) return fail(api.error());
   if (flags.print_addresses) {
     fmt::print("{{\"xds\":\"{}\",\"api\":\"{}\"}}\n", with_port(flags.xds, (*xds)->port()),
@@ -117,7 +117,8 @@ int main(int argc, char** argv) {
   app.add_option("--api", flags.api, "API, metrics, debug; port 0 picks a free one")
       ->type_name("ADDR:PORT")
       ->capture_default_str();
-  app.add_flag("--print-addresses", flags.print_addresses, "print the chosen addresses as one JSON line");
+  app.add_flag("--print-addresses", flags.print_addresses,
+               "print the chosen addresses as one JSON line");
   app.footer("Example: graymeshd --config mesh/ --mesh-config mesh-config.yaml --print-addresses");
   CLI11_PARSE(app, argc, argv);
   return graymesh::serve(flags);
