@@ -251,6 +251,12 @@ Json compose(const Identity& identity, const BootstrapOptions& options) {
       {"dynamic_resources", dynamic_resources(options)},
       {"static_resources", static_resources(identity, options)},
       {"stats_config", bootstrap_stats(options.all_stats)},
+      // Envoy refuses a whole route table for one regex of RE2 program size over 100, which a
+      // handful of alternatives reaches. Istio's bootstrap allows as much.
+      {"layered_runtime",
+       {{"layers",
+         {{{"name", "graymesh"},
+           {"static_layer", {{"re2.max_program_size.error_level", 32768}}}}}}}},
       // A bound, far above what one proxy carries; without one Envoy warns that it is missing.
       {"overload_manager",
        {{"resource_monitors",
