@@ -1,8 +1,8 @@
 // The xDS protos are all linked in, and speak Envoy's JSON and text.
 
+#include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/json_util.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
