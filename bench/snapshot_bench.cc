@@ -61,7 +61,8 @@ std::shared_ptr<const model::MeshConfig> config() {
 // Replaces one object by a changed copy, and gives its place.
 template <typename Spec, typename Change>
 std::size_t change_one(Objects& objects, const Change& change) {
-  for (std::size_t i = objects.size() / 4; i < objects.size(); ++i) {
+  for (std::size_t n = 0; n < objects.size(); ++n) {
+    const std::size_t i = (objects.size() / 4 + n) % objects.size();
     if (!std::holds_alternative<Spec>(objects[i]->spec)) continue;
     auto copy = std::make_shared<model::Object>(*objects[i]);
     change(std::get<Spec>(copy->spec));
@@ -92,7 +93,8 @@ void with_change(benchmark::State& state, const Change& change) {
   bool changed = false;
   for (auto _ : state) {
     changed = !changed;
-    last = snapshot::build(changed ? after : before, config(), last.get(), last->number() + 1).snapshot;
+    last = snapshot::build(changed ? after : before, config(), last.get(), last->number() + 1)
+               .snapshot;
   }
 }
 

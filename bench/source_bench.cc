@@ -13,8 +13,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
+#include "control/snapshot/snapshot.h"
 #include "control/source/source.h"
 
 namespace graymesh {
@@ -70,6 +72,30 @@ void BM_OpenFolder(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_OpenFolder)
+    ->Arg(100)
+    ->Arg(700)
+    ->Arg(2000)
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+
+// What a start costs until there is something to translate: read, checked, resolved.
+void BM_OpenFolderAndBuildSnapshot(benchmark::State& state) {
+  const auto options = options_of(state);
+  const auto mesh = std::make_shared<const model::MeshConfig>();
+  for (auto _ : state) {
+    auto folder = source::Folder::open(options, [](const source::ObjectsPtr&) {});
+    std::vector<model::ObjectPtr> serving;
+    for (const auto& [key, entry] : (*folder)->objects()->entries) serving.push_back(entry.serving);
+    auto built = snapshot::build(serving, mesh, nullptr, 1);
+    benchmark::DoNotOptimize(built);
+    state.PauseTiming();
+    folder->reset();
+    built = {};
+    state.ResumeTiming();
+  }
+}
+BENCHMARK(BM_OpenFolderAndBuildSnapshot)
     ->Arg(100)
     ->Arg(700)
     ->Arg(2000)

@@ -1,0 +1,159 @@
+// What a change costs the control plane between the Snapshot and the wire: the configurations of
+// all proxies of a mesh, asked for one after the other as their streams would.
+//
+// The mesh is one of N services from tools/gen_mesh.py, with 11 sidecars to 7 services, captured.
+#include <benchmark/benchmark.h>
+#include <fmt/core.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "control/snapshot/snapshot.h"
+#include "control/translate/translate.h"
+
+namespace graymesh {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Objects = std::vector<model::ObjectPtr>;
+using GenerationPtr = std::shared_ptr<const translate::Generation>;
+
+Objects generate(int services) {
+  std::string name = (fs::temp_directory_path() / "graymesh-bench-XXXXXX").string();
+  const fs::path folder = ::mkdtemp(name.data());
+  const std::string command = fmt::format(
+      "python3 tools/gen_mesh.py --out {} --services {} --pods {} --format k8s >/dev/null",
+      folder.string(), services, services * 11 / 7);
+  if (std::system(command.c_str()) != 0) {
+    fmt::print(stderr, "run this from the root of the checkout: tools/gen_mesh.py was not found\n");
+    std::exit(1);
+  }
+  std::map<model::Key, model::ObjectPtr> objects;
+  for (const auto& file : fs::directory_iterator(folder / "config")) {
+    for (const auto& document : model::read(read_file(file.path()).value(), file.path().string())) {
+      if (document.object) objects[document.object->meta.key] = document.object;
+    }
+  }
+  fs::remove_all(folder);
+  Objects result;
+  for (auto& [key, object] : objects) result.push_back(object);
+  return result;
+}
+
+// A sidecar for every pod.
+std::vector<resource::Node> nodes_of(const Objects& objects) {
+  std::vector<resource::Node> nodes;
+  for (const auto& object : objects) {
+    const auto* pod = std::get_if<model::Pod>(&object->spec);
+    if (!pod || pod->ips.empty()) continue;
+    resource::Node node;
+    node.kind = resource::Node::Kind::sidecar;
+    node.namespace_ = object->meta.key.namespace_;
+    node.name = object->meta.key.name;
+    node.address = pod->ips.front();
+    node.addresses = {node.address};
+    node.labels = object->meta.labels;
+    node.user_agent = "envoy 1.40.0";
+    nodes.push_back(std::move(node));
+  }
+  return nodes;
+}
+
+struct World {
+  Objects objects;
+  std::vector<resource::Node> nodes;
+  std::shared_ptr<const model::MeshConfig> mesh = std::make_shared<const model::MeshConfig>();
+  snapshot::SnapshotPtr snapshot;
+
+  explicit World(int services) : objects(generate(services)), nodes(nodes_of(objects)) { build(); }
+
+  void build() { snapshot = snapshot::build(objects, mesh, snapshot.get(), 1).snapshot; }
+  void ask_all(const translate::Generation& generation) const {
+    for (const auto& node : nodes) benchmark::DoNotOptimize(generation.config_for(node));
+  }
+};
+
+// Generated once for each size.
+World& world_of(std::int64_t services) {
+  static std::map<std::int64_t, std::unique_ptr<World>> worlds;
+  auto& world = worlds[services];
+  if (!world) world = std::make_unique<World>(static_cast<int>(services));
+  return *world;
+}
+
+void report(benchmark::State& state, const World& world, const translate::Generation& generation) {
+  const auto work = generation.work();
+  state.counters["nodes"] = static_cast<double>(world.nodes.size());
+  state.counters["scopes"] = static_cast<double>(work.scopes);
+  state.counters["made"] = static_cast<double>(work.resources_made);
+}
+
+void from_nothing(benchmark::State& state) {
+  const World& world = world_of(state.range(0));
+  GenerationPtr last;
+  for (auto _ : state) {
+    last = std::make_shared<const translate::Generation>(world.snapshot, nullptr);
+    world.ask_all(*last);
+  }
+  report(state, world, *last);
+}
+
+// Changes the first object of the kind to and fro, and has every proxy asked again.
+template <typename Spec, typename Change>
+void after_change(benchmark::State& state, const Change& change) {
+  World world = world_of(state.range(0));
+  auto generation = std::make_shared<const translate::Generation>(world.snapshot, nullptr);
+  world.ask_all(*generation);
+  int round = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    for (auto& object : world.objects) {
+      if (!std::holds_alternative<Spec>(object->spec)) continue;
+      auto copy = std::make_shared<model::Object>(*object);
+      change(*copy, ++round);
+      object = std::move(copy);
+      break;
+    }
+    world.build();
+    state.ResumeTiming();
+    generation = std::make_shared<const translate::Generation>(world.snapshot, generation);
+    world.ask_all(*generation);
+  }
+  report(state, world, *generation);
+}
+
+void after_an_endpoint(benchmark::State& state) {
+  after_change<model::EndpointSlice>(state, [](model::Object& object, int round) {
+    auto& slice = std::get<model::EndpointSlice>(object.spec);
+    if (!slice.endpoints.empty()) slice.endpoints.front().ready = round % 2 == 0;
+  });
+}
+
+void after_a_route(benchmark::State& state) {
+  after_change<model::VirtualService>(state, [](model::Object& object, int round) {
+    auto& service = std::get<model::VirtualService>(object.spec);
+    if (!service.http.empty()) service.http.front().timeout = std::chrono::seconds(round);
+  });
+}
+
+void after_a_subset(benchmark::State& state) {
+  after_change<model::DestinationRule>(state, [](model::Object& object, int round) {
+    auto& rule = std::get<model::DestinationRule>(object.spec);
+    rule.subsets.emplace_back().name = "more-" + std::to_string(round);
+    if (rule.subsets.size() > 4) rule.subsets.erase(rule.subsets.begin() + 3);
+  });
+}
+
+BENCHMARK(from_nothing)->Arg(100)->Arg(700)->Unit(benchmark::kMillisecond);
+BENCHMARK(after_an_endpoint)->Arg(100)->Arg(700)->Unit(benchmark::kMillisecond);
+BENCHMARK(after_a_route)->Arg(100)->Arg(700)->Unit(benchmark::kMillisecond);
+BENCHMARK(after_a_subset)->Arg(100)->Arg(700)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace graymesh
