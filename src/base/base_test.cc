@@ -22,7 +22,8 @@ Status even(int n) {
 
 Result<int> quarter(int n) {
   TRY(even(n));
-  return half(TRY(half(n)));
+  const int once = TRY(half(n));
+  return half(once);
 }
 
 TEST(Result, TryPassesValuesOnAndErrorsUp) {

@@ -103,8 +103,8 @@ inline void take(Status&) {}
 
 }  // namespace graymesh
 
-// The value of a Result, or a return of its error from the enclosing function. A GNU statement
-// expression: GCC and clang have it, and nothing in the standard reads as well.
+// The value of a Result, or a return of its error from the enclosing function. Only as a whole
+// statement or initialiser: leaving a larger expression midway (GNU) leaks what it has built.
 #define TRY(expression)                                                  \
   __extension__({                                                        \
     auto try_result_ = (expression);                                     \

@@ -46,10 +46,14 @@ Result<std::vector<Input>> read_inputs(const std::vector<std::string>& names) {
     if (name == "-") {
       inputs.push_back({name, std::string(std::istreambuf_iterator<char>(std::cin), {})});
     } else if (fs::is_directory(name, error)) {
-      for (const auto& file : TRY(files_of(name)))
-        inputs.push_back({file.string(), TRY(read_file(file))});
+      const auto files = TRY(files_of(name));
+      for (const auto& file : files) {
+        auto text = TRY(read_file(file));
+        inputs.push_back({file.string(), std::move(text)});
+      }
     } else {
-      inputs.push_back({name, TRY(read_file(name))});
+      auto text = TRY(read_file(name));
+      inputs.push_back({name, std::move(text)});
     }
   }
   return inputs;

@@ -119,6 +119,10 @@ class Mesh(demo_mesh.Mesh):
         (self.made / "mesh-config.yaml").write_text(mesh_config)
         super().__init__(self.made / "config", self.made / "mesh-config.yaml", programs=PROGRAMS, **options)
 
+    def start_control_plane(self):
+        super().start_control_plane()
+        wait_until(lambda: self.api_get("/ready").status == 200, 10, "the first snapshot is built")
+
     def stop(self):
         super().stop()
         shutil.rmtree(self.made, ignore_errors=True)

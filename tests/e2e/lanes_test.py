@@ -25,15 +25,15 @@ WAYS = {
 class Lanes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
+        cls.addClassCleanup(shutil.rmtree, folder)
         for part in ("fe-pre", "ingress"):
-            shutil.copytree(DEMO / part, cls.folder / part)
-        cls.mesh = case.demo_mesh.Mesh(cls.folder, programs=case.PROGRAMS).start()
+            shutil.copytree(DEMO / part, folder / part)
+        cls.mesh = case.demo_mesh.Mesh(folder, programs=case.PROGRAMS).start()
 
     @classmethod
     def tearDownClass(cls):
         cls.mesh.stop()
-        shutil.rmtree(cls.folder)
 
     def way(self, tag):
         return self.mesh.get(HOST, headers={"canarytag": tag} if tag else {})

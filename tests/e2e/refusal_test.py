@@ -158,17 +158,13 @@ class Refused(case.Case):
 
     @classmethod
     def setUpClass(cls):
-        cls.strict = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
-        envoy = cls.strict / "envoy"
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
+        cls.addClassCleanup(shutil.rmtree, folder, True)
+        envoy = folder / "envoy"
         envoy.write_text(STRICT_ENVOY.format(envoy=(PROGRAMS / "envoy").resolve()))
         envoy.chmod(0o755)
         cls.options = {"envoy": str(envoy)}
         super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        shutil.rmtree(cls.strict, ignore_errors=True)
 
     def refusals(self):
         return [refusal for proxy in self.mesh.proxies() for refusal in proxy["refusals"]]
@@ -196,7 +192,8 @@ class Refused(case.Case):
             self.assertIn("REFUSED", text)
             self.assert_version(self.ask(CART), "baseline")  # as before: the new text says feature-a for all
             grown = [value - before.get(table, 0) for table, value in self.rejected("rds").items()]
-            self.assertEqual(max(grown), 1, "each table is sent once, not over and over")
+            # Once; and once more alone where Envoy's words left open which of two it meant.
+            self.assertLessEqual(max(grown), 2, "not over and over")
             self.heal("cart.yaml")
         self.assertEqual(load.failures(), [])
 

@@ -77,7 +77,8 @@ class ProxylessGrpc(unittest.TestCase):
         self.addCleanup(self.mesh.stop)
         self.mesh.start()
         block = self.mesh.block.number
-        self.run_peer("serve", f"baseline=127.{block}.9.1:9090", f"feature-a=127.{block}.9.2:9090")
+        servers = self.run_peer("serve", f"baseline=127.{block}.9.1:9090", f"feature-a=127.{block}.9.2:9090")
+        self.assertEqual(servers.stdout.readline(), "serving\n")
 
     def run_peer(self, *words):
         bootstrap = {

@@ -70,7 +70,8 @@ class Desk {
       if (file == nullptr) continue;
       const auto found = file->by_key.find(key);
       if (found == file->by_key.end()) continue;
-      return std::optional<Place>({TRY(real_path(path)), file, found->second});
+      auto real = TRY(real_path(path));
+      return std::optional<Place>({std::move(real), file, found->second});
     }
     return std::optional<Place>();
   }

@@ -264,7 +264,8 @@ TEST(OutboundListeners, EveryRouteTableThatIsNamedIsThere) {
                            "\"\"}]\nresolution: DNS"));
   for (const auto& answer : {captured(mesh), bound(mesh)}) {
     for (const auto& name : answer.names(Type::listener)) {
-      for (const auto& chain : answer.listener(name)["filter_chains"]) {
+      const auto listener = answer.listener(name);
+      for (const auto& chain : listener["filter_chains"]) {
         const auto http = http_of(chain);
         if (http.is_null() || !http.contains("rds")) continue;
         EXPECT_TRUE(answer.has(Type::route, http["rds"]["route_config_name"].get<std::string>()))
