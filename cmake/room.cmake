@@ -39,13 +39,11 @@ function(graymesh_executable target uses links)
 endfunction()
 
 function(graymesh_test target timeout labels)
-  set(environment "GRAYMESH_BIN=${CMAKE_BINARY_DIR}/bin" "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/tsan.supp second_deadlock_stack=1 ignore_noninstrumented_modules=1")
   gtest_discover_tests(${target}
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${timeout} LABELS "${labels}" ENVIRONMENT "${environment}"
+    PROPERTIES TIMEOUT ${timeout} LABELS "${labels}" ENVIRONMENT "GRAYMESH_BIN=${CMAKE_BINARY_DIR}/bin"
       SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endfunction()
 

@@ -66,8 +66,9 @@ class Api : public testing::Test {
 
   ~Api() override {
     server_.reset();
-    xds_.reset();
     folder_.reset();
+    loop_->stop();
+    xds_.reset();
     loop_.reset();
     std::filesystem::remove_all(folder_path_);
   }

@@ -92,10 +92,11 @@ int serve(const Flags& flags) {
   }
   int signal = 0;
   sigwait(&signals, &signal);
-  // Backwards: no more questions, no more streams, no more changes.
+  // No more questions, no more changes, nobody to tell of them, no more streams.
   api->reset();
-  xds->reset();
   folder->reset();
+  loop.stop();
+  xds->reset();
   return 0;
 }
 

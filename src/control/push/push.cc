@@ -24,13 +24,15 @@ Loop::Loop(std::shared_ptr<const model::MeshConfig> mesh, metrics::Registry& met
            const Clock& clock)
     : mesh_(std::move(mesh)), metrics_(metrics), clock_(clock), thread_([this] { run(); }) {}
 
-Loop::~Loop() {
+Loop::~Loop() { stop(); }
+
+void Loop::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
   }
   wake_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Loop::changed(source::ObjectsPtr objects) {

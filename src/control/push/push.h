@@ -40,7 +40,11 @@ class Loop final : public xds::ConfigSource {
   // `metrics` and `clock` outlive the loop.
   Loop(std::shared_ptr<const model::MeshConfig> mesh, metrics::Registry& metrics,
        const Clock& clock);
-  ~Loop() override;  // finishes what it builds, and ends
+  ~Loop() override;  // stop()
+
+  // Finishes what it builds, tells of it, and ends its thread: nobody is told afterwards, so that
+  // those who are told may go. What it built is still served.
+  void stop();
 
   // Called on the loop's thread after each new State; set before the first changed().
   void on_publish(std::function<void()> tell) { tell_ = std::move(tell); }
