@@ -19,7 +19,7 @@ struct KindWord {
   std::string_view brief;  // kubectl's and istioctl's short name
 };
 
-constexpr std::array<KindWord, 11> kind_words = {{{Kind::namespace_, "ns"},
+constexpr std::array<KindWord, 15> kind_words = {{{Kind::namespace_, "ns"},
                                                   {Kind::node, "no"},
                                                   {Kind::pod, "po"},
                                                   {Kind::service, "svc"},
@@ -29,7 +29,11 @@ constexpr std::array<KindWord, 11> kind_words = {{{Kind::namespace_, "ns"},
                                                   {Kind::service_entry, "se"},
                                                   {Kind::workload_entry, "we"},
                                                   {Kind::gateway, "gw"},
-                                                  {Kind::sidecar, "sc"}}};
+                                                  {Kind::sidecar, "sc"},
+                                                  {Kind::application, "app"},
+                                                  {Kind::gray_release, "gr"},
+                                                  {Kind::lane, "lane"},
+                                                  {Kind::environment, "env"}}};
 
 std::string lower(std::string_view text) {
   std::string out(text);

@@ -16,6 +16,7 @@ namespace graymesh::model {
 namespace {
 
 constexpr std::string_view istio_group = "networking.istio.io";
+constexpr std::string_view graymesh_group = "graymesh.io";
 
 struct KindRow {
   std::string_view group;  // empty: Kubernetes' core
@@ -24,9 +25,15 @@ struct KindRow {
   bool cluster_wide = false;
 
   bool istio() const { return group == istio_group; }
+  // Unknown fields are errors.
+  bool strict() const { return istio() || group == graymesh_group; }
+  // The name becomes a Service, a label or a header's value.
+  bool short_name() const {
+    return (istio() && kind == Kind::gateway) || kind == Kind::application || kind == Kind::lane;
+  }
 };
 
-constexpr std::array<KindRow, 12> kinds = {{
+constexpr std::array<KindRow, 16> kinds = {{
     {"", "Namespace", Kind::namespace_, true},
     {"", "Node", Kind::node, true},
     {"", "Pod", Kind::pod},
@@ -39,6 +46,10 @@ constexpr std::array<KindRow, 12> kinds = {{
     {istio_group, "WorkloadEntry", Kind::workload_entry},
     {istio_group, "Gateway", Kind::gateway},
     {istio_group, "Sidecar", Kind::sidecar},
+    {graymesh_group, "Application", Kind::application},
+    {graymesh_group, "GrayRelease", Kind::gray_release},
+    {graymesh_group, "Lane", Kind::lane},
+    {graymesh_group, "Environment", Kind::environment},
 }};
 
 // Istio's kinds of this group that are not read yet.
@@ -54,6 +65,7 @@ std::pair<std::string_view, std::string_view> parts_of(std::string_view api_vers
 
 std::string_view versions_of(std::string_view group) {
   if (group == istio_group) return "v1, v1beta1, v1alpha3";
+  if (group == graymesh_group) return "v1alpha1";
   return group.empty() ? "v1" : "v1, v1beta1";
 }
 
@@ -101,7 +113,7 @@ class DocumentReader {
     reading_.strict = false;
     read_meta(f, *row);
     if (row->name == "Endpoints") return read_all_subsets(f);
-    reading_.strict = row->istio();
+    reading_.strict = row->strict();
     Spec spec = read_spec(f, row->kind);
     f.known({"status"});
     f.close();
@@ -133,8 +145,9 @@ class DocumentReader {
                                    group.empty() ? "the core group" : group, versions_of(group)));
       return reading_.errors.empty() ? &row : nullptr;
     }
-    if (group != istio_group || std::find(passed_over_kinds.begin(), passed_over_kinds.end(),
-                                          meta_.api_kind) != passed_over_kinds.end())
+    if ((group != istio_group && group != graymesh_group) ||
+        std::find(passed_over_kinds.begin(), passed_over_kinds.end(), meta_.api_kind) !=
+            passed_over_kinds.end())
       return nullptr;
     const std::string_view near = nearest(meta_.api_kind, names);
     reading_.error(root_, "kind",
@@ -167,9 +180,7 @@ class DocumentReader {
     f.visit("metadata", [&](Fields& metadata) {
       std::string name, namespace_, created;
       if (metadata.require("name"))
-        metadata.text(
-            "name", name,
-            row.kind == Kind::gateway && row.istio() ? check_dns_label : check_object_name);
+        metadata.text("name", name, row.short_name() ? check_dns_label : check_object_name);
       if (!row.cluster_wide)
         metadata.text("namespace", namespace_, [](std::string_view text) {
           return text.empty() ? "" : check_namespace(text);
@@ -231,6 +242,14 @@ class DocumentReader {
         return of_spec<Gateway>(f, read_gateway);
       case Kind::sidecar:
         return of_spec<Sidecar>(f, read_sidecar);
+      case Kind::application:
+        return of_spec<Application>(f, read_application);
+      case Kind::gray_release:
+        return of_spec<GrayRelease>(f, read_gray_release);
+      case Kind::lane:
+        return of_spec<Lane>(f, read_lane);
+      case Kind::environment:
+        return of_spec<Environment>(f, read_environment);
     }
     return Namespace{};
   }

@@ -13,6 +13,10 @@ void read_service_entry(Fields& f, ServiceEntry& out);
 void read_workload_entry(Fields& f, WorkloadEntry& out);
 void read_gateway(Fields& f, Gateway& out);
 void read_sidecar(Fields& f, Sidecar& out);
+void read_application(Fields& f, Application& out);
+void read_gray_release(Fields& f, GrayRelease& out);
+void read_lane(Fields& f, Lane& out);
+void read_environment(Fields& f, Environment& out);
 
 // Of the whole object.
 void read_namespace(Fields& f, Namespace& out);

@@ -28,6 +28,14 @@ std::string_view name_of(Kind kind) {
       return "Gateway";
     case Kind::sidecar:
       return "Sidecar";
+    case Kind::application:
+      return "Application";
+    case Kind::gray_release:
+      return "GrayRelease";
+    case Kind::lane:
+      return "Lane";
+    case Kind::environment:
+      return "Environment";
   }
   return "unknown";
 }

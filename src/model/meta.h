@@ -25,6 +25,10 @@ enum class Kind : std::uint8_t {
   workload_entry,
   gateway,
   sidecar,
+  application,
+  gray_release,
+  lane,
+  environment,
 };
 
 // As users write it: "VirtualService".

@@ -20,6 +20,7 @@
 #include "model/mesh_config.h"
 #include "model/meta.h"
 #include "model/policy.h"
+#include "model/release.h"
 #include "model/traffic.h"
 #include "model/workload.h"
 
@@ -27,7 +28,8 @@ namespace graymesh::model {
 
 // In the order of Kind.
 using Spec = std::variant<Namespace, Node, Pod, Service, EndpointSlice, VirtualService,
-                          DestinationRule, ServiceEntry, WorkloadEntry, Gateway, Sidecar>;
+                          DestinationRule, ServiceEntry, WorkloadEntry, Gateway, Sidecar, Application,
+                          GrayRelease, Lane, Environment>;
 
 struct Object {
   Meta meta;

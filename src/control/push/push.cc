@@ -14,7 +14,8 @@ using model::Problem;
 constexpr Kind kinds[] = {Kind::namespace_,       Kind::node,           Kind::pod,
                           Kind::service,          Kind::endpoint_slice, Kind::virtual_service,
                           Kind::destination_rule, Kind::service_entry,  Kind::workload_entry,
-                          Kind::gateway,          Kind::sidecar};
+                          Kind::gateway,          Kind::sidecar,        Kind::application,
+                          Kind::gray_release,     Kind::lane,           Kind::environment};
 
 double seconds(Clock::Steady::duration span) { return std::chrono::duration<double>(span).count(); }
 

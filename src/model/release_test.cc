@@ -1,0 +1,154 @@
+#include "model/testing.h"
+
+namespace graymesh::model {
+namespace {
+
+using namespace testing;
+using namespace std::chrono_literals;
+
+// Its spec begins at line 5.
+std::string ours(std::string_view kind, std::string_view spec) {
+  return "apiVersion: graymesh.io/v1alpha1\nkind: " + std::string(kind) +
+         "\nmetadata: {name: x}\nspec:\n" + std::string(spec);
+}
+
+TEST(Application, IsReadWhole) {
+  const auto app = spec_of<Application>(ours("Application", R"(  team: shop
+  ports: [{name: http, port: 8080}, {name: rpc, port: 9090, protocol: GRPC}]
+  hosts: [pre.shop.example]
+  gateways: [ingress/shop]
+  run:
+    version: "1.4"
+    command: [./web, --listen, $(ADDRESS):$(PORT)]
+    environment: {COLOR: blue}
+    resources: {memory: 256Mi, cpu: 500m}
+  replicas: 2
+  readiness: {http: {path: /healthz}, period: 500ms, failures: 2}
+  liveness: {tcp: {port: 9090}}
+  startup: {command: [./ready]}
+  stop: {drain: 0s, timeout: 3s}
+  repeat: idempotent
+)"));
+  EXPECT_EQ(app.ports.at(1).protocol, "GRPC");
+  EXPECT_EQ(app.run.memory_bytes, 256u << 20);
+  EXPECT_EQ(app.run.cpus, 0.5);
+  EXPECT_EQ(app.run.environment.at("COLOR"), "blue");
+  EXPECT_EQ(app.replicas, 2u);
+  EXPECT_EQ(app.readiness->path, "/healthz");
+  EXPECT_EQ(app.readiness->period, 500ms);
+  EXPECT_EQ(app.liveness->kind, HealthProbe::Kind::tcp);
+  EXPECT_EQ(app.startup->kind, HealthProbe::Kind::command);
+  EXPECT_EQ(app.drain, 0s);
+  EXPECT_EQ(app.repeat, Application::Repeat::idempotent);
+}
+
+TEST(Application, TellsEveryFaultAtOnce) {
+  EXPECT_EQ(
+      errors_of(ours("Application", R"(  ports: [{name: http, port: 0}, {name: http, port: 80}]
+  replicas: 0
+  run: {resources: {memory: lots, cpu: 5000}}
+  readiness: {period: 1s}
+  colour: red
+)")),
+      (Lines{
+          "f.yaml:5 Application default/x: ports[0].port 0, must be 1 to 65535",
+          "f.yaml:5 Application default/x: ports must have each name once; http is there "
+          "again",
+          "f.yaml:6 Application default/x: replicas 0, must be 1 to 1000",
+          "f.yaml:7 Application default/x: run.resources.memory lots, must be an amount such "
+          "as 256Mi",
+          "f.yaml:7 Application default/x: run.resources.cpu 5000, must be a number of CPUs "
+          "such as 0.5 or 500m, at most 1024",
+          "f.yaml:7 Application default/x: run must have a command, or "
+          "gateway be true",
+          "f.yaml:8 Application default/x: readiness must have one of http, tcp and command",
+          "f.yaml:9 Application default/x: colour red, is not a known field",
+      }));
+}
+
+TEST(GrayRelease, IsReadWhole) {
+  const auto release = spec_of<GrayRelease>(ours("GrayRelease", R"(  tag: feature-a
+  applications:
+  - {name: web, run: {command: [./web2], version: "2"}, replicas: 3}
+  - {name: cart}
+  match:
+  - headers: {canarytag: {exact: feature-a}}
+    query: {v: {prefix: a}}
+  - cookies: {canarytag: {regex: "feature-.*"}}
+    sourceApplication: pay
+  steps:
+  - {weight: 1, pause: {duration: 10m}}
+  - {weight: 50, pause: {approval: true}}
+  - {weight: 100, pause: {verdict: "http://judge/"}}
+  stickyCookie: user
+  laggards: {policy: isolate, after: 3s}
+  readyWithin: 1m
+  promote: true
+)"));
+  EXPECT_EQ(release.tag, "feature-a");
+  EXPECT_EQ(release.applications.at(0).replicas, 3u);
+  EXPECT_EQ(release.match.at(0).query.at("v").kind, StringMatch::Kind::prefix);
+  EXPECT_EQ(release.match.at(1).source_application, "pay");
+  EXPECT_EQ(release.steps.at(0).pause, 10min);
+  EXPECT_TRUE(release.steps.at(1).approval);
+  EXPECT_EQ(release.steps.at(2).verdict, "http://judge/");
+  EXPECT_EQ(release.laggards, GrayRelease::Laggards::isolate);
+  EXPECT_EQ(release.ready_within, 1min);
+  EXPECT_TRUE(release.promote);
+}
+
+TEST(GrayRelease, RefusesWeightsThatFallAndMatchesOfNothing) {
+  EXPECT_EQ(errors_of(ours("GrayRelease", R"(  tag: baseline
+  applications: [{name: web}, {name: web}]
+  match: [{}]
+  steps: [{weight: 50}, {weight: 10}, {weight: 101}]
+)"))
+                .size(),
+            6u);
+  EXPECT_EQ(
+      errors_of(ours("GrayRelease",
+                     "  tag: a\n  applications: [{name: web}]\n  steps:\n  - {weight: 50}\n  - "
+                     "{weight: 10}\n")),
+      Lines{"f.yaml:7 GrayRelease default/x: steps must not fall: weight 10 comes after 50"});
+}
+
+TEST(Lane, IsReadWhole) {
+  const auto lane = spec_of<Lane>(
+      ours("Lane", "  {owner: ann, branch: feat/a, timeToLive: 72h, idle: 4h, mode: strict}\n"));
+  EXPECT_EQ(lane.owner, "ann");
+  EXPECT_EQ(lane.time_to_live, 72h);
+  EXPECT_TRUE(lane.strict);
+}
+
+TEST(Environment, IsReadWhole) {
+  const auto environment =
+      spec_of<Environment>(ours("Environment", R"(  allow: {lanes: true, weights: false}
+  approval: {required: 1, fourEyes: true, by: [ann, bob]}
+  lanes: {timeToLive: 72h, idle: 24h, cookieDomain: shop.example}
+  baseline: {minimum: 2}
+  freezes: [{from: 2026-12-24T00:00:00Z, to: 2026-12-27T00:00:00Z, reason: Christmas}]
+  promoteTo: fe-online
+)"));
+  EXPECT_FALSE(environment.weights);
+  EXPECT_TRUE(environment.four_eyes);
+  EXPECT_EQ(environment.approvers.size(), 2u);
+  EXPECT_EQ(environment.baseline_minimum, 2u);
+  EXPECT_EQ(environment.freezes.at(0).to - environment.freezes.at(0).from, 3 * 86400);
+}
+
+TEST(Environment, RefusesAFreezeThatEndsBeforeItBegins) {
+  EXPECT_EQ(
+      errors_of(ours("Environment",
+                     "  freezes: [{from: 2026-12-27T00:00:00Z, to: 2026-12-24T00:00:00Z}]\n")),
+      Lines{"f.yaml:5 Environment default/x: freezes[0].to 2026-12-24T00:00:00Z, must be "
+            "after from"});
+}
+
+TEST(ReleaseKinds, MisspeltKindIsTold) {
+  EXPECT_EQ(
+      errors_of("apiVersion: graymesh.io/v1alpha1\nkind: GrayReleas\nmetadata: {name: x}\n"),
+      Lines{"f.yaml:2: kind GrayReleas, is not a kind of graymesh.io; did you mean GrayRelease?"});
+}
+
+}  // namespace
+}  // namespace graymesh::model
