@@ -15,10 +15,10 @@ namespace {
 constexpr std::int64_t replicas_max = 1000;  // of one version; a slip of the finger otherwise
 
 std::string_view check_tag(std::string_view text) {
-  return is_dns_label(text) && text != "baseline"
+  return is_dns_label(text) && text != "baseline" && text != "none"
              ? ""
-             : "must be a DNS label (letters, digits, '-', at most 63) other than baseline: it "
-               "becomes a subset, a label and a header's value";
+             : "must be a DNS label (letters, digits, '-', at most 63) other than baseline and "
+               "none: it becomes a subset, a label and a header's value";
 }
 
 std::string_view check_cookie_name(std::string_view text) { return check_header_name(text); }
@@ -137,6 +137,9 @@ void read_gray_match(Fields& f, GrayMatch& out) {
   read_cookie_or_query(f, "cookies", out.cookies);
   read_cookie_or_query(f, "query", out.query);
   f.text("sourceApplication", out.source_application, check_host);
+  // Both are one header, and a header can be looked at once.
+  if (out.cookies.size() + out.headers.count("cookie") > 1)
+    f.error("cookies", "must be one, and without a match of the header cookie");
   if (out.headers.empty() && out.cookies.empty() && out.query.empty() &&
       out.source_application.empty())
     f.error({},

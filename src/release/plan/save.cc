@@ -1,0 +1,309 @@
+// The World as JSON documents, one for each application, lane and release, so that a change of one
+// writes one. Declared objects keep their text, which the model reads again.
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "release/plan/plan.h"
+
+namespace graymesh::release {
+namespace {
+
+using Json = nlohmann::json;
+
+std::int64_t millis(Clock::Wall time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+Clock::Wall wall(const Json& json, const char* name) {
+  return Clock::Wall(std::chrono::milliseconds(json.value(name, std::int64_t{0})));
+}
+
+Json of(const Artefact& artefact) {
+  return {{"revision", artefact.revision},           {"replicas", artefact.replicas},
+          {"version", artefact.run.version},         {"command", artefact.run.command},
+          {"environment", artefact.run.environment}, {"directory", artefact.run.directory},
+          {"memory", artefact.run.memory_bytes},     {"cpus", artefact.run.cpus}};
+}
+
+Artefact artefact(const Json& json) {
+  Artefact out;
+  out.revision = json.at("revision");
+  out.replicas = json.at("replicas");
+  out.run.version = json.at("version");
+  out.run.command = json.at("command").get<std::vector<std::string>>();
+  for (const auto& [name, value] : json.at("environment").items())
+    out.run.environment[name] = value.get<std::string>();
+  out.run.directory = json.at("directory");
+  out.run.memory_bytes = json.at("memory");
+  out.run.cpus = json.at("cpus");
+  return out;
+}
+
+Json of(const Actor& actor) { return {{"name", actor.name}, {"from", actor.from}}; }
+Actor actor(const Json& json) { return {json.at("name"), json.at("from")}; }
+
+Json of(const Receipt& receipt) {
+  return {{"what", receipt.what},     {"proxies", receipt.proxies}, {"acked", receipt.acked},
+          {"p50_ms", receipt.p50_ms}, {"p99_ms", receipt.p99_ms},   {"last_ms", receipt.last_ms},
+          {"last", receipt.last},     {"missing", receipt.missing}, {"refused", receipt.refused},
+          {"at", millis(receipt.at)}};
+}
+Receipt receipt(const Json& json) {
+  Receipt out;
+  out.what = json.at("what");
+  out.proxies = json.at("proxies");
+  out.acked = json.at("acked");
+  out.p50_ms = json.at("p50_ms");
+  out.p99_ms = json.at("p99_ms");
+  out.last_ms = json.at("last_ms");
+  out.last = json.at("last");
+  out.missing = json.at("missing").get<std::vector<std::string>>();
+  out.refused = json.at("refused").get<std::vector<std::string>>();
+  out.at = wall(json, "at");
+  return out;
+}
+
+Json of(const Application& app) {
+  Json out = {{"text", app.object->text},           {"number", app.number},
+              {"last_revision", app.last_revision}, {"baseline", of(app.baseline)},
+              {"declared", app.declared},           {"leaving", app.leaving}};
+  if (app.change)
+    out["change"] = {{"next", of(app.change->next)},
+                     {"switching", app.change->phase == Application::Change::Phase::switching},
+                     {"since", millis(app.change->since)}};
+  return out;
+}
+
+Json of(const Member& member) {
+  Json out = {{"application", member.application},
+              {"gray", of(member.gray)},
+              {"baseline_revision", member.baseline_revision}};
+  if (member.old_baseline) out["old_baseline"] = of(*member.old_baseline);
+  return out;
+}
+
+Json of(const model::StringMatch& match) {
+  return {{"kind", static_cast<int>(match.kind)}, {"value", match.value}};
+}
+Json of(const model::NamedMatches& matches) {
+  Json out = Json::object();
+  for (const auto& [name, match] : matches) out[name] = of(match);
+  return out;
+}
+model::NamedMatches matches(const Json& json) {
+  model::NamedMatches out;
+  for (const auto& [name, match] : json.items()) {
+    const int kind = match.at("kind");
+    if (kind < 0 || kind > static_cast<int>(model::StringMatch::Kind::present))
+      throw std::out_of_range("kind of a match");
+    out[name] = {static_cast<model::StringMatch::Kind>(kind), match.at("value")};
+  }
+  return out;
+}
+
+Json nanos(const std::optional<model::Duration>& span) {
+  return span ? Json(span->count()) : Json();
+}
+std::optional<model::Duration> nanos(const Json& json) {
+  if (json.is_null()) return std::nullopt;
+  return model::Duration(json.get<std::int64_t>());
+}
+
+// Without its applications, which live on as members.
+Json of(const model::GrayRelease& spec) {
+  Json out = {{"tag", spec.tag},
+              {"sticky_cookie", spec.sticky_cookie},
+              {"laggards", static_cast<int>(spec.laggards)},
+              {"laggards_after", nanos(spec.laggards_after)},
+              {"ready_within", nanos(spec.ready_within)},
+              {"promote", spec.promote},
+              {"match", Json::array()},
+              {"steps", Json::array()}};
+  for (const auto& match : spec.match)
+    out["match"].push_back({{"headers", of(match.headers)},
+                            {"cookies", of(match.cookies)},
+                            {"query", of(match.query)},
+                            {"source", match.source_application}});
+  for (const auto& step : spec.steps)
+    out["steps"].push_back({{"weight", step.weight},
+                            {"pause", nanos(step.pause)},
+                            {"approval", step.approval},
+                            {"verdict", step.verdict}});
+  return out;
+}
+
+model::GrayRelease spec(const Json& json) {
+  model::GrayRelease out;
+  out.tag = json.at("tag");
+  out.sticky_cookie = json.at("sticky_cookie");
+  out.laggards = static_cast<model::GrayRelease::Laggards>(json.at("laggards").get<int>());
+  out.laggards_after = nanos(json.at("laggards_after"));
+  out.ready_within = nanos(json.at("ready_within"));
+  out.promote = json.at("promote");
+  for (const Json& match : json.at("match"))
+    out.match.push_back({matches(match.at("headers")), matches(match.at("cookies")),
+                         matches(match.at("query")), match.at("source")});
+  for (const Json& step : json.at("steps")) {
+    model::GrayStep& to = out.steps.emplace_back();
+    to.weight = step.at("weight");
+    to.pause = nanos(step.at("pause"));
+    to.approval = step.at("approval");
+    to.verdict = step.at("verdict");
+  }
+  return out;
+}
+
+Json of(const Release& release) {
+  Json out = {{"id", release.id},
+              {"namespace", release.name.namespace_},
+              {"name", release.name.name},
+              {"spec", of(release.spec)},
+              {"phase", name_of(release.phase)},
+              {"step", release.step},
+              {"held", release.held},
+              {"promote_asked", release.promote_asked},
+              {"started_by", of(release.started_by)},
+              {"started", millis(release.started)},
+              {"since", millis(release.since)},
+              {"over", millis(release.over)},
+              {"reason", release.reason},
+              {"declared", release.declared},
+              {"approvals", Json::array()},
+              {"members", Json::array()},
+              {"receipts", Json::object()}};
+  for (const Actor& approval : release.approvals) out["approvals"].push_back(of(approval));
+  for (const Member& member : release.members) out["members"].push_back(of(member));
+  for (const auto& [phase, receipt] : release.receipts) out["receipts"][phase] = of(receipt);
+  return out;
+}
+
+Release release(const Json& json) {
+  Release out;
+  out.id = json.at("id");
+  out.name = {json.at("namespace"), json.at("name")};
+  out.spec = spec(json.at("spec"));
+  const auto phase = phase_named(json.at("phase").get<std::string>());
+  if (!phase) throw std::out_of_range("phase");
+  out.phase = *phase;
+  out.step = json.at("step");
+  out.held = json.at("held");
+  out.promote_asked = json.at("promote_asked");
+  out.started_by = actor(json.at("started_by"));
+  out.started = wall(json, "started");
+  out.since = wall(json, "since");
+  out.over = wall(json, "over");
+  out.reason = json.at("reason");
+  out.declared = json.at("declared");
+  for (const Json& approval : json.at("approvals")) out.approvals.push_back(actor(approval));
+  for (const Json& member : json.at("members")) {
+    Member& to = out.members.emplace_back();
+    to.application = member.at("application");
+    to.gray = artefact(member.at("gray"));
+    to.baseline_revision = member.at("baseline_revision");
+    if (member.contains("old_baseline")) to.old_baseline = artefact(member.at("old_baseline"));
+  }
+  for (const auto& [name, value] : json.at("receipts").items()) out.receipts[name] = receipt(value);
+  return out;
+}
+
+Json of(const Lane& lane) {
+  return {{"namespace", lane.name.namespace_},
+          {"name", lane.name.name},
+          {"owner", lane.spec.owner},
+          {"branch", lane.spec.branch},
+          {"time_to_live", nanos(lane.spec.time_to_live)},
+          {"idle", nanos(lane.spec.idle)},
+          {"strict", lane.spec.strict},
+          {"created_by", of(lane.created_by)},
+          {"created", millis(lane.created)},
+          {"used", millis(lane.used)},
+          {"declared", lane.declared}};
+}
+
+Lane lane(const Json& json) {
+  Lane out;
+  out.name = {json.at("namespace"), json.at("name")};
+  out.spec.owner = json.at("owner");
+  out.spec.branch = json.at("branch");
+  out.spec.time_to_live = nanos(json.at("time_to_live"));
+  out.spec.idle = nanos(json.at("idle"));
+  out.spec.strict = json.at("strict");
+  out.created_by = actor(json.at("created_by"));
+  out.created = wall(json, "created");
+  out.used = wall(json, "used");
+  out.declared = json.at("declared");
+  return out;
+}
+
+Application application(const Json& json) {
+  Application out;
+  auto documents = model::read(json.at("text").get_ref<const std::string&>(), "store");
+  if (documents.size() != 1 || !documents.front().object ||
+      documents.front().object->meta.key.kind != model::Kind::application)
+    throw std::invalid_argument("its text is no Application");
+  out.object = documents.front().object;
+  out.name = {out.object->meta.key.namespace_, out.object->meta.key.name};
+  out.number = json.at("number");
+  out.last_revision = json.at("last_revision");
+  out.baseline = artefact(json.at("baseline"));
+  out.declared = json.at("declared");
+  out.leaving = json.at("leaving");
+  if (json.contains("change")) {
+    const Json& change = json.at("change");
+    using Change = Application::Change;
+    out.change = Change{
+        artefact(change.at("next")),
+        change.at("switching").get<bool>() ? Change::Phase::switching : Change::Phase::starting,
+        wall(change, "since")};
+  }
+  return out;
+}
+
+void read_document(const std::string& key, const Json& json, World& world) {
+  if (key == "counters") {
+    world.last_release = json.at("last_release");
+    world.last_number = json.at("last_number");
+  } else if (key.starts_with("application/")) {
+    Application app = application(json);
+    const Name name = app.name;
+    world.applications.emplace(name, std::move(app));
+  } else if (key.starts_with("release/")) {
+    Release read = release(json);
+    const std::uint64_t id = read.id;
+    world.releases.emplace(id, std::move(read));
+  } else if (key.starts_with("lane/")) {
+    Lane read = lane(json);
+    const Name name = read.name;
+    world.lanes.emplace(name, std::move(read));
+  } else {
+    throw std::invalid_argument("it is of no kind that is known");
+  }
+}
+
+}  // namespace
+
+std::map<std::string, std::string> save(const World& world) {
+  std::map<std::string, std::string> out;
+  out["counters"] =
+      Json{{"last_release", world.last_release}, {"last_number", world.last_number}}.dump();
+  for (const auto& [name, app] : world.applications)
+    out["application/" + to_string(name)] = of(app).dump();
+  for (const auto& [id, release] : world.releases)
+    out[fmt::format("release/{}", id)] = of(release).dump();
+  for (const auto& [name, lane] : world.lanes) out["lane/" + to_string(name)] = of(lane).dump();
+  return out;
+}
+
+Result<World> load(const std::map<std::string, std::string>& documents) {
+  World world;
+  for (const auto& [key, text] : documents) {
+    try {
+      read_document(key, Json::parse(text), world);
+    } catch (const std::exception& fault) {  // nlohmann's, and those of values above
+      return Error{Code::data_loss, fmt::format("document {}: {}", key, fault.what())};
+    }
+  }
+  return world;
+}
+
+}  // namespace graymesh::release

@@ -1,0 +1,70 @@
+#include "release/plan/testing.h"
+
+namespace graymesh::release {
+namespace {
+
+using namespace testing;
+using namespace std::chrono_literals;
+
+World full() {
+  World world;
+  add_application(world, "web");
+  Application& web = world.applications.begin()->second;
+  web.change = Application::Change{{.revision = 7, .replicas = 2, .run = web.spec().run},
+                                   Application::Change::Phase::switching,
+                                   Clock::Wall(5s)};
+  web.baseline.run.environment["A"] = "b";
+  Release release = release_of(world, "feature-a", {"web"}, {1, 50});
+  release.phase = Phase::step;
+  release.step = 1;
+  release.spec.steps[0].pause = 10min;
+  release.spec.steps[1].verdict = "http://judge/";
+  release.spec.match.push_back({});
+  release.spec.match[0].headers["user"] = {model::StringMatch::Kind::regex, "a.*"};
+  release.members[0].old_baseline = web.baseline;
+  release.approvals.push_back({"ann", "127.0.0.1"});
+  release.receipts["routes"] = {.what = "routes",
+                                .proxies = 3,
+                                .acked = 2,
+                                .p50_ms = 1.5,
+                                .missing = {"sidecar~1"},
+                                .at = Clock::Wall(9s)};
+  world.releases.emplace(release.id, release);
+  Lane lane;
+  lane.name = {"fe-pre", "feature-a"};
+  lane.spec.time_to_live = 72h;
+  lane.spec.strict = true;
+  world.lanes.emplace(lane.name, lane);
+  return world;
+}
+
+TEST(Save, WhatIsReadAgainIsTheSame) {
+  const auto documents = save(full());
+  const auto again = load(documents);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(save(*again), documents);
+  const Release& release = again->releases.at(1);
+  EXPECT_EQ(release.phase, Phase::step);
+  EXPECT_EQ(release.spec.steps.at(0).pause, 10min);
+  EXPECT_EQ(release.receipts.at("routes").missing.at(0), "sidecar~1");
+  EXPECT_EQ(again->applications.at({"fe-pre", "web"}).change->next.revision, 7u);
+}
+
+TEST(Save, ADamagedDocumentIsNamed) {
+  auto documents = save(full());
+  documents["release/1"].resize(40);
+  const auto damaged = load(documents);
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, Code::data_loss);
+  EXPECT_NE(damaged.error().message.find("document release/1: "), std::string::npos);
+  for (const auto& [key, text] : save(full())) {
+    for (const char* foreign : {"{}", "[]", "null", "7", R"({"phase":"sleeping"})"}) {
+      auto others = save(full());
+      others[key] = foreign;
+      EXPECT_FALSE(load(others)) << key << " " << foreign;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace graymesh::release
