@@ -75,6 +75,19 @@ TEST(TrafficPolicy, ChecksTheBalancer) {
                        "overlap with a/b")}));
 }
 
+TEST(TrafficPolicy, SpreadsRequestsByWhatHasAName) {
+  const std::string hash = ".loadBalancer.consistentHash.";
+  EXPECT_EQ(errors_of(policy("loadBalancer: {consistentHash: {httpHeaderName: \"\"}}")),
+            Lines{on6(hash + "httpHeaderName \"\", must not be empty")});
+  EXPECT_EQ(errors_of(policy("loadBalancer: {consistentHash: {httpQueryParameterName: \"\"}}")),
+            Lines{on6(hash + "httpQueryParameterName \"\", must not be empty")});
+  EXPECT_EQ(
+      errors_of(policy("loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: "
+                       "[{name: b, value: \"c\\n\"}]}}}")),
+      Lines{on6(hash + "httpCookie.attributes[0].value \"c\\n\", must not have a line break or "
+                       "NUL, which no header can hold")});
+}
+
 TEST(TrafficPolicy, ChecksOutlierDetection) {
   EXPECT_EQ(errors_of(policy("outlierDetection: {maxEjectionPercent: 101, interval: 0s, "
                              "consecutiveLocalOriginFailures: 3}")),

@@ -30,6 +30,7 @@ void read_endpoints_subset(Fields& f, EndpointSlice& out);  // of Endpoints
 void read_http_route(Fields& f, bool delegate, HttpRoute& out);
 void read_retries(Fields& f, Retries& out);
 void read_destination(Fields& f, Destination& out);
+void check_total(Fields& f, const std::vector<WeightedDestination>& route);  // of weights
 void read_traffic_policy(Fields& f, TrafficPolicy& out);
 void read_connection_pool(Fields& f, ConnectionPool& out);
 void read_tcp_keepalive(Fields& f, TcpKeepalive& out);

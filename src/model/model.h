@@ -91,6 +91,10 @@ std::string full_host(std::string_view host, std::string_view namespace_);
 // True if every host matched by `specific` is matched by `pattern`.
 bool host_matches(std::string_view pattern, std::string_view specific);
 
+// True if Envoy knows every command in a header's value: "%REQ(x-lane)%", "100%%". It refuses
+// values such as "%LANE%" and "%REQ()%", and with one of them the whole route table.
+bool is_header_format(std::string_view value);
+
 // True if every label of `selector` is among `labels`; an empty selector selects all.
 bool selects(const Labels& selector, const Labels& labels);
 

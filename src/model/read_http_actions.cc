@@ -80,9 +80,9 @@ void read_headers(Fields& f, Headers& out) {
 }
 
 void read_redirect(Fields& f, const std::vector<HttpMatch>& matches, Redirect& out) {
-  f.text("uri", out.uri);
-  f.text("prefixRewrite", out.prefix_rewrite);
-  f.text("authority", out.authority);
+  f.text("uri", out.uri, check_one_line);
+  f.text("prefixRewrite", out.prefix_rewrite, check_one_line);
+  f.text("authority", out.authority, check_one_line);
   f.text("scheme", out.scheme, [](std::string_view text) -> std::string_view {
     return text.empty() || text == "http" || text == "https" ? "" : "must be http or https";
   });
@@ -92,7 +92,9 @@ void read_redirect(Fields& f, const std::vector<HttpMatch>& matches, Redirect& o
                                 {"FROM_REQUEST_PORT", Redirect::PortFrom::request_port}});
   std::uint32_t code = 0;
   f.number("redirectCode", code);
-  if (code != 0 && (code < 300 || code > 399)) f.error("redirectCode", "must be 300 to 399");
+  constexpr std::array<std::uint32_t, 6> codes = {0, 301, 302, 303, 307, 308};
+  if (std::find(codes.begin(), codes.end(), code) == codes.end())
+    f.error("redirectCode", "must be 301, 302, 303, 307 or 308, as Envoy redirects with no other");
   out.code = code;
   f.at_most_one({"port", "derivePort"});
   if (!out.uri.empty() && !out.prefix_rewrite.empty())
@@ -133,12 +135,12 @@ void read_direct_response(Fields& f, DirectResponse& out) {
 }
 
 void read_rewrite(Fields& f, Rewrite& out) {
-  f.text("uri", out.uri);
-  f.text("authority", out.authority);
+  f.text("uri", out.uri, check_one_line);
+  f.text("authority", out.authority, check_one_line);
   f.object("uriRegexRewrite", out.uri_regex, [](Fields& regex, RegexRewrite& rewrite) {
     for (const std::string_view name : {"match", "rewrite"}) regex.require(name);
     if (regex.has("match")) regex.text("match", rewrite.match, check_regex);
-    if (regex.has("rewrite")) regex.text("rewrite", rewrite.rewrite, check_not_empty);
+    if (regex.has("rewrite")) regex.text("rewrite", rewrite.rewrite, check_filled_line);
   });
   if (!out.uri.empty() && out.uri_regex)
     f.error({}, "must not have uri and uriRegexRewrite together");

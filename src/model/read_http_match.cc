@@ -20,8 +20,7 @@ void check_string_match(Fields& f, const StringMatch& match, Empty empty) {
 void read_header_matches(Fields& f, std::string_view name, Check key, NamedMatches& out) {
   const bool without = name == "withoutHeaders";
   f.entries(name, [&](const Element& value) {
-    const std::string_view rule = key == nullptr ? std::string_view() : key(value.key);
-    if (!rule.empty()) f.reading().error(value, {}, rule);
+    if (const auto rule = key(value.key); !rule.empty()) f.reading().error(value, {}, rule);
     StringMatch& match = out[std::string(value.key)];
     if (value.is_null()) {
       // `withoutHeaders: {x: }` means: must not be there.
@@ -71,7 +70,7 @@ void read_http_match(Fields& f, HttpMatch& out) {
   read_optional_match(f, "authority", Empty::no_empty_prefix, out.authority);
   read_header_matches(f, "headers", check_match_header, out.headers);
   read_header_matches(f, "withoutHeaders", check_match_header, out.without_headers);
-  read_header_matches(f, "queryParams", any_text, out.query_params);
+  read_header_matches(f, "queryParams", check_query_parameter, out.query_params);
   f.number("port", out.port, {0, 65535});
   f.text_map("sourceLabels", out.source_labels, check_label_key, check_label_value);
   f.text("sourceNamespace", out.source_namespace,

@@ -96,6 +96,14 @@ void read_percent(Fields& f, double& out) {
   f.real("value", out, 0, 100);
 }
 
+void check_total(Fields& f, const std::vector<WeightedDestination>& route) {
+  std::uint64_t total = 0;
+  for (const auto& destination : route) total += destination.weight;
+  if (route.size() > 1 && total == 0) f.error("route", "must have a weight above 0");
+  if (total > std::numeric_limits<std::uint32_t>::max())
+    f.error("route", "must have weights that add up to at most 4294967295");
+}
+
 void read_retries(Fields& f, Retries& out) {
   f.number("attempts", out.attempts, {0, std::numeric_limits<std::int32_t>::max()});
   f.duration("perTryTimeout", out.per_try_timeout);
@@ -127,9 +135,7 @@ void read_http_route(Fields& f, bool delegate, HttpRoute& out) {
   f.object("headers", out.headers, read_headers);
   check_together(f, delegate, out);
   check_authority(f, out);
-  std::uint64_t total = 0;
-  for (const auto& destination : out.route) total += destination.weight;
-  if (out.route.size() > 1 && total == 0) f.error("route", "must have a weight above 0");
+  check_total(f, out.route);
 }
 
 }  // namespace graymesh::model

@@ -31,8 +31,8 @@ void read_cookie(Fields& f, HttpCookie& out) {
   std::set<std::string> names;
   f.list("attributes", out.attributes,
          [&](Fields& attribute, std::pair<std::string, std::string>& pair) {
-           if (attribute.require("name")) attribute.text("name", pair.first, check_not_empty);
-           attribute.text("value", pair.second);
+           if (attribute.require("name")) attribute.text("name", pair.first, check_filled_line);
+           attribute.text("value", pair.second, check_one_line);
            if (!names.insert(pair.first).second)
              attribute.error("name", "must be unique among the attributes");
          });
@@ -45,10 +45,11 @@ void read_hash_key(Fields& f, ConsistentHash& out) {
     f.error({},
             "must have one of httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName");
   if (f.has("httpHeaderName"))
-    f.text("httpHeaderName", out.key.emplace<ConsistentHash::Header>().name);
+    f.text("httpHeaderName", out.key.emplace<ConsistentHash::Header>().name, check_filled_line);
   if (f.has("httpCookie")) f.object("httpCookie", out.key.emplace<HttpCookie>(), read_cookie);
   if (f.has("httpQueryParameterName"))
-    f.text("httpQueryParameterName", out.key.emplace<ConsistentHash::QueryParameter>().name);
+    f.text("httpQueryParameterName", out.key.emplace<ConsistentHash::QueryParameter>().name,
+           check_not_empty);
   bool source_ip = false;
   f.flag("useSourceIp", source_ip);
 }

@@ -60,12 +60,6 @@ void read_weighted(Fields& f, WeightedDestination& out) {
   f.number("weight", out.weight, {0, std::numeric_limits<std::int32_t>::max()});
 }
 
-void check_total(Fields& f, const std::vector<WeightedDestination>& route) {
-  std::uint64_t total = 0;
-  for (const auto& destination : route) total += destination.weight;
-  if (route.size() > 1 && total == 0) f.error("route", "must have a weight above 0");
-}
-
 void read_l4_match(Fields& f, bool tls, const HostIndex& hosts_of_service, L4Match& out) {
   if (tls) {
     f.texts("sniHosts", out.sni_hosts);

@@ -33,8 +33,10 @@ std::string_view check_match_header(
     std::string_view text);  // also ":path", "@request.auth.claims.x"
 std::string_view check_set_request_header(std::string_view text);  // not ":x", but ":authority"
 std::string_view check_header_operation(std::string_view text);    // not ":x" nor "host"
-std::string_view check_header_value(
-    std::string_view text);                                 // Envoy's "%COMMAND(...)%" in good form
+std::string_view check_header_value(std::string_view text);        // with commands that Envoy knows
+std::string_view check_one_line(std::string_view text);     // may stand in a header: no CR, LF, NUL
+std::string_view check_filled_line(std::string_view text);  // likewise, and not empty
+std::string_view check_query_parameter(std::string_view text);
 std::string_view check_cors_header(std::string_view text);  // or "*"
 std::string_view check_cors_method(std::string_view text);
 std::string_view check_retry_on(std::string_view text);      // "5xx,connect-failure,503"

@@ -155,6 +155,16 @@ TEST(HttpRoute, SharesItsWeights) {
              on7("route[0].destination.port.number 0, must be 1 to 65535")}));
 }
 
+TEST(HttpRoute, HasWeightsThatEnvoyCanAddUp) {
+  const std::string most = "{destination: {host: a}, weight: 2147483647}";
+  EXPECT_EQ(
+      errors_of(route("route: [" + most + ", " + most + ", {destination: {host: a}, weight: 1}]")),
+      Lines{});
+  EXPECT_EQ(
+      errors_of(route("route: [" + most + ", " + most + ", {destination: {host: a}, weight: 2}]")),
+      Lines{on7("route must have weights that add up to at most 4294967295")});
+}
+
 TEST(HttpRoute, ChecksItsMatches) {
   EXPECT_EQ(errors_of(with_route("match: [{uri: {regex: \"(\"}}]")),
             Lines{on7("match[0].uri.regex \"(\", must be a regular expression of RE2 "
@@ -197,24 +207,84 @@ TEST(HttpRoute, ChecksItsFaults) {
       Lines{on7("fault.delay.exponentialDelay 1s, is accepted but not supported yet: no effect")});
 }
 
+const std::string commands =
+    "must have each % doubled, or in pairs around a known command of Envoy's, such as "
+    "%REQ(x-lane)%";
+
 TEST(HttpRoute, ChecksItsHeaders) {
   EXPECT_EQ(
       errors_of(
           with_route("headers: {request: {set: {\":path\": a, b: \"50%\"}, remove: [host]}}")),
       (Lines{
           on7("headers.request.set[:path] a, must be a header's name that does not begin with ':'"),
-          on7("headers.request.set.b \"50%\", must have its % doubled, or in pairs around an Envoy "
-              "command"),
+          on7("headers.request.set.b \"50%\", " + commands),
           on7("headers.request.remove[0] host, must not be Host, which cannot be changed here")}));
   EXPECT_EQ(errors_of(with_route("rewrite: {authority: a}, headers: {request: {set: {host: b}}}")),
             Lines{"f.yaml:7 VirtualService default/x: http[0] must not set the authority more than "
                   "once, by rewrite.authority and headers.request"});
 }
 
+TEST(HttpRoute, KnowsTheCommandsInItsHeaders) {
+  EXPECT_EQ(errors_of(with_route("headers: {request: {set: {a: \"%FOO%\", b: \"%REQ()%\", c: "
+                                 "\"%\", d: \"%REQ(x-lane)%\"}}}")),
+            (Lines{on7("headers.request.set.a \"%FOO%\", " + commands),
+                   on7("headers.request.set.b \"%REQ()%\", " + commands),
+                   on7("headers.request.set.c \"%\", " + commands)}));
+  EXPECT_EQ(errors_of(route("route: [{destination: {host: a}, headers: {response: {add: {b: "
+                            "\"%FOO%\"}}}}]")),
+            Lines{on7("route[0].headers.response.add.b \"%FOO%\", " + commands)});
+}
+
+TEST(HttpRoute, HasHeadersWithNames) {
+  const std::string rule = " must have a header's name that is not empty";
+  EXPECT_EQ(errors_of(with_route("match: [{headers: {\"\": {exact: a}}}], headers: {request: {add: "
+                                 "{\"\": a}, set: {\"\": b}}, response: {remove: [\"\"]}}")),
+            (Lines{on7("match[0].headers[] must be a header's name: letters, digits and "
+                       "!#$%&'*+-.^_`|~"),
+                   on7("headers.request.set[] b," + rule), on7("headers.request.add[] a," + rule),
+                   on7("headers.response.remove[0] \"\"," + rule)}));
+}
+
+TEST(HttpRoute, KeepsLineBreaksOutOfWhatBecomesAHeader) {
+  const std::string rule = ", must not have a line break or NUL, which no header can hold";
+  EXPECT_EQ(
+      errors_of(with_route("rewrite: {uri: \"/a\\nb\", authority: \"a\\0b\"}")),
+      (Lines{on7("rewrite.uri \"/a\\nb\"" + rule), on7("rewrite.authority \"a\\x00b\"" + rule)}));
+  EXPECT_EQ(errors_of(with_route("rewrite: {uriRegexRewrite: {match: a, rewrite: \"b\\n\"}}")),
+            Lines{on7("rewrite.uriRegexRewrite.rewrite \"b\\n\"" + rule)});
+  EXPECT_EQ(
+      errors_of(route("redirect: {uri: \"/a\\nb\", authority: \"a\\rb\"}")),
+      (Lines{on7("redirect.uri \"/a\\nb\"" + rule), on7("redirect.authority \"a\\x0db\"" + rule)}));
+  EXPECT_EQ(errors_of(route("redirect: {prefixRewrite: \"/a\\n\"}")),
+            Lines{on7("redirect.prefixRewrite \"/a\\n\"" + rule)});
+  EXPECT_EQ(errors_of(with_route("headers: {request: {set: {\"x\\r\": a}, remove: [\"x\\n\"]}}")),
+            (Lines{on7("headers.request.set[x\\x0d] a" + rule),
+                   on7("headers.request.remove[0] \"x\\n\"" + rule)}));
+  EXPECT_EQ(errors_of(with_route("headers: {response: {add: {y: \"a\\nb\"}}}")),
+            Lines{on7("headers.response.add.y \"a\\nb\", must be a header's value, without control "
+                      "characters")});
+}
+
+TEST(DirectResponse, MayHaveSeveralLines) {
+  EXPECT_EQ(errors_of(route("directResponse: {status: 200, body: {string: \"a\\nb\"}}")), Lines{});
+}
+
+TEST(HttpRoute, AsksForQueryParametersByName) {
+  EXPECT_EQ(errors_of(with_route("match: [{queryParams: {\"\": {exact: a}}}]")),
+            Lines{on7("match[0].queryParams[] must have a parameter's name that is not empty")});
+  EXPECT_EQ(
+      errors_of(with_route("match: [{queryParams: {" + std::string(1025, 'a') + ": {}}}]")).size(),
+      1u);
+}
+
 TEST(HttpRoute, ChecksItsRedirects) {
   EXPECT_EQ(errors_of(route("redirect: {redirectCode: 200, scheme: ftp}")),
             (Lines{on7("redirect.scheme ftp, must be http or https"),
-                   on7("redirect.redirectCode 200, must be 300 to 399")}));
+                   on7("redirect.redirectCode 200, must be 301, 302, 303, 307 or 308, as Envoy "
+                       "redirects with no other")}));
+  EXPECT_EQ(errors_of(route("redirect: {uri: /, redirectCode: 304}")),
+            Lines{on7("redirect.redirectCode 304, must be 301, 302, 303, 307 or 308, as Envoy "
+                      "redirects with no other")});
   EXPECT_EQ(errors_of(route("redirect: {}")),
             Lines{on7("redirect must have uri, prefixRewrite, authority, scheme or port")});
   EXPECT_EQ(

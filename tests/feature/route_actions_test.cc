@@ -49,6 +49,23 @@ TEST(RouteActions, WeightsAreSharesOfTheirSum) {
   EXPECT_EQ(clusters[1]["weight"], 10);
 }
 
+TEST(RouteActions, WhatEnvoyWouldRefuseIsRefusedAndSaysWhy) {
+  const std::map<std::string, std::string> rules = {
+      {"    headers: {request: {set: {x: '%LANE%'}}}\n" + to_baseline, "known command"},
+      {"    rewrite: {uri: \"/a\\nb\"}\n" + to_baseline, "line break"},
+      {"    match: [{queryParams: {'': {exact: a}}}]\n" + to_baseline, "parameter's name"},
+      {"    redirect: {uri: /a, redirectCode: 304}\n", "301, 302, 303, 307 or 308"}};
+  for (const auto& [fields, rule] : rules) {
+    const Mesh mesh(shop +
+                    "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+                    "metadata: {name: cart, namespace: fe-pre}\nspec:\n  hosts: [cart]\n"
+                    "  http:\n  - name: only\n" +
+                    fields);
+    ASSERT_EQ(mesh.refused().size(), 1u) << fields;
+    EXPECT_TRUE(mesh.mentions(rule)) << mesh.refused().front();
+  }
+}
+
 TEST(RouteActions, ALoneDestinationTakesEverythingWhateverItsWeight) {
   const Json route =
       route_with("    route: [{destination: {host: cart, subset: baseline}, weight: 5}]\n");

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "control/translate/parts.h"
-#include "control/translate/route_format.h"
 #include "control/translate/route_parts.h"
 #include "control/translate/wire.h"
 #include "envoy/config/route/v3/route_components.pb.h"

@@ -1,7 +1,9 @@
 // Header operations of a route or of one of its destinations (docs/translation.md 4.7).
 #include <google/protobuf/repeated_ptr_field.h>
 
-#include "control/translate/route_format.h"
+#include <algorithm>
+#include <iterator>
+
 #include "control/translate/route_parts.h"
 #include "envoy/config/core/v3/base.pb.h"
 #include "envoy/config/route/v3/route_components.pb.h"
@@ -31,7 +33,7 @@ bool is_fixed(std::string_view name) { return name.starts_with(':') || is_author
 void add_values(const model::Labels& values, HeaderValueOption::HeaderAppendAction action,
                 Options& out) {
   for (const auto& [name, value] : values) {
-    if (is_fixed(name) || !is_format(value)) continue;
+    if (is_fixed(name) || !model::is_header_format(value)) continue;
     auto& option = *out.Add();
     option.mutable_header()->set_key(header_text(name));
     option.mutable_header()->set_value(header_text(value));
@@ -64,6 +66,13 @@ std::string authority_in(const model::Labels& values) {
 }
 
 }  // namespace
+
+std::string header_text(std::string_view text) {
+  std::string out;
+  std::copy_if(text.begin(), text.end(), std::back_inserter(out),
+               [](char c) { return c != '\0' && c != '\r' && c != '\n'; });
+  return out;
+}
 
 void add_headers(const model::Headers& headers, envoy_route::Route& out) { add_all(headers, out); }
 

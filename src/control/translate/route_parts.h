@@ -74,6 +74,8 @@ void set_action(const model::HttpRoute& http, const Place& place, envoy_route::R
 // route_headers.cc
 void add_headers(const model::Headers& headers, envoy_route::Route& out);
 void add_headers(const model::Headers& headers, envoy_route::WeightedCluster_ClusterWeight& out);
+// Without the bytes that no header can hold: NUL, CR and LF.
+std::string header_text(std::string_view text);
 // What `headers` makes of the Host header; empty: nothing.
 std::string authority_of(const model::Headers& headers);
 
