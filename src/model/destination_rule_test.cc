@@ -109,6 +109,9 @@ TEST(TrafficPolicy, SaysWhatHasNoEffectYet) {
   constexpr std::string_view no_effect = "is accepted but not supported yet: no effect";
   EXPECT_EQ(warnings_of(policy("tls: {mode: ISTIO_MUTUAL}")),
             Lines{on6(".tls.mode ISTIO_MUTUAL, ") + std::string(no_effect)});
+  EXPECT_EQ(warnings_of(policy("tls: {mode: SIMPLE, credentialName: a}")),
+            Lines{on6(".tls.credentialName a, ") + std::string(no_effect) +
+                  "; gateways present no certificate, and sidecars use no TLS"});
   EXPECT_EQ(warnings_of(policy("tunnel: {targetHost: a.com, targetPort: 443}")),
             Lines{on6(".tunnel ") + std::string(no_effect)});
   EXPECT_EQ(warnings_of(policy("loadBalancer: {zoneAwareLbSetting: {enabled: true}}")),

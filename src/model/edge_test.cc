@@ -64,6 +64,23 @@ TEST(Gateway, HasTlsWhereItsProtocolHas) {
       Lines{gateway6(".tls.mode AUTO_PASSTHROUGH, is accepted but not supported yet: no effect")});
 }
 
+TEST(Gateway, SaysWhichServersWaitForSecretDiscovery) {
+  const auto https = [](const std::string& tls) {
+    return server("hosts: [a.com], port: {number: 443, name: a, protocol: HTTPS}, tls: {" + tls +
+                  "}");
+  };
+  const std::string rule = "is accepted but not supported yet: the server is not served";
+  EXPECT_EQ(warnings_of(https("mode: SIMPLE, credentialName: c")),
+            Lines{gateway6(".tls.credentialName c, " + rule)});
+  EXPECT_EQ(warnings_of(https("mode: MUTUAL, credentialNames: [c]")),
+            Lines{gateway6(".tls.credentialNames " + rule)});
+  EXPECT_EQ(warnings_of(https("mode: ISTIO_MUTUAL")),
+            Lines{gateway6(".tls.mode ISTIO_MUTUAL, " + rule)});
+  EXPECT_EQ(warnings_of(https("mode: OPTIONAL_MUTUAL, serverCertificate: /a, privateKey: /b, "
+                              "caCertificates: /c")),
+            Lines{});
+}
+
 std::string sidecar(std::string_view spec) { return of_kind("Sidecar", spec); }
 std::string on(int line, std::string_view rest) {
   return "f.yaml:" + std::to_string(line) + " Sidecar default/x: " + std::string(rest);

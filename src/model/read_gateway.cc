@@ -13,6 +13,9 @@ namespace {
 using Mode = ServerTls::Mode;
 
 constexpr std::string_view unix_prefix = "unix://";
+// Certificates come from files; there is no secret discovery.
+constexpr std::string_view not_served =
+    "is accepted but not supported yet: the server is not served";
 
 void check_istio_mutual(Fields& f) {
   for (const std::string_view name : {"serverCertificate", "privateKey", "caCertificates",
@@ -35,6 +38,9 @@ void check_server_tls(Fields& f, const ServerTls& tls) {
       tls.mode == Mode::simple || tls.mode == Mode::mutual || tls.mode == Mode::optional_mutual;
   if (!terminates && (sources > 0 || !tls.ca_certificates.empty() || !tls.ca_crl.empty()))
     f.warn({}, "has certificates that its mode does not use");
+  for (const std::string_view name : {"credentialName", "credentialNames", "tlsCertificates"}) {
+    if (terminates && f.has(name)) f.warn(name, not_served);
+  }
   if (terminates && !named) {
     if (tls.mode != Mode::simple && tls.ca_certificates.empty())
       f.error("caCertificates", "is required to check clients' certificates");
@@ -134,9 +140,9 @@ void read_server_tls(Fields& f, ServerTls& out) {
                   {"AUTO_PASSTHROUGH", Mode::auto_passthrough},
                   {"ISTIO_MUTUAL", Mode::istio_mutual},
                   {"OPTIONAL_MUTUAL", Mode::optional_mutual}});
-  if (out.mode == Mode::auto_passthrough || out.mode == Mode::istio_mutual ||
-      out.mode == Mode::optional_mutual)
+  if (out.mode == Mode::auto_passthrough)
     f.warn("mode", "is accepted but not supported yet: no effect");
+  if (out.mode == Mode::istio_mutual) f.warn("mode", not_served);
   f.text("serverCertificate", out.server_certificate);
   f.text("privateKey", out.private_key);
   f.text("caCertificates", out.ca_certificates);
@@ -149,7 +155,8 @@ void read_server_tls(Fields& f, ServerTls& out) {
   version("minProtocolVersion", out.min_version);
   version("maxProtocolVersion", out.max_version);
   f.texts("cipherSuites", out.cipher_suites);
-  f.without_effect({"caCertCredentialName", "tlsCertificates", "insecureSkipVerify"});
+  f.without_effect({"caCertCredentialName", "insecureSkipVerify"});
+  f.known({"tlsCertificates"});
   check_server_tls(f, out);
 }
 

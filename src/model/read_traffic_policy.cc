@@ -105,6 +105,11 @@ void read_client_tls(Fields& f, ClientTls& out) {
   f.flag("insecureSkipVerify", out.insecure_skip_verify);
   if (out.mode == Mode::istio_mutual)
     f.warn("mode", "is accepted but not supported yet: no effect");
+  if (!out.credential_name.empty()) {
+    f.warn("credentialName",
+           "is accepted but not supported yet: no effect; gateways present no certificate, and "
+           "sidecars use no TLS");
+  }
   check_client_tls(f, out);
 }
 
