@@ -69,6 +69,19 @@ TEST(Gateways, AMatchMayBeForOneOfTheGatewaysOnly) {
   EXPECT_EQ(mesh.gateway(80).to("http://shop.example/"), outbound(8080, "feature-a", "web"));
 }
 
+TEST(Gateways, AMatchOnSourceLabelsIsOnTheGatewaysOwn) {
+  const auto labelled = [](const std::string& labels) {
+    return web + gateway(http_server) +
+           route("web", "[shop.example]",
+                 "  - match: [{sourceLabels: " + labels +
+                     "}]\n    route: [{destination: {host: web, subset: feature-a}}]\n" + to_web);
+  };
+  EXPECT_EQ(Mesh(labelled("{istio: ingressgateway}")).gateway(80).to("http://shop.example/"),
+            outbound(8080, "feature-a", "web"));
+  EXPECT_EQ(Mesh(labelled("{app: client}")).gateway(80).to("http://shop.example/"),
+            outbound(8080, "baseline", "web"));
+}
+
 TEST(Gateways, OnlyHostsThatTheServerTakesAreServed) {
   const Mesh mesh(web +
                   gateway("  - {port: {number: 80, name: http, protocol: HTTP}, hosts: "

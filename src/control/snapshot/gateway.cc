@@ -35,6 +35,14 @@ bool attached(const VirtualService& service, const std::vector<GatewayServers>& 
   });
 }
 
+// Of tcp and tls routes a gateway does not ask who the client is.
+bool asks_for_labels(const VirtualServicePtr& service) {
+  return std::ranges::any_of(service->spec.http, [](const model::HttpRoute& http) {
+    return std::ranges::any_of(
+        http.match, [](const model::HttpMatch& match) { return !match.source_labels.empty(); });
+  });
+}
+
 }  // namespace
 
 std::vector<GatewayServers> select_gateways(const Catalog& catalog, const model::Labels& labels) {
@@ -56,6 +64,7 @@ GatewayView make_gateway_view(const Catalog& catalog, const Client& client,
     }
   }
   sort_by_precedence(view.virtual_services, client.namespace_);
+  view.source_labels_matter = std::ranges::any_of(view.virtual_services, asks_for_labels);
   view.gateways = std::move(gateways);
   view.services = services_for(catalog, client);
   view.target_ports = std::move(target_ports);

@@ -93,6 +93,24 @@ TEST(GatewayView, OfAWorkloadThatNoGatewaySelectsServesNothing) {
   EXPECT_THAT(view->virtual_services, IsEmpty());
 }
 
+TEST(GatewayView, SaysWhetherSourceLabelsMatter) {
+  TestMesh mesh(edge);
+  const auto matters = [&mesh] {
+    return mesh.snapshot().gateway("istio-system", {}, ingress)->source_labels_matter;
+  };
+  EXPECT_FALSE(matters());
+  mesh.apply(R"(
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: labelled, namespace: shop}
+spec:
+  hosts: [a.example.com]
+  gateways: [public]
+  http: [{match: [{sourceLabels: {app: web}}], route: [{destination: {host: web}}]}]
+)");
+  EXPECT_TRUE(matters());
+}
+
 TEST(GatewayView, LeavesOutVirtualServicesNotExportedToIt) {
   TestMesh mesh(edge);
   mesh.apply(R"(

@@ -217,6 +217,8 @@ struct GatewayView {
   // Service port -> target port, of the services that select the gateway workload (an Istio server
   // with port 80 listens on 8080 if the gateway's Service says targetPort: 8080).
   std::vector<std::pair<std::uint32_t, std::uint32_t>> target_ports;
+  // As of a View: then the gateway's own labels are part of its scope.
+  bool source_labels_matter = false;
 
   bool operator==(const GatewayView&) const = default;
 };

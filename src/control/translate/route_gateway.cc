@@ -109,7 +109,7 @@ class Table {
             .services = services_,
             .gateway = gateway,
             .namespace_ = scope_.view->namespace_,
-            .labels = no_labels_,
+            .labels = scope_.labels,
             .port = port,
             .tls = tls_};
   }
@@ -190,8 +190,7 @@ class Table {
   const GatewayScope& scope_;
   const Lookup& services_;
   Memo& memo_;
-  const model::Labels no_labels_;  // a GatewayScope has none: matches on sourceLabels never apply
-  bool tls_ = false;               // servers of one table are alike in this
+  bool tls_ = false;  // servers of one table are alike in this
   std::map<std::string, GatewayHost> hosts_;
 };
 

@@ -49,6 +49,7 @@ struct GatewayScope {
   std::string bind = "0.0.0.0";  // the instance's own loopback address if it has one
   std::uint32_t lowest_port = 1;
   snapshot::Locality locality;
+  model::Labels labels;  // of the gateway; empty unless view->source_labels_matter
   std::string network, cluster_id;
 };
 

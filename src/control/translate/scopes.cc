@@ -169,6 +169,7 @@ GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot, const Node& no
   if (has_own_loopback(node)) scope.bind = node.address;
   scope.lowest_port = lowest_port(node);
   scope.locality = locality_of(*snapshot, node);
+  if (scope.view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
   return scope;
 }
 
@@ -216,6 +217,7 @@ std::string text_of(const GatewayScope& scope) {
   for (const auto& gateway : scope.view->gateways) put(text, model::to_string(gateway.origin));
   for (const auto& [from, to] : scope.view->target_ports)
     put(text, std::to_string(from) + ">" + std::to_string(to));
+  for (const auto& [name, value] : scope.labels) put(text, name + "=" + value);
   return text;
 }
 

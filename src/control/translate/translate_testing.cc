@@ -235,6 +235,7 @@ GatewayScope Mesh::gateway(const model::Labels& labels, std::string_view namespa
   GatewayScope scope;
   scope.snapshot = snapshot();
   scope.view = scope.snapshot->gateway(namespace_, {}, labels);
+  if (scope.view->source_labels_matter) scope.labels = labels;
   return scope;
 }
 
