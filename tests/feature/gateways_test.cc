@@ -180,6 +180,20 @@ TEST(Gateways, ADestinationWithoutPortIsTheOnlyPortOfItsService) {
   EXPECT_EQ(mesh.gateway(80).to("http://pay.example/"), outbound(9000, "", "pay"));
 }
 
+TEST(Gateways, AServerThatAnotherLeavesNoPortToIsAProblemOfItsGateway) {
+  const Mesh mesh(web +
+                  gateway(http_server + "  - {port: {number: 80, name: tcp, protocol: TCP}, hosts: "
+                                        "['*']}\n") +
+                  route("shop", "[shop.example]", to_web) +
+                  "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: "
+                  "raw, namespace: fe-pre}\n"
+                  "spec: {hosts: [raw.example], gateways: [istio-system/shop], tcp: [{route: "
+                  "[{destination: {host: web, port: {number: 8080}}}]}]}\n");
+  EXPECT_EQ(mesh.gateway(80).listener("0.0.0.0_80")["filter_chains"].size(), 1u);
+  EXPECT_TRUE(
+      mesh.mentions("Gateway istio-system/shop: servers[1].port.number 80, is already taken"));
+}
+
 TEST(Gateways, AnUnknownGatewayIsAProblemOfTheVirtualService) {
   const Mesh mesh(web + route("shop", "[shop.example]", to_web, "[istio-system/nowhere]"));
   EXPECT_TRUE(mesh.mentions("VirtualService fe-pre/shop"));

@@ -240,6 +240,7 @@ DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& o
   }
   find_host_clashes(catalog, objects, result.problems);
   find_service_clashes(catalog, objects, result.problems);
+  find_gateway_clashes(catalog, objects, result.problems);
   result.lost_rules =
       same && unchanged.rule_lines ? before->lost_rules : find_lost_rules(catalog, objects);
   result.problems.insert(result.problems.end(), result.lost_rules.begin(), result.lost_rules.end());

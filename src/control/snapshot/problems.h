@@ -36,6 +36,10 @@ DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& o
                                         const DeclaredProblems* before,
                                         const Catalog* catalog_before, const Unchanged& unchanged);
 
+// Servers of Gateways that are left out, as an earlier one has their port or hosts.
+void find_gateway_clashes(const Catalog& catalog, const Objects& objects,
+                          std::vector<model::Problem>& problems);
+
 // DestinationRules whose subsets select no endpoint.
 struct SubsetProblems {
   // What one rule was found to select.

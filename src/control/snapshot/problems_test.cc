@@ -140,6 +140,56 @@ spec:
                           "names no Gateway"));
 }
 
+std::string gateway(const std::string& name, const std::string& servers,
+                    const std::string& selector = "{istio: ingress}") {
+  return "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: " + name +
+         ", namespace: shop}\nspec:\n  selector: " + selector + "\n  servers:\n" + servers;
+}
+
+std::string server(const std::string& port, const std::string& host, const std::string& more = "") {
+  return "  - {port: {number: 443, " + port + "}, hosts: [" + host + "]" + more + "}\n";
+}
+
+const std::string http_port = "name: http, protocol: HTTP";
+const std::string tcp_port = "name: tcp, protocol: TCP";
+const std::string https_port = "name: https, protocol: HTTPS";
+const std::string with_tls = ", tls: {mode: SIMPLE, serverCertificate: /a, privateKey: /b}";
+constexpr std::string_view tcp_route = R"(
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: raw, namespace: shop}
+spec: {hosts: [a.com], gateways: [a, b], tcp: [{route: [{destination: {host: web}}]}]}
+)";
+
+TEST(Problems, NameAServerWhosePortAnotherHasInAnotherProtocol) {
+  TestMesh mesh(web);
+  mesh.apply(tcp_route).apply(gateway("a", server(http_port, "a.com")), "a.yaml");
+  mesh.apply(gateway("b", server(http_port, "b.com") + server(tcp_port, "b.com")), "b.yaml");
+  EXPECT_THAT(
+      mesh.problems(),
+      ElementsAre("b.yaml:8 Gateway shop/b: servers[1].port.number 443, is already taken by "
+                  "servers[0] of Gateway shop/a, which goes before: this server is not "
+                  "served"));
+}
+
+TEST(Problems, NameAHostThatTwoServersOfAPortHave) {
+  TestMesh mesh(web);
+  mesh.apply(gateway("a", server(https_port, "\"*/a.com\", b.com", with_tls)), "a.yaml");
+  mesh.apply(gateway("b", server(https_port, "c.com, a.com", with_tls)), "b.yaml");
+  EXPECT_THAT(mesh.problems(),
+              ElementsAre("b.yaml:7 Gateway shop/b: servers[0].hosts a.com, is already served at "
+                          "port 443 by servers[0] of Gateway shop/a, which goes before: not served "
+                          "here"));
+}
+
+TEST(Problems, AreNoneOfServersThatShareAPortOrHaveWorkloadsOfTheirOwn) {
+  TestMesh mesh(web);
+  mesh.apply(tcp_route);
+  mesh.apply(gateway("a", server(http_port, "a.com") + server(https_port, "a.com", with_tls)));
+  mesh.apply(gateway("b", server(tcp_port, "a.com"), "{istio: egress}"));
+  EXPECT_THAT(mesh.problems(), IsEmpty());
+}
+
 TEST(Problems, NameTheYoungerOfTwoVirtualServicesOfOneHostAndBothPlaces) {
   TestMesh mesh(web);
   const std::string http = "  - route: [{destination: {host: web}}]\n";
