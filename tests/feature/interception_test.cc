@@ -125,5 +125,88 @@ spec: {clusterIP: None, selector: {app: cart}, ports: [{name: http, port: 8080}]
       << "there is nowhere to pass it through to";
 }
 
+// A ServiceEntry with one inline endpoint.
+std::string bank(const std::string& address, const std::string& resolution = "STATIC") {
+  return "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: bank, "
+         "namespace: fe-pre}\nspec:\n  hosts: [bank.example]\n  ports: [{number: 80, name: http, "
+         "protocol: HTTP}]\n  resolution: " +
+         resolution + "\n  endpoints: [{address: " + address + "}]\n";
+}
+
+// The sidecar of an instance with a loopback address of its own.
+resource::Node on_loopback(resource::Node::Interception mode = resource::Node::Interception::none,
+                           const std::string& address = "127.1.2.3") {
+  resource::Node node = sidecar_node("web", "fe-pre");
+  node.address = address;
+  node.addresses = {address};
+  node.interception = mode;
+  return node;
+}
+
+const Json any_source =
+    Json::parse(R"({"source_address": {"address": "0.0.0.0", "port_value": 0}})");
+const std::string bank_cluster = outbound(80, "", "bank.example");
+
+TEST(OnLoopback, WhatIsElsewhereIsReachedFromAnAddressThatGetsThere) {
+  for (const auto& [address, resolution] : std::map<std::string, std::string>{
+           {"192.0.2.1", "STATIC"}, {"192.0.2.2", "DNS"}, {"www.bank.example", "DNS"}}) {
+    const Mesh mesh(bank(address, resolution));
+    EXPECT_EQ(mesh.proxy(on_loopback()).cluster(bank_cluster)["upstream_bind_config"], any_source)
+        << address;
+    auto gateway = gateway_node();
+    gateway.address = "127.1.0.1";
+    gateway.addresses = {gateway.address};
+    EXPECT_EQ(mesh.proxy(gateway).cluster(bank_cluster)["upstream_bind_config"], any_source)
+        << address;
+  }
+}
+
+TEST(OnLoopback, PeersOnLoopbackSeeTheInstancesOwnAddress) {
+  const Mesh mesh(bank("127.1.9.9") + app("cart", {}));
+  const Proxy web = mesh.proxy(on_loopback());
+  EXPECT_FALSE(web.cluster(bank_cluster).contains("upstream_bind_config"));
+  EXPECT_FALSE(web.cluster(outbound(8080, "", "cart")).contains("upstream_bind_config"));
+}
+
+TEST(OnLoopback, TheOriginalDestinationMayBeAnywhere) {
+  const Mesh mesh(
+      "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: banks, namespace: "
+      "fe-pre}\nspec:\n  hosts: ['*.bank.example']\n  ports: [{number: 80, name: http, protocol: "
+      "HTTP}]\n  resolution: NONE\n");
+  const Proxy web = mesh.proxy(on_loopback(resource::Node::Interception::redirect));
+  EXPECT_EQ(web.cluster("PassthroughCluster")["upstream_bind_config"], any_source);
+  EXPECT_EQ(web.cluster(outbound(80, "", "*.bank.example"))["upstream_bind_config"], any_source);
+}
+
+TEST(OnLoopback, AnEndpointThatMovesAwayTakesTheSourceAlong) {
+  Mesh mesh(bank("127.1.9.9"));
+  const auto source = [&] {
+    return mesh.proxy(on_loopback()).cluster(bank_cluster).contains("upstream_bind_config");
+  };
+  EXPECT_FALSE(source());
+  mesh.change(bank("192.0.2.1"));
+  EXPECT_TRUE(source());
+  mesh.change(bank("127.1.9.8"));
+  EXPECT_FALSE(source());
+}
+
+TEST(OnLoopback, OtherProxiesKeepTheSourceThatTheKernelChooses) {
+  const Mesh mesh(bank("192.0.2.1"));
+  const Proxy pod = mesh.proxy(on_loopback(resource::Node::Interception::redirect, "10.1.2.3"));
+  EXPECT_FALSE(pod.cluster(bank_cluster).contains("upstream_bind_config"));
+  EXPECT_FALSE(pod.cluster("PassthroughCluster").contains("upstream_bind_config"));
+}
+
+TEST(OnLoopback, InstancesShareTheirClusters) {
+  const Mesh mesh(bank("192.0.2.1"));
+  const auto clusters = [&](const std::string& address) {
+    return mesh.generation()
+        .config_for(on_loopback(resource::Node::Interception::none, address))
+        ->of(resource::Type::cluster)
+        .front();
+  };
+  EXPECT_EQ(clusters("127.1.2.3"), clusters("127.1.2.4"));
+}
+
 }  // namespace
 }  // namespace graymesh::feature

@@ -5,7 +5,10 @@
 // with a rule that kept its own, has kept its clusters.
 #include "control/translate/cluster.h"
 
+#include <algorithm>
+
 #include "control/translate/endpoint.h"
+#include "control/translate/ip.h"
 #include "control/translate/parts.h"
 #include "control/translate/wire.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
@@ -79,6 +82,15 @@ bool set_discovery(const ClusterInput& input, const AssignmentInput& assignment,
   return true;
 }
 
+constexpr const char* any_source = "0.0.0.0";
+
+// How connections to one service leave a proxy that has a loopback address of its own.
+enum class Source : std::uint8_t {
+  kept,      // the bootstrap's
+  loopback,  // the bootstrap's, which is on loopback, as are all endpoints
+  any,       // the bootstrap's is on loopback, and some endpoint is not
+};
+
 std::vector<std::string> origins_of(const snapshot::SeenService& seen) {
   std::vector<std::string> origins;
   if (seen.rule) {
@@ -88,7 +100,7 @@ std::vector<std::string> origins_of(const snapshot::SeenService& seen) {
   return origins;
 }
 
-ResourcePtr service_cluster(Client client, const model::MeshConfig& mesh,
+ResourcePtr service_cluster(Client client, Source source, const model::MeshConfig& mesh,
                             const snapshot::SeenService& seen,
                             const std::vector<snapshot::Endpoint>& endpoints,
                             const snapshot::Locality& locality, std::size_t index,
@@ -113,6 +125,8 @@ ResourcePtr service_cluster(Client client, const model::MeshConfig& mesh,
                                    .proxy = locality,
                                    .rule = locality_rule(mesh, input.policy)};
   if (!set_discovery(input, assignment, out)) return nullptr;
+  const bool anywhere = source == Source::loopback && out.type() == Cluster::ORIGINAL_DST;
+  if (anywhere || source == Source::any) set_source(any_source, out);
   if (out.lb_policy() == Cluster::CLUSTER_PROVIDED) out.clear_common_lb_config();
   set_connection_pool(input, out);
   if (client != Client::proxyless) {
@@ -133,18 +147,17 @@ ResourcePtr black_hole(const model::MeshConfig& mesh) {
   return std::make_shared<const Resource>(Type::cluster, out.name(), serialize(out));
 }
 
-ResourcePtr passthrough(const model::MeshConfig& mesh) {
+ResourcePtr passthrough(const model::MeshConfig& mesh, bool on_loopback) {
   Cluster out;
   set_common(mesh, "PassthroughCluster", out);
   set_original_destination(out);
+  if (on_loopback) set_source(any_source, out);
   return std::make_shared<const Resource>(Type::cluster, out.name(), serialize(out));
 }
 
-template <typename Make>
-void add_special(const snapshot::Snapshot& snapshot, const char* name, Memo& memo, Make make,
-                 Memo::Resources& out) {
-  out.push_back(
-      memo.resource(MemoKey(name).add(snapshot.mesh_ptr()), [&] { return make(snapshot.mesh()); }));
+void add_black_hole(const snapshot::Snapshot& snapshot, Memo& memo, Memo::Resources& out) {
+  out.push_back(memo.resource(MemoKey("BlackHoleCluster").add(snapshot.mesh_ptr()),
+                              [&] { return black_hole(snapshot.mesh()); }));
 }
 
 }  // namespace
@@ -166,6 +179,20 @@ void set_original_destination(Cluster& out) {
                     ["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]);
 }
 
+bool leaves_loopback(const snapshot::Endpoints& endpoints) {
+  const auto beyond = [](const snapshot::Endpoint& endpoint) {
+    return !is_loopback(endpoint.address) && !endpoint.address.starts_with("unix:");
+  };
+  return std::ranges::any_of(endpoints.by_port,
+                             [&](const auto& port) { return std::ranges::any_of(port, beyond); });
+}
+
+void set_source(std::string_view address, Cluster& out) {
+  auto& source = *out.mutable_upstream_bind_config()->mutable_source_address();
+  source.set_address(std::string(address));
+  source.set_port_value(0);
+}
+
 void add_service_metadata(const snapshot::Service& service, Cluster& out) {
   auto& istio = *(*out.mutable_metadata()->mutable_filter_metadata())["istio"].mutable_fields();
   auto& entry = *istio["services"]
@@ -180,13 +207,19 @@ void add_service_metadata(const snapshot::Service& service, Cluster& out) {
 
 Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
                                  const std::vector<snapshot::SeenService>& services, Client client,
-                                 const snapshot::Locality& locality, Memo& memo) {
+                                 bool on_loopback, const snapshot::Locality& locality, Memo& memo) {
   const model::MeshConfig& mesh = snapshot.mesh();
   Memo::Resources out;
   for (const auto& seen : services) {
     const bool dns = is_dns(*seen.service);
+    Source source = Source::kept;
+    if (on_loopback) {
+      const auto all = snapshot.endpoints(*seen.service);
+      source = all && leaves_loopback(*all) ? Source::any : Source::loopback;
+    }
     MemoKey key("clusters");
     key.add(static_cast<std::uint64_t>(client))
+        .add(static_cast<std::uint64_t>(source))
         .add(snapshot.mesh_ptr())
         .add(seen.service)
         .add(seen.rule);
@@ -202,7 +235,7 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
       for_each_cluster(seen, [&](std::size_t port, const model::Subset* subset) {
         const auto& own =
             endpoints && port < endpoints->by_port.size() ? endpoints->by_port[port] : none;
-        if (auto cluster = service_cluster(client, mesh, seen, own, locality, port, subset))
+        if (auto cluster = service_cluster(client, source, mesh, seen, own, locality, port, subset))
           made.push_back(cluster);
       });
       return made;
@@ -213,19 +246,24 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
 }
 
 Resources outbound_clusters(const OutboundScope& scope, Memo& memo) {
-  auto out =
-      service_clusters(*scope.snapshot, scope.view->services,
-                       scope.captured ? Client::captured : Client::bound, scope.locality, memo);
-  add_special(*scope.snapshot, "BlackHoleCluster", memo, black_hole, out);
+  const snapshot::Snapshot& snapshot = *scope.snapshot;
+  auto out = service_clusters(snapshot, scope.view->services,
+                              scope.captured ? Client::captured : Client::bound, scope.on_loopback,
+                              scope.locality, memo);
+  add_black_hole(snapshot, memo, out);
   // Without a redirect there is no original destination to pass through to.
-  if (scope.captured) add_special(*scope.snapshot, "PassthroughCluster", memo, passthrough, out);
+  if (!scope.captured) return out;
+  MemoKey key("PassthroughCluster");
+  key.add(snapshot.mesh_ptr()).add(static_cast<std::uint64_t>(scope.on_loopback));
+  out.push_back(memo.resource(std::move(key),
+                              [&] { return passthrough(snapshot.mesh(), scope.on_loopback); }));
   return out;
 }
 
 Resources gateway_clusters(const GatewayScope& scope, Memo& memo) {
   auto out = service_clusters(*scope.snapshot, scope.view->services, Client::gateway,
-                              scope.locality, memo);
-  add_special(*scope.snapshot, "BlackHoleCluster", memo, black_hole, out);
+                              scope.on_loopback, scope.locality, memo);
+  add_black_hole(*scope.snapshot, memo, out);
   return out;
 }
 

@@ -78,7 +78,11 @@ inline constexpr std::uint32_t no_limit = 4294967295u;
 // The clusters of all `services`, for the memo's key `client` and the mesh's settings.
 Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
                                  const std::vector<snapshot::SeenService>& services, Client client,
-                                 const snapshot::Locality& locality, Memo& memo);
+                                 bool on_loopback, const snapshot::Locality& locality, Memo& memo);
+// True if some endpoint is not on loopback, or is a name, which may lead anywhere. The clusters of
+// such a service must not keep a source address that is on loopback: the kernel would refuse to
+// connect.
+bool leaves_loopback(const snapshot::Endpoints& endpoints);
 // True if endpoints are found by DNS and so are part of the cluster.
 inline bool is_dns(const snapshot::Service& service) {
   return service.resolution == snapshot::Resolution::dns ||
@@ -86,6 +90,8 @@ inline bool is_dns(const snapshot::Service& service) {
 }
 // Where the connection was meant to go before it was redirected.
 void set_original_destination(envoy::config::cluster::v3::Cluster& out);
+// Which address connections come from, in place of the bootstrap's choice; "0.0.0.0": the kernel's.
+void set_source(std::string_view address, envoy::config::cluster::v3::Cluster& out);
 // filter_metadata.istio.services gets one more entry.
 void add_service_metadata(const snapshot::Service& service,
                           envoy::config::cluster::v3::Cluster& out);

@@ -15,12 +15,6 @@ using resource::Type;
 // The redirect lets connections from this address through to the application.
 constexpr const char* proxy_source = "127.0.0.6";
 
-void set_source(Cluster& out) {
-  auto& source = *out.mutable_upstream_bind_config()->mutable_source_address();
-  source.set_address(proxy_source);
-  source.set_port_value(0);
-}
-
 resource::ResourcePtr inbound_cluster(const InboundPort& inbound, bool captured,
                                       const model::MeshConfig& mesh) {
   static const snapshot::Service no_service;
@@ -49,7 +43,7 @@ resource::ResourcePtr inbound_cluster(const InboundPort& inbound, bool captured,
     set_address(*endpoint.mutable_endpoint()->mutable_address(), inbound.to_address,
                 inbound.to_port);
   }
-  if (inbound.from_proxy) set_source(out);
+  if (inbound.from_proxy) set_source(proxy_source, out);
   set_connection_pool({.client = captured ? Client::captured : Client::bound,
                        .mesh = mesh,
                        .service = service,
@@ -70,7 +64,7 @@ resource::ResourcePtr inbound_passthrough(const model::MeshConfig& mesh) {
   Cluster out;
   set_common(mesh, "InboundPassthroughCluster", out);
   set_original_destination(out);
-  set_source(out);
+  set_source(proxy_source, out);
   return std::make_shared<const Resource>(Type::cluster, out.name(), serialize(out));
 }
 

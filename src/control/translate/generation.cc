@@ -51,6 +51,16 @@ void add_embedded_endpoints(const snapshot::Snapshot& snapshot,
   }
 }
 
+// For proxies on loopback: a service's clusters differ once an endpoint of it is elsewhere. While
+// none is, endpoints may come and go without a look at the clusters.
+void add_endpoints_beyond(const snapshot::Snapshot& snapshot,
+                          const std::vector<snapshot::SeenService>& services, Inputs& out) {
+  for (const auto& seen : services) {
+    const auto endpoints = snapshot.endpoints(*seen.service);
+    if (endpoints && leaves_loopback(*endpoints)) out.push_back(endpoints);
+  }
+}
+
 void add_endpoints(const snapshot::Snapshot& snapshot,
                    const std::vector<snapshot::SeenService>& services, Inputs& out) {
   for (const auto& seen : services) out.push_back(snapshot.endpoints(*seen.service));
@@ -142,6 +152,7 @@ PartPtr Generation::State::outbound(const OutboundScope& scope) {
     const auto& services = scope.view->services;
     Inputs with_embedded{scope.view};
     add_embedded_endpoints(*snapshot, services, with_embedded);
+    if (scope.on_loopback) add_endpoints_beyond(*snapshot, services, with_embedded);
     Inputs with_all{scope.view};
     add_endpoints(*snapshot, services, with_all);
     layer(
@@ -189,6 +200,7 @@ PartPtr Generation::State::gateway(const GatewayScope& scope) {
     const auto& services = scope.view->services;
     Inputs with_embedded{scope.view};
     add_embedded_endpoints(*snapshot, services, with_embedded);
+    if (scope.on_loopback) add_endpoints_beyond(*snapshot, services, with_embedded);
     Inputs with_all{scope.view};
     add_endpoints(*snapshot, services, with_all);
     layer(

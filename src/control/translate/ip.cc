@@ -29,6 +29,13 @@ Ip parse(std::string_view text) {
 
 bool is_ip(std::string_view text) { return parse(text).family != AF_UNSPEC; }
 
+bool is_loopback(std::string_view text) {
+  constexpr std::array<unsigned char, 16> ipv6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  const Ip ip = parse(text);
+  if (ip.family == AF_INET) return ip.bytes[0] == 127;
+  return ip.family == AF_INET6 && ip.bytes == ipv6;
+}
+
 std::string normal_range(std::string_view text) {
   const auto slash = text.find('/');
   Ip ip = parse(text.substr(0, slash));

@@ -128,8 +128,8 @@ resource::ResourcePtr route_table(const snapshot::SeenService& seen,
 }  // namespace
 
 Resources proxyless_clusters(const OutboundScope& scope, Memo& memo) {
-  return service_clusters(*scope.snapshot, scope.view->services, Client::proxyless, scope.locality,
-                          memo);
+  return service_clusters(*scope.snapshot, scope.view->services, Client::proxyless, false,
+                          scope.locality, memo);
 }
 
 Resources proxyless_endpoints(const OutboundScope& scope, Memo& memo) {

@@ -18,6 +18,9 @@ struct OutboundScope {
   bool captured = true;
   std::string bind =
       "127.0.0.1";  // of explicit listeners: the instance's own loopback address if it has one
+  // The proxies have loopback addresses of their own, which their bootstrap makes the source of
+  // every connection (src/sidecar/bootstrap.cc): good for peers on loopback, and for nobody else.
+  bool on_loopback = false;
   // Ports of `bind` that the application, its inbound listeners or the proxy's own pages have: an
   // outbound listener there would not come up, and Envoy would refuse it. Sorted.
   std::vector<std::uint32_t> taken_ports;
@@ -47,6 +50,7 @@ struct GatewayScope {
   snapshot::SnapshotPtr snapshot;
   snapshot::GatewayViewPtr view;
   std::string bind = "0.0.0.0";  // the instance's own loopback address if it has one
+  bool on_loopback = false;      // as in OutboundScope; told by `bind`
   std::uint32_t lowest_port = 1;
   snapshot::Locality locality;
   model::Labels labels;  // of the gateway; empty unless view->source_labels_matter

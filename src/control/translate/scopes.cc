@@ -130,7 +130,8 @@ OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapsh
   scope.snapshot = snapshot;
   scope.view = view;
   scope.captured = is_captured(node);
-  if (has_own_loopback(node)) scope.bind = node.address;
+  scope.on_loopback = has_own_loopback(node);
+  if (scope.on_loopback) scope.bind = node.address;
   scope.taken_ports =
       scope.captured ? std::vector<std::uint32_t>(std::begin(proxy_ports), std::end(proxy_ports))
                      : taken_ports(inbound);
@@ -166,7 +167,8 @@ GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot, const Node& no
   GatewayScope scope;
   scope.snapshot = snapshot;
   scope.view = snapshot->gateway(node.namespace_, node.addresses, labels_of(*snapshot, node));
-  if (has_own_loopback(node)) scope.bind = node.address;
+  scope.on_loopback = has_own_loopback(node);
+  if (scope.on_loopback) scope.bind = node.address;
   scope.lowest_port = lowest_port(node);
   scope.locality = locality_of(*snapshot, node);
   if (scope.view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
@@ -178,6 +180,7 @@ std::string text_of(const OutboundScope& scope) {
   put(text, scope.view->namespace_);
   put(text,
       scope.view->sidecar ? scope.view->sidecar->namespace_ + "/" + scope.view->sidecar->name : "");
+  put(text, scope.on_loopback ? "loopback" : "");
   put(text, std::to_string(scope.http_proxy_port));
   put(text, scope.locality);
   for (const auto& [name, value] : scope.labels) put(text, name + "=" + value);
