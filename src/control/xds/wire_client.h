@@ -23,9 +23,12 @@ class WireClient final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   WireClient(int port, const std::string& method) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
     arguments.SetMaxReceiveMessageSize(-1);
     const auto channel = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port),
                                                    grpc::InsecureChannelCredentials(), arguments);
+    // gRPC 1.51 now and then fails to connect under load, once ("No such file or directory").
+    context_.set_wait_for_ready(true);
     stub_ = std::make_unique<grpc::GenericStub>(channel);
     stub_->PrepareBidiStreamingCall(
         &context_, "/envoy.service.discovery.v3.AggregatedDiscoveryService/" + method, {}, this);
