@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.h"
+
 namespace graymesh {
 namespace {
 
@@ -18,23 +20,6 @@ Error system_error(std::string_view what, const std::filesystem::path& file, int
   if (number == ENOSPC || number == EDQUOT || number == EMFILE) code = Code::resource_exhausted;
   return {code, fmt::format("{} {}: {}", what, file.string(), std::strerror(number))};
 }
-
-// Closes on the way out; `close` may report a delayed write error, so writers call it themselves.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return fd_; }
-  int close() { return ::close(std::exchange(fd_, -1)); }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 
