@@ -33,6 +33,7 @@ int run(int argc, char** argv) {
   add_validate_command(app, chosen);
   add_proxy_commands(app, common, chosen);
   add_sidecar_commands(app, chosen);
+  add_instance_commands(app, chosen);
   add_completion_command(app, chosen);
   try {
     app.parse(argc, argv);

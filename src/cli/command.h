@@ -21,6 +21,7 @@ void add_object_commands(CLI::App& app, const Common& common, Chosen& chosen);  
 void add_validate_command(CLI::App& app, Chosen& chosen);                       // validate.cc
 void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen);   // proxies.cc
 void add_sidecar_commands(CLI::App& app, Chosen& chosen);                       // sidecar_run.cc
+void add_instance_commands(CLI::App& app, Chosen& chosen);                      // instance_run.cc
 void add_completion_command(CLI::App& app, Chosen& chosen);                     // completion.cc
 
 // Prints the error for people and gives the exit code that goes with it.
