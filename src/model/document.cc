@@ -216,6 +216,14 @@ class DocumentReader {
     return out;
   }
 
+  // Istio's spec, and what we say beside it.
+  template <typename T, typename Read>
+  Spec with_own(Fields& f, Read read) {
+    Spec spec = of_spec<T>(f, read);
+    read_own(reading_, root_, meta_, std::get<T>(spec));
+    return spec;
+  }
+
   Spec read_spec(Fields& f, Kind kind) {
     switch (kind) {
       case Kind::namespace_:
@@ -231,9 +239,9 @@ class DocumentReader {
           read_endpoint_slice(fields, meta_, out);
         });
       case Kind::virtual_service:
-        return of_spec<VirtualService>(f, read_virtual_service);
+        return with_own<VirtualService>(f, read_virtual_service);
       case Kind::destination_rule:
-        return of_spec<DestinationRule>(f, read_destination_rule);
+        return with_own<DestinationRule>(f, read_destination_rule);
       case Kind::service_entry:
         return of_spec<ServiceEntry>(f, read_service_entry);
       case Kind::workload_entry:

@@ -26,6 +26,10 @@ void read_service(Fields& f, Service& out);
 void read_endpoint_slice(Fields& f, const Meta& meta, EndpointSlice& out);
 void read_endpoints_subset(Fields& f, EndpointSlice& out);  // of Endpoints
 
+// What annotations and labels of ours (graymesh.io/...) at the object's `root` add to its spec.
+void read_own(Reading& reading, const Element& root, const Meta& meta, VirtualService& out);
+void read_own(Reading& reading, const Element& root, const Meta& meta, DestinationRule& out);
+
 // Parts that more than one kind has.
 void read_http_route(Fields& f, bool delegate, HttpRoute& out);
 void read_retries(Fields& f, Retries& out);

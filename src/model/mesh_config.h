@@ -43,6 +43,8 @@ struct MeshConfig {
   std::string ingress_service;
   // ProxyConfig defaults.
   std::uint32_t concurrency = 0;
+  // The request header that names a lane, in lower case: proxyMetadata.GRAYMESH_LANE_HEADER, ours.
+  std::string lane_header = "canarytag";
   std::uint64_t content = 0;  // hash of what was read; 0: all defaults
 
   bool operator==(const MeshConfig&) const = default;

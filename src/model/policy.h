@@ -187,6 +187,9 @@ struct Subset {
   std::string name;
   Labels labels;
   std::optional<TrafficPolicy> policy;
+  // The subset that answers while this one cannot; empty: none. Ours, of the annotation
+  // graymesh.io/fallback.
+  std::string fallback;
   Position position;
 
   bool operator==(const Subset&) const = default;

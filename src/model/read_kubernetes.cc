@@ -129,6 +129,8 @@ void read_node(Fields& f, Node& out) {
 
 void read_pod(Fields& f, const Meta& meta, Pod& out) {
   out.workload = meta.key.name;
+  const auto stamp = meta.annotations.find("graymesh.io/lane-stamp");
+  out.lane_stamp = stamp == meta.annotations.end() || stamp->second != "false";
   f.visit("metadata", [&](Fields& metadata) {
     out.terminating = metadata.has("deletionTimestamp");
     read_owner(metadata, meta.labels, out.workload);

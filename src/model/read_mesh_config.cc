@@ -2,18 +2,38 @@
 // warning, and what nobody knows is an error.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/hash.h"
 #include "model/kinds.h"
 #include "model/model.h"
 #include "model/rules.h"
+#include "model/rules_text.h"
 #include "model/tree.h"
 
 namespace graymesh::model {
 namespace {
 
+// A map of environment variables, of which one is ours.
+void read_proxy_metadata(Fields& f, MeshConfig& out) {
+  constexpr std::string_view lane_header = "GRAYMESH_LANE_HEADER";
+  const Element* metadata = f.find("proxyMetadata");
+  if (metadata == nullptr) return;
+  const Element* own = metadata->is_mapping() ? metadata->find(lane_header) : nullptr;
+  if (own == nullptr || metadata->size > 1) f.without_effect({"proxyMetadata"});
+  if (own == nullptr) return;
+  if (!own->is_scalar() || !check_header_name(own->text).empty()) {
+    f.reading().error(*own, {}, check_header_name(""));
+    return;
+  }
+  out.lane_header = own->text;
+  std::transform(out.lane_header.begin(), out.lane_header.end(), out.lane_header.begin(),
+                 rules::to_lower);
+}
+
 void read_proxy_config(Fields& f, MeshConfig& out) {
+  read_proxy_metadata(f, out);
   f.number("concurrency", out.concurrency, {0, std::numeric_limits<std::int32_t>::max()});
   f.without_effect({"configPath",
                     "binaryPath",
@@ -36,7 +56,6 @@ void read_proxy_config(Fields& f, MeshConfig& out) {
                     "sds",
                     "envoyAccessLogService",
                     "envoyMetricsService",
-                    "proxyMetadata",
                     "runtimeValues",
                     "statusPort",
                     "extraStatTags",

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "model/meta.h"
+#include "model/policy.h"
 
 namespace graymesh::model {
 
@@ -172,6 +173,15 @@ struct Delegate {
   bool operator==(const Delegate&) const = default;
 };
 
+// What keeps a user on the version once met, where weights choose: ours, of the annotation
+// graymesh.io/sticky, on each route of the VirtualService that has it.
+struct Sticky {
+  std::string header;  // goes before the cookie; empty: none
+  std::optional<HttpCookie> cookie;
+
+  bool operator==(const Sticky&) const = default;
+};
+
 struct HttpRoute {
   std::string name;
   std::vector<HttpMatch> match;  // empty: every request
@@ -186,6 +196,7 @@ struct HttpRoute {
   std::vector<Mirror> mirrors;  // `mirror` with its percentage is read into one
   std::optional<CorsPolicy> cors;
   Headers headers;
+  std::optional<Sticky> sticky;
   Position position;
 
   bool operator==(const HttpRoute&) const = default;
@@ -211,6 +222,14 @@ struct L4Route {
   bool operator==(const L4Route&) const = default;
 };
 
+// Where the http routes of a VirtualService stand among others of the same host: ours, of the label
+// graymesh.io/precedence.
+enum class Precedence : std::uint8_t {
+  release,   // before the team's
+  team,      // no label
+  default_,  // behind the team's
+};
+
 struct VirtualService {
   std::vector<std::string> hosts;     // as written
   std::vector<std::string> gateways;  // as written; empty means {"mesh"}
@@ -218,6 +237,7 @@ struct VirtualService {
   std::vector<L4Route> tls;
   std::vector<L4Route> tcp;
   std::vector<std::string> export_to;
+  Precedence precedence = Precedence::team;
 
   bool operator==(const VirtualService&) const = default;
 };

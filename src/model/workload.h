@@ -41,6 +41,7 @@ struct Pod {
   std::vector<ContainerPort> ports;
   // Owner's name without the ReplicaSet's hash, as Istio derives the workload's name.
   std::string workload;
+  bool lane_stamp = true;  // ours: the annotation graymesh.io/lane-stamp is not "false"
 
   bool operator==(const Pod&) const = default;
 };
