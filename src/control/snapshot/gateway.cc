@@ -55,7 +55,8 @@ std::vector<GatewayServers> select_gateways(const Catalog& catalog, const model:
 
 GatewayView make_gateway_view(const Catalog& catalog, const Client& client,
                               std::vector<GatewayServers> gateways,
-                              std::vector<std::pair<std::uint32_t, std::uint32_t>> target_ports) {
+                              std::vector<std::pair<std::uint32_t, std::uint32_t>> target_ports,
+                              Fragments& fragments) {
   GatewayView view;
   view.namespace_ = client.namespace_;
   for (const auto& service : catalog.virtual_services) {
@@ -64,6 +65,7 @@ GatewayView make_gateway_view(const Catalog& catalog, const Client& client,
     }
   }
   sort_by_precedence(view.virtual_services, client.namespace_);
+  view.virtual_services = fragments.merge(std::move(view.virtual_services), gateways);
   view.source_labels_matter = std::ranges::any_of(view.virtual_services, asks_for_labels);
   view.gateways = std::move(gateways);
   view.services = services_for(catalog, client);

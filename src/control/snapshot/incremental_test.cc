@@ -44,7 +44,7 @@ std::string head(Random& random, const std::string& kind, const std::string& mor
 std::string any_document(Random& random) {
   const std::string n = name(random);
   const std::string address = "10.0.0." + std::to_string(any(random, 5));
-  switch (any(random, 11)) {
+  switch (any(random, 14)) {
     case 0:
       return head(random, "Service") + "spec: {selector: {app: " + n +
              "}, ports: [{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 81}]}\n";
@@ -79,6 +79,18 @@ std::string any_document(Random& random) {
              scope(random) +
              "], resolution: STATIC, ports: [{number: " + std::to_string(80 + any(random, 2)) +
              ", name: http, protocol: HTTP}], endpoints: [{address: " + address + "}]}\n";
+    case 10:
+    case 11:
+      return head(random, "VirtualService",
+                  ", labels: {graymesh.io/precedence: " +
+                      one_of(random, std::array{"release", "default"}) + "}") +
+             "spec: {hosts: [" + host(random) + "], exportTo: [" + scope(random) +
+             "], http: [{match: [{uri: {prefix: " + one_of(random, std::array{"/", "/a"}) +
+             "}}], route: [{destination: {host: " + host(random) + "}}]}]}\n";
+    case 12:
+      return head(random, "DestinationRule", ", annotations: {graymesh.io/fallback: \"a=b\"}") +
+             "spec: {host: " + host(random) + ", subsets: [{name: a, labels: {version: " + n +
+             "}}, {name: b, labels: {version: web}}]}\n";
     default:
       return head(random, "Sidecar") +
              "spec: {egress: [{port: {number: 80, protocol: HTTP, name: http}, "

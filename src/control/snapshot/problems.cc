@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 
 #include "control/snapshot/delegate.h"
+#include "control/snapshot/fragment.h"
+#include "control/snapshot/shadow.h"
+#include "control/snapshot/view.h"
 #include "control/snapshot/virtual_service.h"
 #include "control/snapshot/warning.h"
 
@@ -21,6 +25,14 @@ bool is_alias(const Catalog& catalog, std::string_view host) {
       return std::string_view(alias.host);
     });
   });
+}
+
+// `is hidden by http[0] "all" of VirtualService shop/web-x`; without a name for the same object.
+std::string hidden_by(const model::HttpRoute& hiding, std::size_t index, std::string_view object) {
+  std::string text = fmt::format("is hidden by http[{}]", index);
+  if (!hiding.name.empty()) text += fmt::format(" \"{}\"", hiding.name);
+  if (!object.empty()) text += fmt::format(" of {}", object);
+  return text;
 }
 
 // Checks one VirtualService as it was written.
@@ -105,27 +117,21 @@ class RouteCheck {
     }
   }
 
-  static bool takes_all(const model::HttpMatch& match) {
-    const bool any_path =
-        !match.uri ||
-        (match.uri->kind == model::StringMatch::Kind::prefix && match.uri->value == "/") ||
-        (match.uri->kind == model::StringMatch::Kind::regex && match.uri->value == ".*");
-    return any_path && !match.scheme && !match.method && !match.authority &&
-           match.headers.empty() && match.without_headers.empty() && match.query_params.empty() &&
-           match.port == 0 && match.source_labels.empty() && match.source_namespace.empty() &&
-           match.gateways.empty();
-  }
-
   // Nothing after a route that takes every request is ever asked.
   void check_reach() {
     for (std::size_t i = 0; i + 1 < spec_.http.size(); ++i) {
       const auto& http = spec_.http[i];
       if (http.delegate) continue;  // its delegates may take less
-      if (!http.match.empty() && std::ranges::none_of(http.match, takes_all)) continue;
+      if (!takes_all(http)) continue;
       report(spec_.http[i + 1].position, fmt::format("http[{}]", i + 1), spec_.http[i + 1].name,
              fmt::format("is never reached: http[{}] at line {} takes every request", i,
                          http.position.line));
       return;
+    }
+    for (const auto& [hidden, hiding] : shadowed(spec_.http)) {
+      if (spec_.http[hiding].delegate) continue;
+      report(spec_.http[hidden].position, fmt::format("http[{}]", hidden), spec_.http[hidden].name,
+             hidden_by(spec_.http[hiding], hiding, ""));
     }
   }
 
@@ -147,6 +153,7 @@ void find_host_clashes(const Catalog& catalog, const Objects& objects,
   std::unordered_map<std::string_view, const VirtualService*> owners;
   for (const auto& service : catalog.virtual_services) {
     if (std::ranges::count(service->spec.gateways, "mesh") == 0) continue;
+    if (service->spec.precedence != model::Precedence::team) continue;  // these are merged
     for (std::size_t i = 0; i < service->spec.hosts.size(); ++i) {
       const auto [at, fresh] = owners.try_emplace(service->spec.hosts[i], service.get());
       if (fresh || at->second == service.get()) continue;
@@ -162,6 +169,74 @@ void find_host_clashes(const Catalog& catalog, const Objects& objects,
     }
   }
 }
+
+// Routes of one VirtualService hidden by those of another, where fragments of one host are merged.
+class FragmentCheck {
+ public:
+  FragmentCheck(const Catalog& catalog, const Objects& objects, std::vector<Problem>& problems)
+      : catalog_(catalog), objects_(objects), problems_(problems) {}
+
+  // As each namespace sees it that has a say in such a host.
+  void run() {
+    std::set<std::string_view> hosts;
+    for (const auto& service : catalog_.virtual_services) {
+      if (service->spec.precedence == model::Precedence::team) continue;
+      hosts.insert(service->spec.hosts.begin(), service->spec.hosts.end());
+    }
+    if (hosts.empty()) return;
+    std::vector<VirtualServicePtr> services;
+    std::set<std::string_view> namespaces;
+    for (const auto& service : catalog_.virtual_services) {
+      if (std::ranges::none_of(service->spec.hosts,
+                               [&hosts](const auto& host) { return hosts.contains(host); }))
+        continue;
+      services.push_back(service);
+      namespaces.insert(service->origin.namespace_);
+    }
+    for (const auto namespace_ : namespaces) check(services, namespace_);
+  }
+
+ private:
+  void check(const std::vector<VirtualServicePtr>& services, std::string_view namespace_) {
+    std::vector<VirtualServicePtr> seen;
+    std::ranges::copy_if(services, std::back_inserter(seen), [namespace_](const auto& service) {
+      return service->visible.to(namespace_);
+    });
+    sort_by_precedence(seen, namespace_);
+    for (const auto& plan : plan_fragments(seen, nullptr)) check(plan);
+    for (const auto& plan : plan_fragments(seen, &catalog_.gateways)) check(plan);
+  }
+
+  void check(const FragmentPlan& plan) {
+    for (const auto& [hidden, hiding] : shadowed(plan.http)) {
+      const RouteSource& source = plan.sources[hidden];
+      const RouteSource& other = plan.sources[hiding];
+      if (source.service == other.service) continue;     // told of the object by itself
+      if (!source.service->delegates.empty()) continue;  // its places are not those in the file
+      if (!told_.emplace(source.service->origin, source.index).second) continue;
+      report(plan, source, other, plan.http[hiding]);
+    }
+  }
+
+  void report(const FragmentPlan& plan, const RouteSource& source, const RouteSource& other,
+              const model::HttpRoute& hiding) {
+    const auto object = objects_.find(source.service->origin);
+    if (!object) return;
+    const auto& spec = object->as<model::VirtualService>();
+    if (source.index >= spec.http.size()) return;
+    const auto& http = spec.http[source.index];
+    std::string rule = hidden_by(hiding, other.index, model::to_string(other.service->origin));
+    if (source.service->spec.hosts.size() > plan.hosts.size())
+      rule += fmt::format(" for the host {}", plan.hosts.front());
+    problems_.push_back(warning(*object, http.position, fmt::format("http[{}]", source.index),
+                                http.name, std::move(rule)));
+  }
+
+  const Catalog& catalog_;
+  const Objects& objects_;
+  std::vector<Problem>& problems_;
+  std::set<std::pair<model::Key, std::size_t>> told_;
+};
 
 void find_service_clashes(const Catalog& catalog, const Objects& objects,
                           std::vector<Problem>& problems) {
@@ -239,6 +314,7 @@ DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& o
     }
   }
   find_host_clashes(catalog, objects, result.problems);
+  FragmentCheck(catalog, objects, result.problems).run();
   find_service_clashes(catalog, objects, result.problems);
   find_gateway_clashes(catalog, objects, result.problems);
   result.lost_rules =

@@ -181,6 +181,14 @@ GatewayViewPtr Snapshot::gateway(std::string_view namespace_,
   return data_->views->gateway(namespace_, labels, std::move(target_ports));
 }
 
+bool Snapshot::lane_stamp(std::string_view address) const {
+  for (const auto& [name, territory] : data_->territories) {
+    const auto* workload = territory->running->workloads.at(address);
+    if (workload != nullptr) return workload->pod() == nullptr || workload->pod()->lane_stamp;
+  }
+  return true;
+}
+
 const Endpoint* Snapshot::workload(std::string_view address) const {
   for (const auto& [name, territory] : data_->territories) {
     if (const auto* workload = territory->running->workloads.at(address))

@@ -126,13 +126,15 @@ using EndpointsPtr = std::shared_ptr<const Endpoints>;
 // A VirtualService with its names resolved: hosts and destinations are full (Kubernetes short names
 // expanded against its namespace), gateways are "mesh" or "namespace/name", delegates are merged
 // in. `spec.http[...].match[...].gateways` are resolved likewise. A destination keeps subset and
-// port.
+// port. In views, fragments of one host (label graymesh.io/precedence) are one VirtualService:
+// docs/translation.md 13.4.
 struct VirtualService {
-  model::Key origin;
+  model::Key origin;  // of fragments, the team's, else the first
   std::int64_t created = 0;
   model::VirtualService spec;
   Visibility visible;
-  std::vector<model::Key> delegates;  // whose routes are merged in; a refusal may be theirs
+  // Whose routes are merged in, delegates' and fragments'; a refusal may be theirs.
+  std::vector<model::Key> delegates;
 
   bool operator==(const VirtualService&) const = default;
 };
@@ -256,6 +258,9 @@ class Snapshot {
                          const model::Labels& labels) const;
   // Labels and locality of the pod or workload entry with this address; null if unknown.
   const Endpoint* workload(std::string_view address) const;
+  // Whether the sidecar at this address may stamp its lane on requests (docs/translation.md 13.2):
+  // false where the pod's annotation says so.
+  bool lane_stamp(std::string_view address) const;
 
   const Data& data() const { return *data_; }  // for `build`
 
@@ -263,6 +268,12 @@ class Snapshot {
   std::shared_ptr<const Data> data_;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+// Routes that no request reaches, each as (hidden, hiding), places in `routes`, which are tried in
+// order: an earlier one, the first of them, takes whatever the hidden one would. Told where it is
+// plain: no match, an equal one, a prefix of the path beside the same or fewer other conditions;
+// nobody compares regular expressions.
+std::vector<std::pair<std::size_t, std::size_t>> shadowed(std::span<const model::HttpRoute> routes);
 
 // What does not hold together across objects: a DestinationRule's subset that selects nothing, a
 // VirtualService's destination that does not exist, delegates in a circle, clashing hosts. The

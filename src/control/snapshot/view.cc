@@ -68,8 +68,9 @@ Destinations destinations_of(const model::VirtualService& spec, std::string_view
 // Puts a View together.
 class Builder {
  public:
-  Builder(const Catalog& catalog, const Client& client, Reductions& reductions)
-      : catalog_(catalog), client_(client), reductions_(reductions) {}
+  Builder(const Catalog& catalog, const Client& client, Reductions& reductions,
+          Fragments& fragments)
+      : catalog_(catalog), client_(client), reductions_(reductions), fragments_(fragments) {}
 
   Egress egress(const model::EgressListener& listener) {
     const EgressHosts hosts(listener.hosts, client_.namespace_);
@@ -98,7 +99,7 @@ class Builder {
   }
 
  private:
-  std::vector<VirtualServicePtr> virtual_services(const EgressHosts& hosts) const {
+  std::vector<VirtualServicePtr> virtual_services(const EgressHosts& hosts) {
     std::vector<VirtualServicePtr> result;
     for (const auto& service : catalog_.virtual_services) {
       if (std::ranges::count(service->spec.gateways, "mesh") == 0) continue;
@@ -109,7 +110,7 @@ class Builder {
       if (wanted) result.push_back(service);
     }
     sort_by_precedence(result, client_.namespace_);
-    return result;
+    return fragments_.merge(std::move(result));
   }
 
   // One for each host, sorted by host.
@@ -194,6 +195,7 @@ class Builder {
   const Catalog& catalog_;
   const Client client_;
   Reductions& reductions_;
+  Fragments& fragments_;
   std::map<std::string_view, Import> all_;
 };
 
@@ -228,11 +230,11 @@ const SidecarObject* select_sidecar(const Catalog& catalog, std::string_view nam
 }
 
 View make_view(const Catalog& catalog, const Client& client, const SidecarObject* sidecar,
-               Reductions& reductions) {
+               Reductions& reductions, Fragments& fragments) {
   View view;
   view.namespace_ = client.namespace_;
   view.outbound_traffic = catalog.mesh->outbound_traffic;
-  Builder builder(catalog, client, reductions);
+  Builder builder(catalog, client, reductions, fragments);
   if (sidecar != nullptr) {
     view.sidecar = sidecar->origin;
     view.sidecar_spec = sidecar->spec;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "control/snapshot/catalog.h"
+#include "control/snapshot/fragment.h"
 #include "control/snapshot/snapshot.h"
 
 namespace graymesh::snapshot {
@@ -45,6 +46,7 @@ class Views {
   const CatalogPtr catalog_;
   std::mutex mutex_;
   Reductions reductions_;
+  Fragments fragments_;
   std::map<std::string, ViewPtr> views_, older_views_;
   std::map<std::string, GatewayViewPtr> gateways_, older_gateways_;
 };
@@ -54,7 +56,7 @@ const SidecarObject* select_sidecar(const Catalog& catalog, std::string_view nam
                                     const model::Labels& labels);
 
 View make_view(const Catalog& catalog, const Client& client, const SidecarObject* sidecar,
-               Reductions& reductions);
+               Reductions& reductions, Fragments& fragments);
 
 // Of several services of one host, the one that clients in `namespace_` get: their own, else
 // Kubernetes', else the oldest.
@@ -66,7 +68,8 @@ void sort_by_precedence(std::vector<VirtualServicePtr>& services, std::string_vi
 
 GatewayView make_gateway_view(const Catalog& catalog, const Client& client,
                               std::vector<GatewayServers> gateways,
-                              std::vector<std::pair<std::uint32_t, std::uint32_t>> target_ports);
+                              std::vector<std::pair<std::uint32_t, std::uint32_t>> target_ports,
+                              Fragments& fragments);
 
 // Gateway objects whose selector selects these labels.
 std::vector<GatewayServers> select_gateways(const Catalog& catalog, const model::Labels& labels);

@@ -55,6 +55,7 @@ Views::Views(CatalogPtr catalog, Views* before) : catalog_(std::move(catalog)) {
   if (before == nullptr) return;
   const std::lock_guard lock(before->mutex_);
   reductions_ = Reductions(before->reductions_, *catalog_);
+  fragments_ = Fragments(before->fragments_, *catalog_);
   // What nobody asked for since the Catalog before is forgotten.
   older_views_ = before->views_;
   older_gateways_ = before->gateways_;
@@ -69,9 +70,9 @@ ViewPtr Views::view(std::string_view namespace_, const model::Labels& labels) {
   const std::lock_guard lock(mutex_);
   ViewPtr& view = views_[key];
   if (!view) {
-    view = carry(
-        older_views_[key],
-        make_view(*catalog_, {.namespace_ = namespace_, .labels = &labels}, sidecar, reductions_));
+    view =
+        carry(older_views_[key], make_view(*catalog_, {.namespace_ = namespace_, .labels = &labels},
+                                           sidecar, reductions_, fragments_));
     older_views_.erase(key);
   }
   return view;
@@ -94,7 +95,7 @@ GatewayViewPtr Views::gateway(std::string_view namespace_, const model::Labels& 
   if (!view) {
     view = carry(older_gateways_[key],
                  make_gateway_view(*catalog_, {.namespace_ = namespace_, .labels = &labels},
-                                   std::move(gateways), std::move(target_ports)));
+                                   std::move(gateways), std::move(target_ports), fragments_));
     older_gateways_.erase(key);
   }
   return view;
