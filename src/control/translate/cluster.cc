@@ -107,12 +107,15 @@ ResourcePtr service_cluster(Client client, Source source, const model::MeshConfi
                             const model::Subset* subset) {
   const snapshot::Service& service = *seen.service;
   const snapshot::Port& port = service.ports[index];
-  const ClusterInput input{
+  ClusterInput input{
       .client = client,
       .mesh = mesh,
       .service = service,
       .port = port,
       .policy = policy_for(seen.rule ? &seen.rule->spec : nullptr, port.number, subset)};
+  input.falls_back = client != Client::proxyless &&
+                     discovery_of(client, service, input.policy) == Discovery::eds &&
+                     fallback_of(seen.rule ? &seen.rule->spec : nullptr, subset) != nullptr;
   const std::string name =
       outbound_cluster_name(port.number, subset ? subset->name : "", service.host);
   Cluster out;

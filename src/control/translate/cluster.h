@@ -23,6 +23,10 @@ enum class Client : std::uint8_t {
   proxyless,  // gRPC itself, which refuses what it does not support
 };
 
+// The subset that stands in for `subset` while none of its endpoints answers; null if none does.
+// Both may be null. Ours: docs/translation.md 13.1.
+const model::Subset* fallback_of(const model::DestinationRule* rule, const model::Subset* subset);
+
 // The settings of a DestinationRule that hold for one cluster; null where none is given.
 struct Policy {
   const model::LoadBalancer* load_balancer = nullptr;
@@ -60,7 +64,8 @@ struct ClusterInput {
   const snapshot::Service& service;
   const snapshot::Port& port;
   Policy policy;
-  bool inbound = false;  // to the application beside the proxy
+  bool inbound = false;     // to the application beside the proxy
+  bool falls_back = false;  // endpoints of another subset stand behind its own
 };
 
 // The passes.

@@ -60,10 +60,7 @@ Cluster::LbPolicy simple_policy(Client client, model::LoadBalancer::Simple simpl
   return Cluster::LEAST_REQUEST;
 }
 
-}  // namespace
-
-void set_outlier_detection(const ClusterInput& input, Cluster& out) {
-  const auto* rule = input.policy.outlier_detection;
+void set_given_detection(const model::OutlierDetection* rule, Cluster& out) {
   if (!rule) return;
   OutlierDetection& to = *out.mutable_outlier_detection();
   to.mutable_enforcing_success_rate()->set_value(0);
@@ -98,6 +95,41 @@ void set_outlier_detection(const ClusterInput& input, Cluster& out) {
   common.mutable_update_merge_window();
 }
 
+// Where a fallback stands ready, and the rule says nothing: connections that fail eject, answers do
+// not. A failing connection more than twice in a row is no accident; a retry has gone to the
+// fallback before.
+void set_fallback_detection(OutlierDetection& out) {
+  using namespace std::chrono_literals;
+  out.set_split_external_local_origin_errors(true);
+  out.mutable_consecutive_local_origin_failure()->set_value(3);
+  out.mutable_enforcing_consecutive_local_origin_failure()->set_value(100);
+  out.mutable_enforcing_local_origin_success_rate()->set_value(0);
+  out.mutable_enforcing_success_rate()->set_value(0);
+  out.mutable_enforcing_consecutive_5xx()->set_value(0);
+  out.mutable_enforcing_consecutive_gateway_failure()->set_value(0);
+  set_duration(*out.mutable_interval(), 500ms);
+  set_duration(*out.mutable_base_ejection_time(), 2s);
+  // Envoy ejects for longer each time; so a lane that comes back is met again within this.
+  set_duration(*out.mutable_max_ejection_time(), 10s);
+}
+
+// All endpoints may be ejected, at once, and none is asked in a panic: the fallback answers.
+void set_fallback(Cluster& out) {
+  if (!out.has_outlier_detection()) set_fallback_detection(*out.mutable_outlier_detection());
+  auto& detection = *out.mutable_outlier_detection();
+  if (!detection.has_max_ejection_percent())
+    detection.mutable_max_ejection_percent()->set_value(100);
+  auto& common = *out.mutable_common_lb_config();
+  common.mutable_healthy_panic_threshold()->set_value(0);
+  common.mutable_update_merge_window();  // 0 s, see above
+}
+
+}  // namespace
+
+void set_outlier_detection(const ClusterInput& input, Cluster& out) {
+  set_given_detection(input.policy.outlier_detection, out);
+  if (input.falls_back) set_fallback(out);
+}
 void set_load_balancing(const ClusterInput& input, Cluster& out) {
   const auto* rule = input.policy.load_balancer;
   out.set_lb_policy(

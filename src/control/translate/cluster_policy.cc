@@ -59,6 +59,14 @@ Policy policy_for(const model::DestinationRule* rule, std::uint32_t port,
   return base;
 }
 
+const model::Subset* fallback_of(const model::DestinationRule* rule, const model::Subset* subset) {
+  if (!rule || !subset || subset->fallback.empty()) return nullptr;
+  for (const auto& other : rule->subsets) {
+    if (other.name == subset->fallback) return &other;
+  }
+  return nullptr;
+}
+
 Discovery discovery_of(Client client, const snapshot::Service& service, const Policy& policy) {
   using snapshot::Resolution;
   const bool to_original = policy.load_balancer &&

@@ -65,12 +65,19 @@ void set_endpoint(const Endpoint& from, LbEndpoint& out) {
   istio["workload"].set_string_value(workload_text(from));
 }
 
+// Who answers can be told by it: `%UPSTREAM_METADATA(graymesh:subset)%`.
+void set_subset(const model::Subset& subset, LbEndpoint& out) {
+  auto& own = *(*out.mutable_metadata()->mutable_filter_metadata())["graymesh"].mutable_fields();
+  own["subset"].set_string_value(subset.name);
+}
+
 std::vector<LocalityGroup> group(const AssignmentInput& input) {
   std::map<snapshot::Locality, LocalityGroup> by_locality;
   // The same address twice would make gRPC refuse the whole assignment.
   std::set<std::pair<std::string_view, std::uint32_t>> seen;
   for (const Endpoint& endpoint : input.endpoints) {
     if (input.subset && !model::selects(input.subset->labels, endpoint.labels)) continue;
+    if (input.not_in && model::selects(input.not_in->labels, endpoint.labels)) continue;
     // EDS knows addresses only; what is a name is for DNS.
     if (input.addresses_only && !is_ip(endpoint.address) &&
         !endpoint.address.starts_with("unix://"))
@@ -116,7 +123,10 @@ Memo::Resources assignments(const model::MeshConfig& mesh, const snapshot::SeenS
                     .proxy = locality,
                     .rule = locality_rule(mesh, policy),
                     .proxy_labels = &labels,
-                    .addresses_only = true},
+                    .addresses_only = true,
+                    .fallback = client == Client::proxyless
+                                    ? nullptr
+                                    : fallback_of(seen.rule ? &seen.rule->spec : nullptr, subset)},
                    seen));
   });
   return made;
@@ -124,8 +134,11 @@ Memo::Resources assignments(const model::MeshConfig& mesh, const snapshot::SeenS
 
 }  // namespace
 
-std::size_t set_assignment(const AssignmentInput& input, ClusterLoadAssignment& out) {
-  out.set_cluster_name(std::string(input.cluster));
+namespace {
+
+// Adds the endpoints that `input` selects, from `priority` on; returns how many there are.
+std::size_t add_endpoints(const AssignmentInput& input, std::uint32_t priority, bool marked,
+                          ClusterLoadAssignment& out) {
   auto groups = group(input);
   apply_locality_rule(input, groups);
   std::size_t count = 0;
@@ -135,13 +148,37 @@ std::size_t set_assignment(const AssignmentInput& input, ClusterLoadAssignment& 
     locality.set_region(group.locality.region);
     locality.set_zone(group.locality.zone);
     locality.set_sub_zone(group.locality.sub_zone);
-    to.set_priority(group.priority);
+    to.set_priority(priority + group.priority);
     if (group.weight > 0) to.mutable_load_balancing_weight()->set_value(group.weight);
-    for (const Endpoint* endpoint : group.endpoints)
-      set_endpoint(*endpoint, *to.add_lb_endpoints());
+    for (const Endpoint* endpoint : group.endpoints) {
+      auto& added = *to.add_lb_endpoints();
+      set_endpoint(*endpoint, added);
+      if (marked) set_subset(*input.subset, added);
+    }
     count += group.endpoints.size();
   }
   return count;
+}
+
+// Envoy spreads requests over priorities once less than 1/1.4 of the first is healthy; with this,
+// the first has them all while one of its endpoints is.
+constexpr std::uint32_t first_priority_alone = 1'000'000;
+
+}  // namespace
+
+std::size_t set_assignment(const AssignmentInput& input, ClusterLoadAssignment& out) {
+  out.set_cluster_name(std::string(input.cluster));
+  const bool falls_back = input.subset && input.fallback;
+  const std::size_t count = add_endpoints(input, 0, falls_back, out);
+  if (!falls_back) return count;
+  // 1 also where there are no own ones, so that nobody moves when the first comes or the last goes.
+  std::uint32_t next = 1;
+  for (const auto& group : out.endpoints()) next = std::max(next, group.priority() + 1);
+  AssignmentInput behind = input;
+  behind.subset = input.fallback;
+  behind.not_in = input.subset;
+  out.mutable_policy()->mutable_overprovisioning_factor()->set_value(first_priority_alone);
+  return count + add_endpoints(behind, next, true, out);
 }
 
 Memo::Resources service_endpoints(const snapshot::Snapshot& snapshot,

@@ -32,6 +32,8 @@ struct AssignmentInput {
   LocalityRule rule;
   const model::Labels* proxy_labels = nullptr;  // for failoverPriority; may be null
   bool addresses_only = false;                  // leaves out endpoints that are host names
+  const model::Subset* fallback = nullptr;      // whose endpoints stand behind the own; null: none
+  const model::Subset* not_in = nullptr;        // endpoints of this one are left out; null: none
 };
 
 // Returns how many endpoints there are.

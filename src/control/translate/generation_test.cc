@@ -165,6 +165,63 @@ TEST(Generations, AnotherMeshConfigIsAnotherTranslation) {
       "3s");
 }
 
+// What of ours one object says about many resources: a change of it, and of what it leads to, must
+// reach them all.
+TEST(Generations, SayTheSameAsOneFromNothing) {
+  const auto rule = [](const std::string& annotation) {
+    return "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: s1, "
+           "namespace: shop, annotations: {" +
+           annotation +
+           "}}\nspec: {host: s1, subsets: [{name: a, labels: {v: a}}, {name: b, "
+           "labels: {v: b}}]}\n";
+  };
+  const auto service = [](const std::string& name, const std::string& metadata, int weight) {
+    return "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " + name +
+           ", namespace: shop, " + metadata +
+           "}\nspec: {hosts: [s1], http: [{route: [{destination: {host: s1, subset: a}, weight: " +
+           std::to_string(weight) + "}, {destination: {host: s1, subset: b}, weight: 10}]}]}\n";
+  };
+  const std::string release = "labels: {graymesh.io/precedence: release}";
+  Mesh mesh = shop();
+  Control control(mesh);
+  const auto node = sidecar_node("10.9.0.1", "shop", {{"stage", "gray"}, {"canarytag", "x"}});
+  std::string state;
+  int step = 0;
+  for (const std::string& change : {
+           service("s1", "annotations: {}", 1),
+           rule("graymesh.io/fallback: \"a=b\""),
+           pod("shop/b", "10.2.0.1", {{"app", "s1"}, {"v", "b"}}),
+           pod("shop/a", "10.2.0.2", {{"app", "s1"}, {"v", "a"}}),
+           pod("shop/b", "10.2.0.3", {{"app", "s1"}, {"v", "b"}}),
+           rule("graymesh.io/fallback: \"b=a\""),
+           rule(""),
+           service("r", release, 2),
+           service("r", release + ", annotations: {graymesh.io/sticky: header=u}", 2),
+           service("r", "labels: {graymesh.io/precedence: default}", 2),
+           service("s1", "annotations: {graymesh.io/sticky: cookie=u}", 3),
+           service("r", "labels: {}", 2),
+       }) {
+    mesh.apply(change);
+    control.update();
+    const auto built = control.ask(node);
+    const Generation fresh(mesh.snapshot(), nullptr);
+    const Answer from_nothing(fresh.config_for(node));
+    std::string now;
+    for (const Type type : resource::all_types) {
+      ASSERT_EQ(built.names(type), from_nothing.names(type)) << "step " << step;
+      for (const auto& name : built.names(type)) {
+        const auto resource = built.resource(type, name);
+        EXPECT_EQ(resource->version(), from_nothing.resource(type, name)->version())
+            << "step " << step << ", " << name;
+        now += resource->version_text();
+      }
+    }
+    EXPECT_NE(now, state) << "step " << step << " changed nothing";
+    state = now;
+    ++step;
+  }
+}
+
 TEST(Threads, AScopeIsComputedOnceHoweverManyAskForIt) {
   const Mesh mesh = shop(20);
   const Control control(mesh);

@@ -4,6 +4,7 @@
 
 #include "control/translate/wire.h"
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
+#include "envoy/config/common/mutation_rules/v3/mutation_rules.pb.h"
 #include "envoy/config/listener/v3/listener_components.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
@@ -12,6 +13,7 @@
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
+#include "envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.pb.h"
 
 namespace graymesh::translate {
 namespace {
@@ -75,6 +77,18 @@ void forward_client_certificate(Side side, HttpConnectionManager& out) {
                                           : HttpConnectionManager::APPEND_FORWARD);
 }
 
+// Before the route is chosen: what a route adds to a request has no influence on its own match.
+void stamp_lane(const model::MeshConfig& mesh, std::string_view lane, HttpConnectionManager& out) {
+  envoy::extensions::http::early_header_mutation::header_mutation::v3::HeaderMutation config;
+  auto& stamp = *config.add_mutations()->mutable_append();
+  stamp.set_append_action(envoy::config::core::v3::HeaderValueOption::ADD_IF_ABSENT);
+  stamp.mutable_header()->set_key(mesh.lane_header);
+  stamp.mutable_header()->set_value(std::string(lane));
+  auto& extension = *out.add_early_header_mutation_extensions();
+  extension.set_name("envoy.http.early_header_mutation.header_mutation");
+  pack(config, *extension.mutable_typed_config());
+}
+
 }  // namespace
 
 void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, Filter& out) {
@@ -99,6 +113,7 @@ void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, Filte
     http.mutable_http2_protocol_options();
   if (handling.explicit_proxy)
     http.mutable_http_protocol_options()->mutable_allow_absolute_url()->set_value(true);
+  if (!handling.lane.empty()) stamp_lane(mesh, handling.lane, http);
   if (logs_access(mesh)) set_access_log(mesh, *http.add_access_log());
   out.set_name("envoy.filters.network.http_connection_manager");
   pack(http, *out.mutable_typed_config());

@@ -28,6 +28,7 @@ struct HttpHandling {
   const envoy::config::route::v3::RouteConfiguration* routes = nullptr;
   snapshot::Protocol protocol = snapshot::Protocol::http;
   bool explicit_proxy = false;  // requests may name the whole URL
+  std::string_view lane = {};   // stamped on requests that name none; empty: nothing
 };
 void set_http(const model::MeshConfig& mesh, const HttpHandling& handling,
               envoy::config::listener::v3::Filter& out);

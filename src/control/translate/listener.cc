@@ -27,7 +27,8 @@ void set_http_chain(const OutboundScope& scope, const ListenerPlan& plan, Filter
             .stat_prefix = "outbound_" + plan.name() + ";",
             .table = plan.table,
             .protocol = plan.protocol,
-            .explicit_proxy = plan.explicit_proxy},
+            .explicit_proxy = plan.explicit_proxy,
+            .lane = scope.lane},
            *out.add_filters());
 }
 
@@ -68,7 +69,8 @@ MemoKey key_of(const OutboundScope& scope, const ListenerPlan& plan) {
       .add(plan.table);
   key.add(static_cast<std::uint64_t>(plan.protocol))
       .add(std::uint64_t{plan.bound})
-      .add(std::uint64_t{plan.explicit_proxy});
+      .add(std::uint64_t{plan.explicit_proxy})
+      .add(plan.table.empty() ? std::string_view() : scope.lane);
   for (const auto& chain : plan.tcp) {
     for (const auto& name : chain.server_names) key.add(name);
     for (const auto& range : chain.prefix_ranges) key.add(range);

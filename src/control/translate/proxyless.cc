@@ -117,6 +117,7 @@ resource::ResourcePtr route_table(const snapshot::SeenService& seen,
   if (rule) {
     add_routes(**rule, place, host);
     origins.push_back(model::to_string((*rule)->origin));
+    for (const auto& other : (*rule)->delegates) origins.push_back(model::to_string(other));
   } else {
     add_default_route(seen, place, host);
   }

@@ -164,8 +164,17 @@ void set_route(const model::HttpRoute& http, const Place& place, Route& out) {
   } else {
     set_weighted(http.route, place, action);
   }
-  const bool sticky = add_hash_policies(http.route, place, action);
-  set_retries(http.retries ? &*http.retries : nullptr, *place.mesh, sticky, action);
+  if (http.sticky && action.weighted_clusters().clusters_size() > 1) {
+    add_hash_policy(*http.sticky, action);
+    action.mutable_weighted_clusters()->mutable_use_hash_policy()->set_value(true);
+  }
+  const bool bound = add_hash_policies(http.route, place, action);
+  const bool falls_back = std::any_of(
+      http.route.begin(), http.route.end(),
+      [&](const auto& weighted) { return target_of(weighted.destination, place).falls_back; });
+  set_retries(
+      {.given = http.retries ? &*http.retries : nullptr, .bound = bound, .falls_back = falls_back},
+      *place.mesh, action);
   for (const auto& mirror : http.mirrors) add_mirror(mirror, place, action);
 }
 

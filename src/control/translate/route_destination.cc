@@ -1,5 +1,6 @@
 // Where a destination leads: its cluster's name, and what its requests are spread by
 // (docs/translation.md 4.6, 4.10).
+#include "control/translate/cluster.h"
 #include "control/translate/parts.h"
 #include "control/translate/route_parts.h"
 #include "control/translate/wire.h"
@@ -59,6 +60,8 @@ Target target_of(const model::Destination& destination, const Place& place) {
   const auto& ports = seen->service->ports;
   if (destination.port == 0 && ports.size() == 1) target.port = ports.front().number;
   if (!seen->rule) return target;
+  target.falls_back =
+      fallback_of(&seen->rule->spec, seen->rule->subset(destination.subset)) != nullptr;
   // Istio asks for a port's own settings only where the destination names the port.
   target.hash = hash_of(*seen->rule, destination.subset, destination.port);
   if (target.hash) target.rule = &seen->rule;

@@ -174,9 +174,8 @@ class Table {
       for (const auto& part : host.parts)
         add_routes(**part.rule, place(part.gateway, part.port), out);
       auto& routes = *out.mutable_routes();
-      std::stable_partition(routes.begin(), routes.end(), [](const envoy_route::Route& route) {
-        return !catches_all(route.match());
-      });
+      std::stable_partition(routes.begin(), routes.end(),
+                            [](const envoy_route::Route& route) { return !comes_last(route); });
       return serialize(out);
     });
   }

@@ -52,6 +52,17 @@ Route make_route(const model::HttpRoute& http, const model::HttpMatch* match,
   return out;
 }
 
+// Adds the route of one match; true if nothing behind it is ever asked.
+bool add_route(const model::HttpRoute& http, const model::HttpMatch* match,
+               const snapshot::VirtualService& rule, const Place& place,
+               envoy_route::VirtualHost& out) {
+  Route route = make_route(http, match, rule, place);
+  if (gives_cookie(http, route)) *out.add_routes() = split_cookie(*http.sticky->cookie, route);
+  const bool last = catches_all(route.match());
+  *out.add_routes() = std::move(route);
+  return last;
+}
+
 bool looks_at_the_client(const snapshot::VirtualService& rule) {
   for (const auto& http : rule.spec.http) {
     for (const auto& match : http.match) {
@@ -63,7 +74,7 @@ bool looks_at_the_client(const snapshot::VirtualService& rule) {
 
 void add_target(const model::Destination& destination, const Place& place, MemoKey& key) {
   const Target target = target_of(destination, place);
-  key.add(target.port);
+  key.add(target.port).add(std::uint64_t{target.falls_back});
   if (target.host != destination.host) key.add(target.host);
   if (target.rule) key.add(*target.rule);
 }
@@ -90,14 +101,12 @@ void add_routes(const snapshot::VirtualService& rule, const Place& place,
   for (const auto& http : rule.spec.http) {
     if (!leads_somewhere(http)) continue;
     if (http.match.empty()) {
-      *out.add_routes() = make_route(http, nullptr, rule, place);
+      add_route(http, nullptr, rule, place, out);
       return;
     }
     for (const auto& match : http.match) {
       if (!applies(match, place)) continue;
-      auto& route = *out.add_routes();
-      route = make_route(http, &match, rule, place);
-      if (catches_all(route.match())) return;
+      if (add_route(http, &match, rule, place, out)) return;
     }
   }
 }
@@ -116,7 +125,7 @@ void add_default_route(const snapshot::SeenService& seen, const Place& place,
                model::Duration::zero());
   const Target target = target_of(destination, place);
   if (target.hash) add_hash_policy(*target.hash, action);
-  set_retries(nullptr, *place.mesh, false, action);
+  set_retries({}, *place.mesh, action);
   route.mutable_decorator()->set_operation(seen.service->host + ":" + std::to_string(place.port) +
                                            "/*");
 }

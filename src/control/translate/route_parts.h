@@ -62,10 +62,21 @@ struct Target {
   std::uint32_t port = 0;
   const model::ConsistentHash* hash = nullptr;  // what the destination's requests are spread by
   const snapshot::DestinationRulePtr* rule = nullptr;  // which says so; null without `hash`
+  bool falls_back = false;  // endpoints of another subset stand behind its own
 };
 Target target_of(const model::Destination& destination, const Place& place);
 std::string cluster_name(const model::Destination& destination, const Place& place);
 void add_hash_policy(const model::ConsistentHash& hash, envoy_route::RouteAction& out);
+// In route_sticky.cc.
+void add_hash_policy(const model::Sticky& sticky, envoy_route::RouteAction& out);
+
+// route_sticky.cc
+// True if users who come without the cookie that keeps them are to be given one.
+bool gives_cookie(const model::HttpRoute& http, const envoy_route::Route& route);
+// The half of `route` for users who have it; `route` is then for the others, who are given it.
+envoy_route::Route split_cookie(const model::HttpCookie& cookie, envoy_route::Route& route);
+// True if the route, or the two that it is a half of, takes every request.
+bool comes_last(const envoy_route::Route& route);
 
 // route_action.cc
 // Redirect, direct response, or the destinations with all that goes with them.
@@ -80,9 +91,12 @@ std::string header_text(std::string_view text);
 std::string authority_of(const model::Headers& headers);
 
 // route_retry.cc
-// `retries` (may be null) or the mesh's policy, or Istio's. `sticky`: a retry may go to the same
-// endpoint again, as requests are bound to it.
-void set_retries(const model::Retries* retries, const model::MeshConfig& mesh, bool sticky,
+struct RetryRules {
+  const model::Retries* given = nullptr;  // null: the mesh's policy, or Istio's
+  bool bound = false;                     // to an endpoint: a retry may go to the same one again
+  bool falls_back = false;                // a retry goes to where another subset stands in
+};
+void set_retries(const RetryRules& rules, const model::MeshConfig& mesh,
                  envoy_route::RouteAction& out);
 
 // route_filters.cc

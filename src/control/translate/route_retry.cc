@@ -31,6 +31,15 @@ void avoid_previous_hosts(RetryPolicy& out) {
   out.set_host_selection_retry_max_attempts(other_host_attempts_max);
 }
 
+// Of the priorities that failed, after every so many attempts.
+void avoid_previous_priorities(std::int32_t attempts, RetryPolicy& out) {
+  auto& priority = *out.mutable_retry_priority();
+  priority.set_name("envoy.retry_priorities.previous_priorities");
+  envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig config;
+  config.set_update_frequency(attempts);
+  pack(config, *priority.mutable_typed_config());
+}
+
 // "5xx, 503" is the condition "5xx,retriable-status-codes" and the code 503.
 void set_conditions(std::string_view list, RetryPolicy& out) {
   std::string words;
@@ -63,13 +72,7 @@ void set_given(const model::Retries& retries, RetryPolicy& out) {
   if (!retries.retry_on.empty()) set_conditions(retries.retry_on, out);
   if (retries.per_try_timeout)
     set_duration(*out.mutable_per_try_timeout(), *retries.per_try_timeout);
-  if (retries.retry_remote_localities.value_or(false)) {
-    auto& priority = *out.mutable_retry_priority();
-    priority.set_name("envoy.retry_priorities.previous_priorities");
-    envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig config;
-    config.set_update_frequency(2);
-    pack(config, *priority.mutable_typed_config());
-  }
+  if (retries.retry_remote_localities.value_or(false)) avoid_previous_priorities(2, out);
   if (retries.backoff && *retries.backoff > model::Duration::zero()) {
     set_duration(*out.mutable_retry_back_off()->mutable_base_interval(), *retries.backoff);
   }
@@ -77,8 +80,9 @@ void set_given(const model::Retries& retries, RetryPolicy& out) {
 
 }  // namespace
 
-void set_retries(const model::Retries* retries, const model::MeshConfig& mesh, bool sticky,
+void set_retries(const RetryRules& rules, const model::MeshConfig& mesh,
                  envoy_route::RouteAction& out) {
+  const model::Retries* retries = rules.given;
   if (!retries && mesh.default_http_retry_policy) retries = &*mesh.default_http_retry_policy;
   if (retries && retries->attempts <= 0) return;  // switched off
   auto& policy = *out.mutable_retry_policy();
@@ -86,7 +90,9 @@ void set_retries(const model::Retries* retries, const model::MeshConfig& mesh, b
   policy.mutable_num_retries()->set_value(default_attempts);
   if (retries) set_given(*retries, policy);
   const auto elsewhere = retries ? retries->retry_ignore_previous_hosts : std::nullopt;
-  if (elsewhere.value_or(!sticky)) avoid_previous_hosts(policy);
+  if (elsewhere.value_or(!rules.bound)) avoid_previous_hosts(policy);
+  // The very first retry, whatever was ejected by then.
+  if (rules.falls_back) avoid_previous_priorities(1, policy);
 }
 
 }  // namespace graymesh::translate

@@ -30,6 +30,7 @@ struct OutboundScope {
   snapshot::Locality locality;        // of the proxies; empty unless localities count
   model::Labels labels;               // of the proxies; empty unless view->source_labels_matter
   std::string network, cluster_id;
+  std::string lane;  // what listeners stamp on requests that have no lane; empty: nothing
 };
 
 // Inbound side of the workloads that serve the same ports in the same way.

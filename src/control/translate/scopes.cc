@@ -85,6 +85,23 @@ void put(std::string& text, const snapshot::Locality& locality) {
   put(text, locality.sub_zone);
 }
 
+// What a label may hold. The node's own are not checked by anyone, and Envoy would read a `%`.
+bool is_plain(std::string_view value) {
+  return std::all_of(value.begin(), value.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+// The lane of a gray instance that stamps it on what it sends; empty for all others.
+std::string lane_of(const snapshot::Snapshot& snapshot, const Node& node) {
+  const auto& labels = labels_of(snapshot, node);
+  const auto stage = labels.find("stage");
+  const auto lane = labels.find("canarytag");
+  if (stage == labels.end() || stage->second != "gray" || lane == labels.end()) return {};
+  return is_plain(lane->second) && snapshot.lane_stamp(node.address) ? lane->second : std::string();
+}
+
 }  // namespace
 
 Role role_of(const Node& node) {
@@ -141,6 +158,7 @@ OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapsh
   scope.lowest_port = lowest_port(node);
   if (traits.localities) scope.locality = locality_of(*snapshot, node);
   if (traits.labels) scope.labels = labels_of(*snapshot, node);
+  scope.lane = lane_of(*snapshot, node);
   return scope;
 }
 
@@ -192,6 +210,7 @@ std::string listeners_text_of(const OutboundScope& scope) {
   put(text, scope.bind);
   put(text, std::to_string(scope.lowest_port));
   put(text, scope.transparent ? "transparent" : "");
+  put(text, scope.lane);
   for (const std::uint32_t port : scope.taken_ports) put(text, std::to_string(port));
   return text;
 }
