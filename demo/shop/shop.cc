@@ -5,7 +5,7 @@
 //   pay[feature-a]"}
 //
 // What a mesh asks of an application is here too: it passes on the headers that carry lane and
-// trace.
+// trace; with `--forward none` it does not, as many do not.
 //
 //   /               the way through the shop     /healthz        200
 //   /status/NNN     that status                  /slow?ms=N      after N ms
@@ -37,6 +37,7 @@ struct Options {
   std::string instance;
   std::vector<std::string> calls;
   int timeout_ms = 15'000;
+  std::string forward = "all";
 };
 
 // Carried from the request to the calls it causes.
@@ -94,8 +95,13 @@ class Shop {
   // Calls every service after this one, in order.
   Response journey(const Request& request, Client& client) const {
     Headers headers;
-    for (const char* name : passed_on) {
-      if (const auto found = request.headers.find(name); found != request.headers.end()) {
+    for (const std::string_view name : passed_on) {
+      if (options_.forward == "none" || (options_.forward == "baggage" && name != "baggage") ||
+          (options_.forward == "header" && name == "baggage")) {
+        continue;
+      }
+      if (const auto found = request.headers.find(std::string(name));
+          found != request.headers.end()) {
         headers.insert(*found);
       }
     }
@@ -187,6 +193,9 @@ int main(int argc, char** argv) {
   app.add_option("--proxy", options.server.proxy, "address:port of the sidecar's HTTP proxy");
   app.add_option("--timeout-ms", options.timeout_ms, "for each call")
       ->check(CLI::Range(1, 600'000));
+  app.add_option("--forward", options.forward,
+                 "which headers it passes on: header is all but baggage")
+      ->check(CLI::IsMember({"all", "none", "header", "baggage"}));
   CLI11_PARSE(app, argc, argv);
   graymesh::shop::Shop shop(options);
   return graymesh::shop::serve(options.server, [&shop](const auto& request, auto& client) {
