@@ -14,16 +14,17 @@ std::string rule(const std::string& annotation) {
          "\"\nspec:\n  host: web\n  subsets: [{name: baseline}, {name: a}, {name: b}]\n";
 }
 
-std::string service(const std::string& metadata, const std::string& more = "") {
+std::string service(const std::string& metadata) {
   return "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: x\n  " +
-         metadata + "\nspec:\n  hosts: [web]\n" + more +
+         metadata +
+         "\nspec:\n  hosts: [web]\n"
          "  http: [{name: one, route: [{destination: {host: web}}]}]\n";
 }
 std::string sticky(const std::string& annotation) {
   return service("annotations: {graymesh.io/sticky: \"" + annotation + "\"}");
 }
-std::string precedence(const std::string& label, const std::string& more = "") {
-  return service("labels: {graymesh.io/precedence: \"" + label + "\"}", more);
+std::string precedence(const std::string& label) {
+  return service("labels: {graymesh.io/precedence: \"" + label + "\"}");
 }
 
 std::string on6(std::string_view value, std::string_view rule_text) {
@@ -103,10 +104,7 @@ TEST(PrecedenceLabel, IsReleaseOrDefaultOrAbsent) {
                       "labels[graymesh.io/precedence]")});
 }
 
-TEST(PrecedenceLabel, IsAboutHttpRoutesOfHosts) {
-  EXPECT_EQ(warnings_of(precedence("release", "  tcp: [{route: [{destination: {host: web}}]}]\n")),
-            Lines{on5("release", "is about http routes: the tls and tcp routes have no effect",
-                      "labels[graymesh.io/precedence]")});
+TEST(PrecedenceLabel, IsRefusedOnADelegate) {
   EXPECT_EQ(errors_of("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n"
                       "  name: x\n  labels: {graymesh.io/precedence: \"release\"}\n"
                       "spec: {http: [{route: [{destination: {host: web}}]}]}\n"),

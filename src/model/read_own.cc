@@ -126,8 +126,6 @@ void read_precedence(Reading& reading, const Element& root, const Meta& meta, Vi
   }
   if (out.hosts.empty())
     reading.error(*element, {}, "must not be on a delegate (a VirtualService without hosts)");
-  if (!out.tls.empty() || !out.tcp.empty())
-    reading.warn(*element, {}, "is about http routes: the tls and tcp routes have no effect");
 }
 
 }  // namespace

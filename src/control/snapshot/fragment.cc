@@ -175,6 +175,16 @@ void plan_at(const std::string& name, const GatewayServers* gateway,
   }
 }
 
+// Whose tcp and tls routes count: the team's, as these are not merged; where there is no team's, of
+// the first that has any.
+const VirtualServicePtr& bytes_of(const FragmentPlan& plan) {
+  if (!is_labelled(plan.anchor)) return plan.anchor;
+  const auto first = std::ranges::find_if(plan.fragments, [](const VirtualServicePtr& service) {
+    return !service->spec.tcp.empty() || !service->spec.tls.empty();
+  });
+  return first == plan.fragments.end() ? plan.anchor : *first;
+}
+
 std::string text_of(std::string_view gateway, const std::vector<std::string>& hosts) {
   std::string text(gateway);
   for (const auto& host : hosts) text += '\n' + host;
@@ -293,10 +303,9 @@ VirtualServicePtr Fragments::merged(const FragmentPlan& plan) {
   result.spec.hosts = plan.hosts;
   result.spec.gateways = {plan.gateway};
   result.spec.http = plan.http;
-  if (!is_labelled(plan.anchor)) {
-    result.spec.tls = plan.anchor->spec.tls;
-    result.spec.tcp = plan.anchor->spec.tcp;
-  }
+  const auto& bytes = bytes_of(plan)->spec;
+  result.spec.tls = bytes.tls;
+  result.spec.tcp = bytes.tcp;
   for (const auto& fragment : plan.fragments) add_origins(*fragment, result);
   return made = std::make_shared<const VirtualService>(std::move(result));
 }
