@@ -128,7 +128,7 @@ class Look {
         const auto environment = state.world.environments.find(name.namespace_);
         const std::uint32_t least = environment == state.world.environments.end()
                                         ? 1
-                                        : environment->second.baseline_minimum;
+                                        : environment->second.spec().baseline_minimum;
         if (replicas < least)
           tell(fmt::format("at {}: the baseline of {} has {} instances, must have {} at least",
                            state.name, to_string(name), replicas, least));
@@ -189,11 +189,12 @@ std::vector<std::string> check(const World& world, const Release& release) {
   }
   const auto environment = world.environments.find(where);
   if (environment != world.environments.end()) {
-    if (!environment->second.lanes && release.spec.match.empty() && release.spec.steps.empty())
+    if (!environment->second.spec().lanes && release.spec.match.empty() &&
+        release.spec.steps.empty())
       problems.push_back(fmt::format("lanes are not allowed in {}", where));
     const bool weighs = std::any_of(release.spec.steps.begin(), release.spec.steps.end(),
                                     [](const model::GrayStep& step) { return step.weight > 0; });
-    if (!environment->second.weights && weighs)
+    if (!environment->second.spec().weights && weighs)
       problems.push_back(fmt::format("weights are not allowed in {}", where));
   }
   if (!problems.empty()) return problems;

@@ -42,7 +42,7 @@ TEST(PlanCheck, SharesOfAllReleasesTogetherAreAtMostAll) {
 TEST(PlanCheck, TheBaselineStaysAtItsMinimum) {
   World world;
   add_application(world, "web", 2);
-  world.environments["fe-pre"].baseline_minimum = 3;
+  set_environment(world, "baseline: {minimum: 3}");
   const auto problems = check(world, release_of(world, "a", {"web"}));
   ASSERT_FALSE(problems.empty());
   EXPECT_EQ(problems.front(),
@@ -52,10 +52,10 @@ TEST(PlanCheck, TheBaselineStaysAtItsMinimum) {
 TEST(PlanCheck, WhatTheEnvironmentDoesNotAllowIsRefused) {
   World world;
   add_application(world, "web");
-  world.environments["fe-pre"].weights = false;
+  set_environment(world, "allow: {weights: false}");
   EXPECT_THAT(check(world, release_of(world, "a", {"web"}, {10})),
               ElementsAre("weights are not allowed in fe-pre"));
-  world.environments["fe-pre"].lanes = false;
+  set_environment(world, "allow: {lanes: false}");
   EXPECT_THAT(check(world, release_of(world, "b", {"web"})),
               ElementsAre("lanes are not allowed in fe-pre"));
 }

@@ -263,7 +263,7 @@ class Writer {
 
   std::string cookie_domain() const {
     const auto environment = world_.environments.find(app_.name.namespace_);
-    return environment == world_.environments.end() ? "" : environment->second.cookie_domain;
+    return environment == world_.environments.end() ? "" : environment->second.spec().cookie_domain;
   }
 
   bool has_http() const {

@@ -51,9 +51,10 @@ struct Application {
   std::uint32_t number = 0;      // of its virtual IP; never used again
   std::uint32_t last_revision = 0;
   Artefact baseline = {};
-  // Hash of the declared run and replicas that the baseline follows. A promotion leaves it, so that
-  // the promoted artefact leads until somebody declares another.
-  std::uint64_t declared = 0;
+  // Hash of the declared run that the baseline follows. A promotion leaves it, so that the promoted
+  // artefact leads until somebody declares another.
+  std::uint64_t follows = 0;
+  bool declared = false;  // by a file, which leads
   // A baseline on its way: started, then switched to, then the old one stops.
   struct Change {
     Artefact next = {};
@@ -147,6 +148,7 @@ struct Release {
   std::vector<Actor> approvals = {};  // of the step, or of the promotion, that waits
   Actor started_by = {};
   Clock::Wall started{}, since{}, over{};  // `since`: of the phase
+  std::uint64_t content = 0;               // hash of the GrayRelease's text
   std::string reason = {};  // why it is where it is: "rolled back by ann: errors on checkout"
   bool declared = false;    // by a file: its going takes the release back
   std::map<std::string, Receipt> receipts = {};  // by phase
@@ -160,13 +162,21 @@ struct Lane {
   Actor created_by = {};
   Clock::Wall created{}, used{};
   bool declared = false;
+  bool leaving = false;  // goes when its releases are over
+};
+
+struct Environment {
+  model::ObjectPtr object = {};  // of kind Environment
+  bool declared = false;
+
+  const model::Environment& spec() const { return object->as<model::Environment>(); }
 };
 
 struct World {
   std::map<Name, Application> applications = {};
   std::map<std::uint64_t, Release> releases = {};  // by id; ended ones stay for a while
   std::map<Name, Lane> lanes = {};
-  std::map<std::string, model::Environment> environments = {};  // by namespace
+  std::map<std::string, Environment> environments = {};  // by namespace
   std::uint64_t last_release = 0;
   std::uint32_t last_number = 0;
 
@@ -212,6 +222,9 @@ std::vector<std::string> check(const World& world, const Release& release);
 
 // An Application's or a release's first artefact: what the GrayRelease gives, else the Application.
 model::Run merged(const model::Run& base, const model::Run& over);
+
+// Equal for equal runs, also after a restart.
+std::uint64_t run_hash(const model::Run& run);
 
 // The World as JSON documents by key ("application/fe-pre/web", "release/12"), and back.
 // data_loss names the key and the fault.

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "release/plan/plan.h"
 
 namespace graymesh::release {
@@ -64,9 +65,13 @@ Receipt receipt(const Json& json) {
 }
 
 Json of(const Application& app) {
-  Json out = {{"text", app.object->text},           {"number", app.number},
-              {"last_revision", app.last_revision}, {"baseline", of(app.baseline)},
-              {"declared", app.declared},           {"leaving", app.leaving}};
+  Json out = {{"text", app.object->text},
+              {"number", app.number},
+              {"last_revision", app.last_revision},
+              {"baseline", of(app.baseline)},
+              {"follows", app.follows},
+              {"declared", app.declared},
+              {"leaving", app.leaving}};
   if (app.change)
     out["change"] = {{"next", of(app.change->next)},
                      {"switching", app.change->phase == Application::Change::Phase::switching},
@@ -168,6 +173,7 @@ Json of(const Release& release) {
               {"over", millis(release.over)},
               {"reason", release.reason},
               {"declared", release.declared},
+              {"content", release.content},
               {"approvals", Json::array()},
               {"members", Json::array()},
               {"receipts", Json::object()}};
@@ -193,6 +199,7 @@ Release release(const Json& json) {
   out.since = wall(json, "since");
   out.over = wall(json, "over");
   out.reason = json.at("reason");
+  out.content = json.at("content");
   out.declared = json.at("declared");
   for (const Json& approval : json.at("approvals")) out.approvals.push_back(actor(approval));
   for (const Json& member : json.at("members")) {
@@ -217,7 +224,8 @@ Json of(const Lane& lane) {
           {"created_by", of(lane.created_by)},
           {"created", millis(lane.created)},
           {"used", millis(lane.used)},
-          {"declared", lane.declared}};
+          {"declared", lane.declared},
+          {"leaving", lane.leaving}};
 }
 
 Lane lane(const Json& json) {
@@ -231,21 +239,27 @@ Lane lane(const Json& json) {
   out.created_by = actor(json.at("created_by"));
   out.created = wall(json, "created");
   out.used = wall(json, "used");
+  out.leaving = json.at("leaving");
   out.declared = json.at("declared");
   return out;
 }
 
-Application application(const Json& json) {
-  Application out;
+model::ObjectPtr object_of(const Json& json, model::Kind kind) {
   auto documents = model::read(json.at("text").get_ref<const std::string&>(), "store");
   if (documents.size() != 1 || !documents.front().object ||
-      documents.front().object->meta.key.kind != model::Kind::application)
-    throw std::invalid_argument("its text is no Application");
-  out.object = documents.front().object;
+      documents.front().object->meta.key.kind != kind)
+    throw std::invalid_argument(fmt::format("its text is no {}", model::name_of(kind)));
+  return documents.front().object;
+}
+
+Application application(const Json& json) {
+  Application out;
+  out.object = object_of(json, model::Kind::application);
   out.name = {out.object->meta.key.namespace_, out.object->meta.key.name};
   out.number = json.at("number");
   out.last_revision = json.at("last_revision");
   out.baseline = artefact(json.at("baseline"));
+  out.follows = json.at("follows");
   out.declared = json.at("declared");
   out.leaving = json.at("leaving");
   if (json.contains("change")) {
@@ -275,12 +289,19 @@ void read_document(const std::string& key, const Json& json, World& world) {
     Lane read = lane(json);
     const Name name = read.name;
     world.lanes.emplace(name, std::move(read));
+  } else if (key.starts_with("environment/")) {
+    Environment read{object_of(json, model::Kind::environment), json.at("declared")};
+    world.environments.emplace(read.object->meta.key.namespace_, read);
   } else {
     throw std::invalid_argument("it is of no kind that is known");
   }
 }
 
 }  // namespace
+
+std::uint64_t run_hash(const model::Run& run) {
+  return hash64(of(Artefact{.revision = 0, .replicas = 0, .run = run}).dump());
+}
 
 std::map<std::string, std::string> save(const World& world) {
   std::map<std::string, std::string> out;
@@ -290,6 +311,9 @@ std::map<std::string, std::string> save(const World& world) {
     out["application/" + to_string(name)] = of(app).dump();
   for (const auto& [id, release] : world.releases)
     out[fmt::format("release/{}", id)] = of(release).dump();
+  for (const auto& [namespace_, environment] : world.environments)
+    out["environment/" + namespace_] =
+        Json{{"text", environment.object->text}, {"declared", environment.declared}}.dump();
   for (const auto& [name, lane] : world.lanes) out["lane/" + to_string(name)] = of(lane).dump();
   return out;
 }

@@ -35,6 +35,7 @@ World full() {
   lane.spec.time_to_live = 72h;
   lane.spec.strict = true;
   world.lanes.emplace(lane.name, lane);
+  set_environment(world, "promoteTo: fe-online");
   return world;
 }
 

@@ -31,6 +31,13 @@ inline model::ObjectPtr application_object(const std::string& name, std::uint32_
                    name + "], version: v1}\n  replicas: " + std::to_string(replicas) + "\n" + more);
 }
 
+inline void set_environment(World& world, const std::string& spec) {
+  world.environments["fe-pre"].object = object_of(
+      "apiVersion: graymesh.io/v1alpha1\nkind: Environment\nmetadata: {name: policy, "
+      "namespace: fe-pre}\nspec: {" +
+      spec + "}\n");
+}
+
 inline void add_application(World& world, const std::string& name, std::uint32_t replicas = 2) {
   Application app;
   app.name = {"fe-pre", name};

@@ -1,0 +1,389 @@
+// What people and files ask for. Everything is checked before anything is changed.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "release/engine/core.h"
+
+namespace graymesh::release {
+namespace {
+
+Error failed(std::string message) { return {Code::failed_precondition, std::move(message)}; }
+
+std::string lines_of(const std::vector<std::string>& lines) {
+  std::string out;
+  for (const auto& line : lines) out += (out.empty() ? "" : "\n") + line;
+  return out;
+}
+
+Actor actor_of_file(const model::ObjectPtr& object) {
+  return {"file", fmt::format("{}:{}", object->meta.position.file, object->meta.position.line)};
+}
+
+// "release/12", "application/web": of the audit log.
+std::string object_of(const model::Key& key) {
+  std::string kind(model::name_of(key.kind));
+  std::transform(kind.begin(), kind.end(), kind.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return kind + "/" + key.name;
+}
+
+constexpr model::Kind kinds[] = {model::Kind::environment, model::Kind::application,
+                                 model::Kind::lane, model::Kind::gray_release};
+
+}  // namespace
+
+std::string_view name_of(Verb verb) {
+  switch (verb) {
+    case Verb::approve:
+      return "approve";
+    case Verb::promote:
+      return "promote";
+    case Verb::pause:
+      return "pause";
+    case Verb::resume:
+      return "resume";
+    case Verb::rollback:
+      return "rollback";
+  }
+  return "unknown";
+}
+
+Status Engine::Core::frozen(const std::string& namespace_) const {
+  const model::Environment* policy = environment(namespace_);
+  if (policy == nullptr) return {};
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(parts_.clock.wall().time_since_epoch())
+          .count();
+  for (const auto& freeze : policy->freezes) {
+    if (now >= freeze.from && now < freeze.to)
+      return failed(fmt::format("{} is frozen for {} s more: {}", namespace_, freeze.to - now,
+                                freeze.reason.empty() ? "no reason given" : freeze.reason));
+  }
+  return {};
+}
+
+Status Engine::Core::apply_application(const Actor&, const model::ObjectPtr& object, bool declared,
+                                       World& next) const {
+  const Name name{object->meta.key.namespace_, object->meta.key.name};
+  const auto known = next.applications.find(name);
+  if (known == next.applications.end()) {
+    Application app;
+    app.name = name;
+    app.object = object;
+    app.number = ++next.last_number;
+    app.last_revision = 1;
+    app.baseline = {.revision = 1, .replicas = app.spec().replicas, .run = app.spec().run};
+    app.follows = run_hash(app.spec().run);
+    app.declared = declared;
+    next.applications.emplace(name, std::move(app));
+    return {};
+  }
+  if (known->second.leaving)
+    return failed(
+        fmt::format("application {} is just going; wait until it is gone", to_string(name)));
+  known->second.object = object;
+  known->second.declared = declared;
+  return {};
+}
+
+Result<Release> Engine::Core::planned(const World& world, const Actor& who,
+                                      const model::ObjectPtr& object, World& next) const {
+  const auto& spec = object->as<model::GrayRelease>();
+  Release release;
+  release.id = ++next.last_release;
+  release.name = {object->meta.key.namespace_, object->meta.key.name};
+  release.spec = spec;
+  release.spec.applications.clear();
+  release.content = object->meta.content;
+  release.started_by = who;
+  release.started = release.since = parts_.clock.wall();
+  for (const auto& wanted : spec.applications) {
+    Member member;
+    member.application = wanted.name;
+    const auto app = next.applications.find({release.name.namespace_, wanted.name});
+    if (app != next.applications.end()) {
+      member.gray.revision = ++app->second.last_revision;
+      member.gray.run = merged(app->second.baseline.run, wanted.run);
+    }
+    member.gray.replicas = wanted.replicas;
+    release.members.push_back(std::move(member));
+  }
+  std::vector<std::string> reasons;
+  for (const auto& [id, other] : world.releases) {
+    if (ended(other.phase) || other.spec.tag != spec.tag ||
+        other.name.namespace_ != release.name.namespace_)
+      continue;
+    const bool shares = std::any_of(
+        other.members.begin(), other.members.end(),
+        [&](const Member& member) { return release.member(member.application) != nullptr; });
+    if (!shares || rolling_back(other.phase)) continue;
+    if (promoting(other.phase))
+      reasons.push_back(fmt::format("release {} of tag {} is being promoted", id, spec.tag));
+    for (const Member& member : other.members) {
+      if (release.member(member.application) == nullptr)
+        reasons.push_back(
+            fmt::format("release {} of tag {} has also {}: it can be superseded only as a whole",
+                        id, spec.tag, member.application));
+    }
+  }
+  if (reasons.empty()) reasons = check(next, release);
+  if (!reasons.empty()) return failed(lines_of(reasons));
+  return release;
+}
+
+Result<std::uint64_t> Engine::Core::apply(const Actor& who, const model::ObjectPtr& object,
+                                          const std::string& reason, bool declared) {
+  const model::Key& key = object->meta.key;
+  const Name name{key.namespace_, key.name};
+  const auto by_file = [&](bool is) -> Status {
+    if (!is || declared) return {};
+    return failed(fmt::format("{} is declared in a file, which leads: change it there",
+                              model::to_string(key)));
+  };
+  World next = world_;
+  std::uint64_t id = 0;
+  switch (key.kind) {
+    case model::Kind::application: {
+      const auto known = world_.applications.find(name);
+      TRY(by_file(known != world_.applications.end() && known->second.declared));
+      TRY(apply_application(who, object, declared, next));
+      break;
+    }
+    case model::Kind::environment: {
+      const auto known = world_.environments.find(key.namespace_);
+      TRY(by_file(known != world_.environments.end() && known->second.declared));
+      if (known != world_.environments.end() && known->second.object->meta.key.name != key.name)
+        return failed(fmt::format("namespace {} has the Environment {} already", key.namespace_,
+                                  known->second.object->meta.key.name));
+      next.environments[key.namespace_] = {object, declared};
+      break;
+    }
+    case model::Kind::lane: {
+      const auto known = world_.lanes.find(name);
+      TRY(by_file(known != world_.lanes.end() && known->second.declared));
+      if (known != world_.lanes.end() && known->second.leaving)
+        return failed(fmt::format("lane {} is just going; wait until it is gone", to_string(name)));
+      Lane& lane = next.lanes[name];
+      if (known == world_.lanes.end()) {
+        lane.name = name;
+        lane.created_by = who;
+        lane.created = lane.used = parts_.clock.wall();
+      }
+      lane.spec = object->as<model::Lane>();
+      lane.declared = declared;
+      break;
+    }
+    case model::Kind::gray_release: {
+      TRY(frozen(key.namespace_));
+      Release release = TRY(planned(world_, who, object, next));
+      release.declared = declared;
+      release.reason = reason;
+      id = release.id;
+      if (release.spec.match.empty()) {
+        const Name lane_name{key.namespace_, release.spec.tag};
+        Lane& lane = next.lanes[lane_name];
+        if (lane.name != lane_name) {
+          lane.name = lane_name;
+          lane.spec.owner = who.name;
+          lane.created_by = who;
+          lane.created = parts_.clock.wall();
+        }
+        if (lane.leaving)
+          return failed(
+              fmt::format("lane {} is just going; wait until it is gone", to_string(lane_name)));
+        lane.used = parts_.clock.wall();
+      }
+      next.releases.emplace(id, std::move(release));
+      break;
+    }
+    default:
+      return Error{Code::invalid_argument,
+                   fmt::format("{} is not of the release platform", model::to_string(key))};
+  }
+  const std::string subject = id != 0 ? fmt::format("release/{}", id) : object_of(key);
+  TRY(commit(std::move(next),
+             {act_of(who, id != 0 ? "start" : "apply", key.namespace_, subject, reason)}));
+  return id;
+}
+
+Status Engine::Core::remove(const Actor& who, const model::Key& key, const std::string& reason,
+                            bool declared) {
+  const Name name{key.namespace_, key.name};
+  const Error missing{Code::not_found, fmt::format("{} is not there", model::to_string(key))};
+  const auto by_file = [&](bool is) -> Status {
+    if (!is || declared) return {};
+    return failed(fmt::format("{} is declared in a file, which leads: delete it there",
+                              model::to_string(key)));
+  };
+  World next = world_;
+  if (key.kind == model::Kind::application) {
+    const auto app = next.applications.find(name);
+    if (app == next.applications.end()) return missing;
+    TRY(by_file(app->second.declared));
+    for (const auto& [id, release] : world_.releases) {
+      if (!ended(release.phase) && release.name.namespace_ == name.namespace_ &&
+          release.member(name.name) != nullptr)
+        return failed(fmt::format("release {} ({}) of {} is not over: roll it back first", id,
+                                  release.spec.tag, to_string(name)));
+    }
+    app->second.leaving = true;
+    app->second.declared = false;
+  } else if (key.kind == model::Kind::lane) {
+    const auto lane = next.lanes.find(name);
+    if (lane == next.lanes.end()) return missing;
+    TRY(by_file(lane->second.declared));
+    lane->second.leaving = true;
+    lane->second.declared = false;
+  } else if (key.kind == model::Kind::environment) {
+    const auto environment = next.environments.find(key.namespace_);
+    if (environment == next.environments.end() ||
+        environment->second.object->meta.key.name != key.name)
+      return missing;
+    TRY(by_file(environment->second.declared));
+    next.environments.erase(environment);
+  } else {
+    return Error{Code::invalid_argument,
+                 fmt::format("{} is not deleted but rolled back", model::to_string(key))};
+  }
+  return commit(std::move(next), {act_of(who, "delete", key.namespace_, object_of(key), reason)});
+}
+
+Status Engine::Core::approve(const Actor& who, Release& release) const {
+  const model::Environment* policy = environment(release.name.namespace_);
+  const bool at_step = release.phase == Phase::step && release.spec.steps[release.step].approval;
+  const bool at_end = release.phase == Phase::gray && policy != nullptr && policy->approvals > 0;
+  if (!at_step && !at_end)
+    return failed(fmt::format("release {} waits for no approval in phase {}", release.id,
+                              name_of(release.phase)));
+  if (policy != nullptr && policy->four_eyes && who.name == release.started_by.name)
+    return Error{Code::permission_denied,
+                 fmt::format("{} started release {}: {} asks for four eyes", who.name, release.id,
+                             release.name.namespace_)};
+  if (policy != nullptr && !policy->approvers.empty() &&
+      std::find(policy->approvers.begin(), policy->approvers.end(), who.name) ==
+          policy->approvers.end())
+    return Error{Code::permission_denied,
+                 fmt::format("{} may not approve in {}", who.name, release.name.namespace_)};
+  for (const Actor& other : release.approvals) {
+    if (other.name == who.name)
+      return Error{Code::already_exists,
+                   fmt::format("{} has approved release {} already", who.name, release.id)};
+  }
+  release.approvals.push_back(who);
+  return {};
+}
+
+Status Engine::Core::act(const Actor& who, std::uint64_t id, Verb verb, const std::string& reason) {
+  World next = world_;
+  const auto found = next.releases.find(id);
+  if (found == next.releases.end())
+    return Error{Code::not_found, fmt::format("release {} is not there", id)};
+  Release& release = found->second;
+  const auto in_phase = [&](bool allowed) -> Status {
+    if (allowed) return {};
+    return failed(
+        fmt::format("release {} cannot {} in phase {}", id, name_of(verb), name_of(release.phase)));
+  };
+  const Phase phase = release.phase;
+  switch (verb) {
+    case Verb::approve:
+      TRY(approve(who, release));
+      break;
+    case Verb::promote:
+      TRY(in_phase(phase <= Phase::gray));
+      TRY(frozen(release.name.namespace_));
+      release.promote_asked = true;
+      break;
+    case Verb::pause:
+    case Verb::resume:
+      TRY(in_phase(phase <= Phase::new_baseline));
+      release.held = verb == Verb::pause;
+      break;
+    case Verb::rollback:
+      TRY(in_phase(phase < Phase::stopping));
+      release.phase = Phase::back_routes;
+      release.since = parts_.clock.wall();
+      release.held = false;
+      release.reason =
+          fmt::format("rolled back by {}{}{}", who.name, reason.empty() ? "" : ": ", reason);
+      waits_.erase(fmt::format("release/{}", id));
+      break;
+  }
+  return commit(std::move(next), {act_of(who, std::string(name_of(verb)), release.name.namespace_,
+                                         fmt::format("release/{}", id), reason)});
+}
+
+void Engine::Core::declare(const std::vector<model::ObjectPtr>& objects) {
+  problems.clear();
+  std::set<model::Key> declared;
+  for (const model::Kind kind : kinds) {
+    for (const auto& object : objects) {
+      const model::Key& key = object->meta.key;
+      if (key.kind != kind) continue;
+      declared.insert(key);
+      const auto same = std::any_of(declared_.begin(), declared_.end(), [&](const auto& old) {
+        return old->meta.key == key && old->meta.content == object->meta.content;
+      });
+      if (same && !refused_.contains(key)) continue;
+      if (kind == model::Kind::gray_release) {
+        // Once for each text, whatever became of it.
+        const bool known =
+            std::any_of(world_.releases.begin(), world_.releases.end(), [&](const auto& entry) {
+              return entry.second.declared && entry.second.content == object->meta.content &&
+                     entry.second.name == Name{key.namespace_, key.name};
+            });
+        if (known) continue;
+      }
+      const auto applied = apply(actor_of_file(object), object, {}, true);
+      if (applied) {
+        refused_.erase(key);
+      } else {
+        refused_.insert(key);
+        problems.push_back({.severity = model::Problem::Severity::error,
+                            .position = object->meta.position,
+                            .object = model::to_string(key),
+                            .field = {},
+                            .value = {},
+                            .rule = applied.error().message});
+      }
+    }
+  }
+  declared_ = objects;
+  take_back_undeclared(declared);
+}
+
+void Engine::Core::take_back_undeclared(const std::set<model::Key>& declared) {
+  const Actor who{"file", "declared no more"};
+  std::vector<model::Key> gone;
+  const auto look = [&](model::Kind kind, const Name& name, bool is_declared) {
+    const model::Key key{kind, name.namespace_, name.name};
+    if (is_declared && !declared.contains(key)) gone.push_back(key);
+  };
+  for (const auto& [name, lane] : world_.lanes) look(model::Kind::lane, name, lane.declared);
+  for (const auto& [namespace_, environment] : world_.environments)
+    look(model::Kind::environment, {namespace_, environment.object->meta.key.name},
+         environment.declared);
+  for (const auto& [name, app] : world_.applications)
+    look(model::Kind::application, name, app.declared);
+  std::vector<std::uint64_t> back;
+  for (const auto& [id, release] : world_.releases) {
+    const model::Key key{model::Kind::gray_release, release.name.namespace_, release.name.name};
+    if (release.declared && !declared.contains(key) && release.phase < Phase::stopping)
+      back.push_back(id);
+  }
+  const auto note = [&](const Status& done, const std::string& what) {
+    if (!done)
+      problems.push_back({.severity = model::Problem::Severity::error,
+                          .position = {},
+                          .object = what,
+                          .field = {},
+                          .value = {},
+                          .rule = done.error().message});
+  };
+  for (const std::uint64_t id : back)
+    note(act(who, id, Verb::rollback, "its file is gone"), fmt::format("release {}", id));
+  for (const auto& key : gone) note(remove(who, key, {}, true), model::to_string(key));
+}
+
+}  // namespace graymesh::release

@@ -1,0 +1,113 @@
+// Inside the room: the engine without its thread. Everything happens under one mutex: commands
+// change a copy of the World, which becomes the World when the store has it.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "release/engine/engine.h"
+
+namespace graymesh::release {
+
+// How long a hook's word is good for before it is asked again.
+inline constexpr std::chrono::seconds verdict_every{1};
+inline constexpr std::chrono::seconds laggards_after_default{10};
+inline constexpr std::chrono::minutes ready_within_default{5};
+// Releases that are over are kept for lists and figures; all that was ever done is in the acts.
+inline constexpr std::size_t over_kept_max = 1000;
+
+// Who has taken a revision since it was written.
+struct Wait {
+  std::string what;  // phase and step, to notice that it is another one
+  std::uint64_t revision = 0;
+  Clock::Wall begun{};
+  std::map<std::string, Clock::Wall> reached;  // by node id
+};
+
+class Engine::Core {
+ public:
+  explicit Core(const Parts& parts) : parts_(parts) {}
+  Status load();
+
+  // engine.h has what these do. The caller holds the mutex.
+  void declare(const std::vector<model::ObjectPtr>& objects);
+  Result<std::uint64_t> apply(const Actor& who, const model::ObjectPtr& object,
+                              const std::string& reason, bool declared);
+  Status remove(const Actor& who, const model::Key& key, const std::string& reason, bool declared);
+  Status act(const Actor& who, std::uint64_t id, Verb verb, const std::string& reason);
+  Result<Release> planned(const World& world, const Actor& who, const model::ObjectPtr& object,
+                          World& next) const;
+  std::optional<Clock::Wall> step();
+  void publish();  // a new `view`, if anything in it changed
+
+  mutable std::mutex mutex;
+  mutable std::condition_variable changed;  // of `view`
+  ViewPtr view;
+  std::vector<model::Problem> problems;
+
+ private:
+  // commands.cc
+  Status apply_application(const Actor& who, const model::ObjectPtr& object, bool declared,
+                           World& next) const;
+  Status may_promote(const Release& release) const;
+  Status frozen(const std::string& namespace_) const;
+  Status approve(const Actor& who, Release& release) const;
+  void take_back_undeclared(const std::set<model::Key>& declared);
+
+  // core.cc
+  Status commit(World next, std::vector<Act> acts);
+  Act act_of(const Actor& who, std::string verb, const std::string& namespace_, std::string object,
+             const std::string& reason = {}, std::string detail = {}) const;
+  void observe();
+  bool reconcile();  // false: in trouble
+  void let_go();
+  void wake_at(Clock::Wall time);
+
+  // decide.cc: each makes one change at most, and says whether it did.
+  bool decide();
+  bool advance(const Release& release);
+  bool move(const Release& release, Phase phase, const std::string& why = {});
+  bool keep_receipt(const Release& release, const std::string& key, const Receipt& receipt);
+  bool advance_change(const Application& app);
+  bool follow_declared(const Application& app);
+  bool reclaim(const Lane& lane);
+  bool forget();
+  bool promotes(const Release& release);
+  // Where a step leads, and why; none while it waits.
+  std::optional<std::pair<Phase, std::string>> after_step(const Release& release);
+  std::optional<Receipt> acked(const Release& release, const std::string& what);
+  bool has_acked(const std::string& key, Wait& wait, Progress& progress);
+  bool all_ready(const Name& application, const Artefact& artefact, const std::string& tag,
+                 Progress& progress) const;
+  Wait& wait_for(const std::string& key, const std::string& what, Clock::Wall since);
+  const model::Environment* environment(const std::string& namespace_) const;
+
+  Parts parts_;
+  World world_;
+  std::map<std::string, std::string> saved_;  // documents in the store
+  std::vector<model::ObjectPtr> declared_;
+  std::set<model::Key> refused_;  // of those: tried again with every declare()
+
+  // What is seen, and what was last said.
+  std::vector<workload::Instance> instances_;
+  std::vector<Mesh::Proxy> proxies_;
+  std::optional<std::vector<workload::Group>> applied_;
+  std::optional<std::map<std::string, std::string>> written_;
+  std::uint64_t revision_ = 0;  // at which `written_` is served
+  Clock::Wall written_at_{};
+  std::map<std::string, Wait> waits_;  // by "release/12", "application/fe-pre/web"
+  // Terminating instances, by the revision from which on no endpoint names them.
+  std::map<std::pair<std::string, std::string>, std::uint64_t> leaving_;
+  std::set<std::string> isolated_;  // addresses of instances whose proxies lag behind
+  std::map<std::uint64_t, Progress> progress_;
+  std::string trouble_;
+  std::optional<Clock::Wall> wake_;
+  std::uint64_t change_ = 0;
+  bool world_changed_ = true;   // since the last view
+  bool reconciled_ = false;     // nothing changed that objects and groups are made of
+  std::vector<Instance> seen_;  // what they were made of
+};
+
+}  // namespace graymesh::release
