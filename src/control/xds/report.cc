@@ -60,6 +60,11 @@ std::vector<Refusal> Session::refusals() const {
   return all;
 }
 
+bool Session::refuses() const {
+  return std::any_of(channels_.begin(), channels_.end(),
+                     [](const Channel& channel) { return !channel.refusals().empty(); });
+}
+
 resource::ConfigPtr Session::acked() const {
   auto config = std::make_shared<resource::Config>();
   config->snapshot = snapshot();

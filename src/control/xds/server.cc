@@ -41,6 +41,7 @@ class AdsServer final : public Server, private Shared, private grpc::CallbackGen
   int port() const override { return port_; }
   void publish() override;
   std::vector<ProxyStatus> status() const override;
+  std::vector<Reach> reached() const override;
   resource::ConfigPtr config_of(const std::string& node_id) const override;
 
  private:
@@ -147,6 +148,7 @@ void AdsServer::closed(Stream& stream) {
   streams_.erase(found);
   if (last.joined)
     (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(-1);
+  if (options.on_reach) options.on_reach();
   if (streams_.empty()) empty_.notify_all();
 }
 
@@ -207,6 +209,12 @@ std::vector<ProxyStatus> AdsServer::status() const {
   std::ranges::sort(all, [](const ProxyStatus& a, const ProxyStatus& b) {
     return std::tie(a.node.id, a.connected, a.peer) < std::tie(b.node.id, b.connected, b.peer);
   });
+  return all;
+}
+
+std::vector<Reach> AdsServer::reached() const {
+  std::vector<Reach> all;
+  for (const auto& stream : streams()) all.push_back(stream->reached());
   return all;
 }
 

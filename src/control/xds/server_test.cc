@@ -1,4 +1,6 @@
 // The server as clients see it, over real gRPC on loopback.
+#include <atomic>
+
 #include "control/xds/server_fixture.h"
 
 namespace graymesh::xds {
@@ -41,6 +43,31 @@ TEST_F(XdsServer, SotwRoundTrip) {
   client.send_message(request);
   EXPECT_TRUE(synced(1, 7));
   EXPECT_EQ(streams("sotw"), 1);
+}
+
+TEST_F(XdsServer, TellsHowFarEachProxyIsAndSaysWhenThatChanges) {
+  std::atomic<int> told = 0;
+  start({.on_reach = [&] { ++told; }});
+  serve({.clusters = {"a=1"}, .snapshot = 7});
+  const auto begun = clock.wall();
+  {
+    auto client = delta_client();
+    client.send_message(
+        first(Type::cluster, "sidecar~127.1.2.3~web-0.shop~shop.svc.cluster.local"));
+    const auto response = client.hears_message<DeltaIn>();
+    ASSERT_EQ(server->reached().size(), 1u);
+    EXPECT_EQ(server->reached()[0].snapshot, 0u);
+    EXPECT_EQ(told, 0);
+    client.send_message(ack(response));
+    EXPECT_TRUE(eventually([&] { return told > 0; }));
+    const Reach reach = server->reached().at(0);
+    EXPECT_EQ(reach.snapshot, 7u);
+    EXPECT_EQ(reach.address, "127.1.2.3");
+    EXPECT_GE(reach.at, begun);
+    EXPECT_FALSE(reach.refuses);
+  }
+  EXPECT_TRUE(eventually([&] { return told > 1 && server->reached().empty(); }));
+  server.reset();
 }
 
 TEST_F(XdsServer, StreamWaitsForTheFirstConfig) {

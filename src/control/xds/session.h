@@ -58,6 +58,7 @@ class Session {
   std::uint64_t snapshot() const;
   std::vector<TypeStatus> types() const;
   std::vector<Refusal> refusals() const;
+  bool refuses() const;  // there is any
   resource::ConfigPtr acked() const;
 
  private:

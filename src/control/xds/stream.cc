@@ -104,6 +104,7 @@ void Stream::refresh() {
 // One response is being written at any time; of each type at most one awaits its ACK. So a proxy
 // that doesn't read costs the server four responses at most.
 void Stream::pump_locked() {
+  note_reach_locked();
   if (finish_ || writing_) return;
   const auto now = shared_->now();
   if (const auto response = session_.next(now)) {
@@ -120,6 +121,14 @@ void Stream::pump_locked() {
   }
   const auto deadline = session_.deadline();
   deadline_ = deadline ? deadline->time_since_epoch().count() : never;
+}
+
+void Stream::note_reach_locked() {
+  const std::uint64_t snapshot = session_.snapshot();
+  if (snapshot == reached_) return;
+  reached_ = snapshot;
+  reached_at_ = shared_->clock.wall();
+  if (shared_->options.on_reach) shared_->options.on_reach();
 }
 
 void Stream::OnWriteDone(bool ok) {
@@ -164,6 +173,15 @@ ProxyStatus Stream::status() const {
           .snapshot = session_.snapshot(),
           .types = session_.types(),
           .refusals = session_.refusals()};
+}
+
+Reach Stream::reached() const {
+  std::lock_guard lock(mutex_);
+  return {.node_id = node_->id,
+          .address = node_->address,
+          .snapshot = reached_,
+          .at = reached_at_,
+          .refuses = session_.refuses()};
 }
 
 resource::ConfigPtr Stream::acked() const {

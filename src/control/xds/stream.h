@@ -65,6 +65,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   void close(const grpc::Status& status);
 
   ProxyStatus status() const;
+  Reach reached() const;
   resource::ConfigPtr acked() const;
   bool is_delta() const { return session_.delta(); }
   Clock::Wall connected() const { return connected_; }
@@ -82,6 +83,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   void hear(Result<Request> request);
   void count_locked();
   void pump_locked();
+  void note_reach_locked();
   void finish_locked(const grpc::Status& status);
   Instruments& instruments() const { return shared_->instruments; }
 
@@ -95,6 +97,8 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   mutable std::mutex mutex_;
   std::optional<resource::Node> node_;  // set once, before joined()
   Session session_;
+  std::uint64_t reached_ = 0;  // session_.snapshot() when it was last looked at
+  Clock::Wall reached_at_{};
   grpc::ByteBuffer read_, write_;
   std::array<Channel::Counts, resource::type_count> counted_{};
   std::uint64_t ignored_ = 0;

@@ -67,6 +67,15 @@ struct ProxyStatus {
   std::vector<Refusal> refusals;
 };
 
+// How far one proxy is: what receipts are made of.
+struct Reach {
+  std::string node_id{};
+  std::string address{};       // of its instance
+  std::uint64_t snapshot = 0;  // as ProxyStatus has it
+  Clock::Wall at{};            // when it reached that
+  bool refuses = false;        // a NACK stands
+};
+
 struct ServerOptions {
   std::string address = "127.0.0.1:15010";  // port 0: a free one
   // A response is cut into chunks of at most this many resources, each awaiting its ACK, so that a
@@ -82,6 +91,9 @@ struct ServerOptions {
   std::chrono::milliseconds hold_max{15'000};
   std::chrono::milliseconds ping_every{1000};
   std::chrono::milliseconds ping_timeout{2000};
+  // Called after reached() has changed, from any of the server's threads and often: it must return
+  // at once, and ask the server nothing.
+  std::function<void()> on_reach{};
 };
 
 class Server {
@@ -98,6 +110,9 @@ class Server {
 
   // Sorted by node id. A proxy with two streams is there twice.
   virtual std::vector<ProxyStatus> status() const = 0;
+
+  // Of every connected proxy, in no order.
+  virtual std::vector<Reach> reached() const = 0;
 
   // What the proxy was sent and has ACKed: versions by type and name; null if it isn't connected.
   virtual resource::ConfigPtr config_of(const std::string& node_id) const = 0;
