@@ -4,65 +4,25 @@
 #include <httplib.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <utility>
 
+#include "api/answers.h"
 #include "api/pages.h"
+#include "api/platform.h"
+#include "api/routes.h"
+#include "api/threads.h"
 
 namespace graymesh::api {
 namespace {
 
 using nlohmann::json;
 
-// People and scripts, few at a time; a watcher holds a thread.
-constexpr std::size_t threads = 8;
+// Those who watch and wait, and as many who do not.
+constexpr std::size_t threads_max = 2 * watchers_max;
 // A folder of 700 services is 5 MB of YAML in one `apply`.
 constexpr std::size_t body_bytes_max = std::size_t{64} << 20;
-
-int http_status(Code code) {
-  switch (code) {
-    case Code::invalid_argument:
-    case Code::out_of_range:
-      return 400;
-    case Code::unauthenticated:
-      return 401;
-    case Code::permission_denied:
-      return 403;
-    case Code::not_found:
-      return 404;
-    case Code::already_exists:
-    case Code::aborted:
-    case Code::failed_precondition:
-      return 409;
-    case Code::resource_exhausted:
-      return 429;
-    case Code::unimplemented:
-      return 501;
-    case Code::unavailable:
-      return 503;
-    default:
-      return 500;
-  }
-}
-
-// Text from files may hold any byte; what is not UTF-8 becomes U+FFFD instead of an exception.
-std::string dump(const json& page, int indent) {
-  return page.dump(indent, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
-void send_json(httplib::Response& response, const json& page) {
-  response.set_content(dump(page, 1), "application/json");
-}
-
-// RFC 9457.
-void send_error(httplib::Response& response, const Error& error) {
-  response.status = http_status(error.code);
-  const json problem = {{"type", "about:blank"},
-                        {"title", name_of(error.code)},
-                        {"status", response.status},
-                        {"detail", error.message}};
-  response.set_content(dump(problem, 1), "application/problem+json");
-}
 
 std::string_view name_of(source::Folder::Applied applied) {
   switch (applied) {
@@ -78,8 +38,8 @@ std::string_view name_of(source::Folder::Applied applied) {
 
 class HttpServer final : public Server {
  public:
-  explicit HttpServer(const Parts& parts) : parts_(parts) {
-    http_.new_task_queue = [] { return new httplib::ThreadPool(threads); };
+  explicit HttpServer(const Parts& parts) : parts_(parts), routes_(http_, parts.tokens) {
+    http_.new_task_queue = [] { return new Threads(threads_max); };
     http_.set_payload_max_length(body_bytes_max);
     http_.set_read_timeout(std::chrono::seconds(10));
     http_.set_write_timeout(std::chrono::seconds(10));
@@ -111,9 +71,17 @@ class HttpServer final : public Server {
     add_debug();
     add_objects();
     add_proxies();
+    add_platform();
+    routes_.add("GET", "/api/v1", [this](const Call& call) {
+      json paths = json::array();
+      for (const auto& [method, path] : routes_.all())
+        paths.push_back({{"method", method}, {"path", path}});
+      send_json(call.response, {{"paths", std::move(paths)}});
+    });
   }
 
   ~HttpServer() override {
+    if (platform_) platform_->stop();
     http_.stop();
     if (thread_.joinable()) thread_.join();
   }
@@ -190,53 +158,59 @@ class HttpServer final : public Server {
   }
 
   void add_objects() {
-    http_.Get("/api/v1/objects",
-              [this](const httplib::Request& request, httplib::Response& response) {
-                const ObjectQuery query = {
-                    request.get_param_value("kind"), request.get_param_value("namespace"),
-                    request.get_param_value("name"), request.get_param_value("state")};
-                if (!query.kind.empty()) {
-                  if (auto kind = kind_named(query.kind); !kind)
-                    return send_error(response, kind.error());
-                }
-                with_state(response, [&](const push::State& state) {
-                  send_json(response, objects_page(state, query));
-                });
-              });
-    http_.Post("/api/v1/objects",
-               [this](const httplib::Request& request, httplib::Response& response) {
-                 auto applied = parts_.folder.apply(request.body);
-                 if (!applied) return send_error(response, applied.error());
-                 json items = json::array();
-                 for (const auto& [key, what] : *applied) {
-                   items.push_back({{"kind", model::name_of(key.kind)},
-                                    {"namespace", key.namespace_},
-                                    {"name", key.name},
-                                    {"result", name_of(what)}});
-                 }
-                 send_json(response, {{"items", std::move(items)}});
-               });
+    routes_.add("GET", "/api/v1/objects", [this](const Call& call) {
+      const ObjectQuery query = {call.query("kind"), call.query("namespace"), call.query("name"),
+                                 call.query("state")};
+      if (!query.kind.empty()) {
+        if (auto kind = kind_named(query.kind); !kind)
+          return send_error(call.response, kind.error());
+      }
+      with_state(call.response, [&](const push::State& state) {
+        send_json(call.response, objects_page(state, query));
+      });
+    });
+    routes_.add("POST", "/api/v1/objects", [this](const Call& call) {
+      auto applied = parts_.folder.apply(call.request.body);
+      if (!applied) return send_error(call.response, applied.error());
+      json items = json::array();
+      for (const auto& [key, what] : *applied) {
+        items.push_back({{"kind", model::name_of(key.kind)},
+                         {"namespace", key.namespace_},
+                         {"name", key.name},
+                         {"result", name_of(what)}});
+      }
+      send_json(call.response, {{"items", std::move(items)}});
+    });
     // Cluster-wide kinds have "-" for a namespace.
-    http_.Delete(R"(/api/v1/objects/([^/]+)/([^/]+)/([^/]+))", [this](
-                                                                   const httplib::Request& request,
-                                                                   httplib::Response& response) {
-      auto kind = kind_named(request.matches[1].str());
-      if (!kind) return send_error(response, kind.error());
-      const std::string namespace_ = request.matches[2].str();
-      const model::Key key{*kind, namespace_ == "-" ? "" : namespace_, request.matches[3].str()};
-      if (auto done = parts_.folder.remove(key); !done) return send_error(response, done.error());
-      send_json(response, {{"deleted", to_string(key)}});
+    routes_.add("DELETE", "/api/v1/objects/{kind}/{namespace}/{name}", [this](const Call& call) {
+      auto kind = kind_named(call.part(0));
+      if (!kind) return send_error(call.response, kind.error());
+      const model::Key key{*kind, call.part(1) == "-" ? "" : call.part(1), call.part(2)};
+      if (auto done = parts_.folder.remove(key); !done)
+        return send_error(call.response, done.error());
+      send_json(call.response, {{"deleted", to_string(key)}});
     });
   }
 
   void add_proxies() {
-    http_.Get("/api/v1/proxies", [this](const httplib::Request&, httplib::Response& response) {
-      send_json(response, proxies_page(parts_.xds.status()));
+    routes_.add("GET", "/api/v1/proxies", [this](const Call& call) {
+      send_json(call.response, proxies_page(parts_.xds.status()));
     });
-    http_.Get(R"(/api/v1/proxies/([^/]+)/config)",
-              [this](const httplib::Request& request, httplib::Response& response) {
-                send_config(response, request.matches[1].str(), request.get_param_value("type"));
-              });
+    routes_.add("GET", "/api/v1/proxies/{id}/config", [this](const Call& call) {
+      send_config(call.response, call.part(0), call.query("type"));
+    });
+  }
+
+  void add_platform() {
+    if (parts_.engine != nullptr && parts_.store != nullptr) {
+      platform_.emplace(*parts_.engine, *parts_.store, parts_.clock);
+    } else {
+      routes_.answer_instead(
+          Error{Code::unimplemented,
+                "the release platform is not there: graymeshd runs without --store"});
+    }
+    Platform::add_to(routes_, platform_ ? &*platform_ : nullptr);
+    routes_.answer_instead(std::nullopt);
   }
 
   void send_config(httplib::Response& response, const std::string& wanted,
@@ -254,6 +228,8 @@ class HttpServer final : public Server {
 
   Parts parts_;
   httplib::Server http_;
+  Routes routes_;
+  std::optional<Platform> platform_;
   int port_ = -1;
   std::thread thread_;
 };

@@ -2,11 +2,17 @@
 //
 //   /ready /metrics                     for probes and Prometheus
 //   /debug/syncz|configz|registryz|endpointz|config_dump?proxyID=    istiod's names
-//   /api/v1/objects, /api/v1/proxies    what the CLI speaks; errors are problem+json (RFC 9457)
+//   /api/v1                             what people, the CLI, CI and the console speak:
+//                                       docs/api.yaml; errors are problem+json (RFC 9457)
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -14,8 +20,23 @@
 #include "control/source/source.h"
 #include "control/xds/xds.h"
 #include "metrics/metrics.h"
+#include "release/engine/engine.h"
+#include "release/store/store.h"
 
 namespace graymesh::api {
+
+// Who is who: lines `TOKEN NAME` of a file; empty ones and those that begin with # are passed over.
+class Tokens {
+ public:
+  static constexpr std::size_t token_bytes_min = 16;  // fewer can be guessed
+
+  // invalid_argument names the line, never what is in it.
+  static Result<Tokens> read(const std::filesystem::path& file);
+  std::optional<std::string> name_of(std::string_view token) const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> known_;  // token, name
+};
 
 // What it speaks for; all of it outlives the server.
 struct Parts {
@@ -24,6 +45,11 @@ struct Parts {
   xds::Server& xds;
   metrics::Registry& metrics;
   const Clock& clock;
+  // Null: graymeshd runs without --store, and the paths of the release platform say so.
+  release::Engine* engine = nullptr;
+  release::Store* store = nullptr;
+  // Null: everybody is who he says (X-Graymesh-User), or "anonymous".
+  const Tokens* tokens = nullptr;
 };
 
 class Server {

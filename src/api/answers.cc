@@ -1,0 +1,72 @@
+#include "api/answers.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+
+namespace graymesh::api {
+namespace {
+
+using nlohmann::json;
+
+int http_status(Code code) {
+  switch (code) {
+    case Code::invalid_argument:
+    case Code::out_of_range:
+      return 400;
+    case Code::unauthenticated:
+      return 401;
+    case Code::permission_denied:
+      return 403;
+    case Code::not_found:
+      return 404;
+    case Code::already_exists:
+    case Code::aborted:
+    case Code::failed_precondition:
+      return 409;
+    case Code::resource_exhausted:
+      return 429;
+    case Code::unimplemented:
+      return 501;
+    case Code::unavailable:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
+}  // namespace
+
+std::string dump(const json& page, int indent) {
+  return page.dump(indent, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+void send_json(httplib::Response& response, const json& page) {
+  response.set_content(dump(page, 1), "application/json");
+}
+
+void send_refusal(httplib::Response& response, const Refusal& refusal) {
+  response.status = refusal.status != 0 ? refusal.status : http_status(refusal.error.code);
+  json problem = {{"type", "about:blank"},
+                  {"title", name_of(refusal.error.code)},
+                  {"status", response.status},
+                  {"detail", refusal.error.message}};
+  if (!refusal.errors.empty()) problem["errors"] = refusal.errors;
+  response.set_content(dump(problem, 1), "application/problem+json");
+}
+
+Result<std::uint64_t> number_of(const httplib::Request& request, const std::string& name,
+                                const Bounds& bounds) {
+  if (!request.has_param(name.c_str())) return bounds.otherwise;
+  const std::string text = request.get_param_value(name.c_str());
+  std::uint64_t value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc() || end != text.data() + text.size() || value < bounds.least ||
+      value > bounds.most) {
+    return Error{Code::invalid_argument,
+                 fmt::format("{} is {}, must be {} to {}", name, text, bounds.least, bounds.most)};
+  }
+  return value;
+}
+
+}  // namespace graymesh::api

@@ -1,0 +1,38 @@
+// How the API answers: JSON, or a problem (RFC 9457).
+#pragma once
+
+#include <httplib.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/result.h"
+
+namespace graymesh::api {
+
+// Text from files may hold any byte; what is not UTF-8 becomes U+FFFD instead of an exception.
+std::string dump(const nlohmann::json& page, int indent);
+
+void send_json(httplib::Response& response, const nlohmann::json& page);
+
+// Why a request is refused. `status` 0: the one that goes with the code. `errors` is one entry for
+// each thing wrong, at least {"message"}.
+struct Refusal {
+  Error error;
+  int status = 0;
+  nlohmann::json errors = nlohmann::json::array();
+};
+
+void send_refusal(httplib::Response& response, const Refusal& refusal);
+inline void send_error(httplib::Response& response, const Error& error) {
+  send_refusal(response, {.error = error});
+}
+
+// A whole number of a query, within bounds; `otherwise` if it is not there.
+struct Bounds {
+  std::uint64_t least, most, otherwise;
+};
+Result<std::uint64_t> number_of(const httplib::Request& request, const std::string& name,
+                                const Bounds& bounds);
+
+}  // namespace graymesh::api
