@@ -190,13 +190,15 @@ int main(int argc, char** argv) {
   app.add_option("--version", options.version, "which version it is");
   app.add_option("--instance", options.instance, "the name of this instance");
   app.add_option("--calls", options.calls, "URL of a service to call; repeatable");
-  app.add_option("--proxy", options.server.proxy, "address:port of the sidecar's HTTP proxy");
+  app.add_option("--proxy", options.server.proxy,
+                 "address:port of the sidecar's HTTP proxy, or http://address:port");
   app.add_option("--timeout-ms", options.timeout_ms, "for each call")
       ->check(CLI::Range(1, 600'000));
   app.add_option("--forward", options.forward,
                  "which headers it passes on: header is all but baggage")
       ->check(CLI::IsMember({"all", "none", "header", "baggage"}));
   CLI11_PARSE(app, argc, argv);
+  if (options.server.proxy.starts_with("http://")) options.server.proxy.erase(0, 7);
   graymesh::shop::Shop shop(options);
   return graymesh::shop::serve(options.server, [&shop](const auto& request, auto& client) {
     return shop.handle(request, client);

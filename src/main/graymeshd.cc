@@ -1,13 +1,18 @@
 // graymeshd: the control plane. Reads flags, builds the rooms, connects them, waits for a signal.
 //
-//   folder ─> source::Folder ─> push::Loop ─> xds::Server ══> proxies
-//                                    └──────> api::Server ──> people
+//   folder ─> source::Folder ──┬─> Overlay ─> push::Loop ─> xds::Server ══> proxies
+//                              v      ^            │             │ ACKs
+//   people ─> api::Server ─> release::Engine <─────┼─────────────┘
+//                              └─> workload::Runtime ─> instances
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +22,13 @@
 #include "control/push/push.h"
 #include "control/source/source.h"
 #include "control/xds/xds.h"
+#include "main/judge.h"
+#include "main/overlay.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
+#include "release/engine/engine.h"
+#include "release/store/store.h"
+#include "release/workload/workload.h"
 
 namespace graymesh {
 namespace {
@@ -28,6 +38,11 @@ struct Flags {
   std::string mesh_config;
   std::string xds = "127.0.0.1:15010";
   std::string api = "127.0.0.1:15014";
+  std::string store;
+  std::string instances;
+  std::string tokens;
+  int block = 1;
+  int concurrency = 1;
   bool print_addresses = false;
 };
 
@@ -56,6 +71,53 @@ std::string with_port(const std::string& address, int port) {
   return fmt::format("{}:{}", address.substr(0, address.rfind(':')), port);
 }
 
+std::vector<model::ObjectPtr> of_platform(const source::Objects& objects) {
+  std::vector<model::ObjectPtr> found;
+  for (const auto& [key, entry] : objects.entries) {
+    if (entry.serving && key.kind >= model::Kind::application) found.push_back(entry.serving);
+  }
+  return found;
+}
+
+// The release platform, if there is a store: its parts know each other only from here.
+struct Platform {
+  // The runtime's and the judge's threads may call before the engine is there, and after.
+  std::mutex mutex;
+  release::Engine* poked = nullptr;
+  void poke() {
+    std::lock_guard lock(mutex);
+    if (poked != nullptr) poked->poke();
+  }
+  void poke_no_more() {
+    std::lock_guard lock(mutex);
+    poked = nullptr;
+  }
+  ~Platform() { poke_no_more(); }
+
+  std::unique_ptr<release::Store> store;
+  std::unique_ptr<HttpJudge> judge;
+  std::unique_ptr<workload::Runtime> runtime;
+  std::unique_ptr<release::Engine> engine;
+
+  Status open(const Flags& flags, const std::string& control_plane, Overlay& overlay,
+              const Clock& clock) {
+    store = TRY(release::Store::open(flags.store));
+    judge = std::make_unique<HttpJudge>([this] { poke(); });
+    workload::ProcessOptions options;
+    options.folder = flags.instances.empty() ? flags.store + ".instances" : flags.instances;
+    options.program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "graymesh";
+    options.control_planes = {control_plane};
+    options.block = flags.block;
+    options.sidecar_concurrency = flags.concurrency;
+    runtime = TRY(workload::process_runtime(options, [this] { poke(); }));
+    engine = TRY(release::Engine::open(
+        {.store = *store, .runtime = *runtime, .mesh = overlay, .judge = *judge, .clock = clock}));
+    std::lock_guard lock(mutex);
+    poked = engine.get();
+    return {};
+  }
+};
+
 int serve(const Flags& flags) {
   // Blocked before any thread starts, so that every thread inherits it and sigwait below gets them.
   sigset_t signals;
@@ -68,33 +130,67 @@ int serve(const Flags& flags) {
   metrics::Registry metrics;
   auto mesh = load_mesh_config(flags.mesh_config);
   if (!mesh) return fail(mesh.error());
+  std::optional<api::Tokens> tokens;
+  if (!flags.tokens.empty()) {
+    auto read = api::Tokens::read(flags.tokens);
+    if (!read) return fail(read.error());
+    tokens = std::move(*read);
+  }
   push::Loop loop(*mesh, metrics, clock);
+  Platform platform;
 
-  auto xds = xds::Server::start({.address = flags.xds}, loop, metrics, clock);
+  // Proxies wait until there is something to serve.
+  auto xds = xds::Server::start({.address = flags.xds, .on_reach = [&] { platform.poke(); }}, loop,
+                                metrics, clock);
   if (!xds) return fail(xds.error());
   loop.on_publish([&server = **xds] { server.publish(); });
+  Overlay overlay([&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
+  overlay.serve(xds->get());
 
+  const std::string xds_address = with_port(flags.xds, (*xds)->port());
+  if (!flags.store.empty()) {
+    const Status opened = platform.open(flags, xds_address, overlay, clock);
+    if (!opened) return fail(opened.error());
+  }
   source::FolderOptions options;
   options.folders.assign(flags.folders.begin(), flags.folders.end());
-  auto folder = source::Folder::open(
-      options, [&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
+  const auto take = [&](const source::ObjectsPtr& objects) {
+    overlay.folder(objects);
+    if (platform.engine) platform.engine->declare(of_platform(*objects));
+  };
+  auto folder = source::Folder::open(options, take);
   if (!folder) return fail(folder.error());
-  loop.changed((*folder)->objects());
+  take((*folder)->objects());
+  if (platform.engine) {
+    // Once here: what the last graymeshd had served is served again before anything else moves.
+    platform.engine->step();
+    platform.engine->start();
+  } else if (const auto written = overlay.write({}); !written) {
+    return fail(written.error());
+  }
 
-  auto api = api::Server::start(
-      flags.api,
-      {.folder = **folder, .loop = loop, .xds = **xds, .metrics = metrics, .clock = clock});
+  auto api = api::Server::start(flags.api, {.folder = **folder,
+                                            .loop = loop,
+                                            .xds = **xds,
+                                            .metrics = metrics,
+                                            .clock = clock,
+                                            .engine = platform.engine.get(),
+                                            .store = platform.store.get(),
+                                            .tokens = tokens ? &*tokens : nullptr});
   if (!api) return fail(api.error());
   if (flags.print_addresses) {
-    fmt::print("{{\"xds\":\"{}\",\"api\":\"{}\"}}\n", with_port(flags.xds, (*xds)->port()),
+    fmt::print("{{\"xds\":\"{}\",\"api\":\"{}\"}}\n", xds_address,
                with_port(flags.api, (*api)->port()));
     std::fflush(stdout);
   }
   int signal = 0;
   sigwait(&signals, &signal);
-  // No more questions, no more changes, nobody to tell of them, no more streams.
+  // No more questions, no more changes, nobody to tell of them, no more streams. Instances go on.
   api->reset();
   folder->reset();
+  platform.poke_no_more();
+  if (platform.engine) platform.engine->stop();
+  overlay.serve(nullptr);
   loop.stop();
   xds->reset();
   return 0;
@@ -118,9 +214,25 @@ int main(int argc, char** argv) {
   app.add_option("--api", flags.api, "API, metrics, debug; port 0 picks a free one")
       ->type_name("ADDR:PORT")
       ->capture_default_str();
+  app.add_option("--store", flags.store,
+                 "file of the release platform; made if missing. Without: no releases")
+      ->type_name("FILE");
+  app.add_option("--instances", flags.instances,
+                 "folder of the instances it runs; default: the store's name with .instances")
+      ->type_name("DIR");
+  app.add_option("--tokens", flags.tokens, "who may use the API: lines of TOKEN NAME")
+      ->type_name("FILE");
+  app.add_option("--block", flags.block, "instances have the addresses 127.BLOCK.y.z")
+      ->check(CLI::Range(1, 63))
+      ->capture_default_str();
+  app.add_option("--concurrency", flags.concurrency, "worker threads of each instance's sidecar")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_flag("--print-addresses", flags.print_addresses,
                "print the chosen addresses as one JSON line");
-  app.footer("Example: graymeshd --config mesh/ --mesh-config mesh-config.yaml --print-addresses");
+  app.footer(
+      "Examples: graymeshd --config mesh/ --mesh-config mesh-config.yaml --print-addresses\n"
+      "          graymeshd --config mesh/ --store graymesh.db");
   CLI11_PARSE(app, argc, argv);
   return graymesh::serve(flags);
 }

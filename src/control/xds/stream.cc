@@ -104,7 +104,11 @@ void Stream::refresh() {
 // One response is being written at any time; of each type at most one awaits its ACK. So a proxy
 // that doesn't read costs the server four responses at most.
 void Stream::pump_locked() {
+  send_next_locked();
   note_reach_locked();
+}
+
+void Stream::send_next_locked() {
   if (finish_ || writing_) return;
   const auto now = shared_->now();
   if (const auto response = session_.next(now)) {

@@ -83,6 +83,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   void hear(Result<Request> request);
   void count_locked();
   void pump_locked();
+  void send_next_locked();
   void note_reach_locked();
   void finish_locked(const grpc::Status& status);
   Instruments& instruments() const { return shared_->instruments; }

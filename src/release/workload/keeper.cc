@@ -59,7 +59,8 @@ Launch application_of(const Spec& spec, const fs::path& folder, const Limits& li
                 .cgroup = limits.cgroup,
                 .address_space_max = limits.address_space_max};
   launch.environment[folder_variable] = folder.string();
-  for (const auto& word : spec.pod.command) launch.command.push_back(substitute(word, variables));
+  for (const auto& word : spec.pod.command)
+    launch.command.push_back(substitute(word, launch.environment));
   return launch;
 }
 
@@ -113,7 +114,8 @@ Target first_port(Target target) {
 }
 
 Probe with_substitutions(Probe probe, const Spec& spec) {
-  for (auto& word : probe.command) word = substitute(word, variables_of(spec));
+  for (auto& word : probe.command)
+    word = substitute(word, environment_of(spec, variables_of(spec)));
   return probe;
 }
 

@@ -52,7 +52,8 @@ struct Port {
 
 // How one instance is run. In `command`, `environment` and probe commands, $(ADDRESS), $(PORT) (of
 // the first port), $(PORT_<NAME>), $(INSTANCE), $(PROXY) are replaced; all of these are also in the
-// environment, with http_proxy=$(PROXY). A `$(` that names nothing known stays as it is. The
+// environment, with http_proxy=$(PROXY). Commands may name what is in `environment`, too, as in
+// Kubernetes. A `$(` that names nothing known stays as it is. The
 // application must listen at $(ADDRESS): the twin of the instance's address, which its sidecar
 // holds. Without a sidecar that is the instance's own, PROXY is empty and http_proxy is not set.
 struct Template {

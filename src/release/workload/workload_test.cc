@@ -93,6 +93,12 @@ TEST(Variables, AreInTheEnvironmentBelowWhatTheTemplateSays) {
   EXPECT_EQ(environment.at("INSTANCE"), "web-feature-a-2");
 }
 
+TEST(Variables, OfTheTemplateMayStandInCommands) {
+  const Spec spec = some_spec();
+  const auto environment = environment_of(spec, variables_of(spec));
+  EXPECT_EQ(substitute("$(OTHER) $(INSTANCE)", environment), "9090 web-feature-a-2");
+}
+
 TEST(Variables, WithoutASidecarNameTheInstanceItself) {
   Spec spec = some_spec();
   spec.pod.sidecar = false;
