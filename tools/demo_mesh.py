@@ -51,14 +51,14 @@ def die_with_parent():
 class Process:
     """One program with its log. In a session of its own: Ctrl-C is ours to pass on."""
 
-    def __init__(self, name, command, log, stdout=None):
+    def __init__(self, name, command, log, stdout=None, environment=None):
         self.name = name
         self.command = [str(part) for part in command]
         self.log = pathlib.Path(log)
         with open(self.log, "ab") as out:
             self.child = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out,
-                start_new_session=True, preexec_fn=die_with_parent)
+                env=environment, start_new_session=True, preexec_fn=die_with_parent)
         self.pid = self.child.pid
 
     def running(self):
@@ -269,8 +269,7 @@ class Mesh:
         self.block = Block(self.block_wanted)
         sweep()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-mesh-"))
-        self.lock = open(self.folder / "lock", "w")
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self._lock()
         self.logs = self.folder / "logs"
         self.logs.mkdir()
         self.config = self.folder / "config"
@@ -285,6 +284,10 @@ class Mesh:
             self.start_app(instance)
             self.start_sidecar(instance)
         self.wait_ready()
+
+    def _lock(self):
+        self.lock = open(self.folder / "lock", "w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
 
     def own_addresses(self, text):
         return re.sub(r"\b127\.1\.", f"127.{self.block.number}.", text)
@@ -303,8 +306,9 @@ class Mesh:
         self.say(f"control plane: graymeshd --config {self.config}")
         self.control_plane = Process(
             "graymeshd", [self.programs / "graymeshd", "--config", self.config, "--mesh-config",
-                          self.mesh_config, "--xds", self.xds, "--api", self.api, "--print-addresses"],
-            self.logs / "graymeshd.log", stdout=subprocess.PIPE)
+                          self.mesh_config, "--xds", self.xds, "--api", self.api, "--print-addresses",
+                          *self.control_plane_arguments()],
+            self.logs / "graymeshd.log", stdout=subprocess.PIPE, environment=self.control_plane_environment())
         line = self._first_line(self.control_plane, 15)
         try:
             addresses = json.loads(line)
@@ -324,9 +328,16 @@ class Mesh:
             time.sleep(0.01)
         return line.decode(errors="replace").strip()
 
+    def control_plane_arguments(self):
+        return []
+
+    def control_plane_environment(self):
+        return None
+
     def kill_control_plane(self):
         self.control_plane.signal(signal.SIGKILL)
         self.control_plane.wait(10)
+        self.control_plane.child.stdout.close()
 
     def start_app(self, instance):
         if instance.gateway:

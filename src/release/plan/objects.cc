@@ -80,10 +80,11 @@ Json of_way(const Way& way, const Name& app) {
 }
 
 // A connection that could not be made, or broke before anything was sent, is tried again elsewhere,
-// whatever the method; one that broke afterwards only where the request may be done twice.
+// whatever the method; one that broke afterwards only where the request may be done twice. So is a
+// 503, as Istio does by default: it is what a living sidecar says of its dead application.
 Json retries(bool repeat) {
   std::string on = "connect-failure,refused-stream,reset-before-request";
-  if (repeat) on += ",reset";
+  if (repeat) on += ",reset,503";
   return {{"attempts", 3}, {"retryOn", on}, {"backoff", "2ms"}};
 }
 
