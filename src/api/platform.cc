@@ -244,7 +244,8 @@ void Platform::list_instances(const Call& call) {
   json items = json::array();
   const std::string namespace_ = call.query("namespace"), application = call.query("application"),
                     tag = call.query("tag");
-  for (const auto& instance : engine_.view()->instances) {
+  const auto view = engine_.view();
+  for (const auto& instance : view->instances) {
     json one = instance_json(instance);
     if (!namespace_.empty() && instance.namespace_ != namespace_) continue;
     if (!application.empty() && one["application"] != application) continue;

@@ -28,8 +28,8 @@ namespace graymesh::model {
 
 // In the order of Kind.
 using Spec = std::variant<Namespace, Node, Pod, Service, EndpointSlice, VirtualService,
-                          DestinationRule, ServiceEntry, WorkloadEntry, Gateway, Sidecar, Application,
-                          GrayRelease, Lane, Environment>;
+                          DestinationRule, ServiceEntry, WorkloadEntry, Gateway, Sidecar,
+                          Application, GrayRelease, Lane, Environment>;
 
 struct Object {
   Meta meta;

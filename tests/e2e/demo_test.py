@@ -48,7 +48,7 @@ class Demo(unittest.TestCase):
         """The demo, running, when it has printed its invitation; and all the processes it started."""
         output = open(self.temporary / "output", "w+")
         self.addCleanup(output.close)
-        demo = subprocess.Popen([DEMO], env=self.environment, stdout=output, stderr=subprocess.STDOUT)
+        demo = subprocess.Popen([DEMO, "--mesh"], env=self.environment, stdout=output, stderr=subprocess.STDOUT)
         self.addCleanup(lambda: demo.poll() is None and (demo.terminate(), demo.wait()))
         case.wait_until(lambda: "Runs until Ctrl-C" in (self.temporary / "output").read_text(), 60,
                         lambda: (self.temporary / "output").read_text())
@@ -57,8 +57,16 @@ class Demo(unittest.TestCase):
         self.assertEqual(len(processes), 1 + 10 + 2 * 11)
         return demo, processes
 
-    def test_once_shows_and_checks_the_answers(self):
+    def test_once_releases_promotes_and_takes_back(self):
         ran = subprocess.run([DEMO, "--once"], env=self.environment, capture_output=True, text=True,
+                             timeout=100, check=False)
+        self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+        self.assertRegex(ran.stdout, r"rollback: (\d+) of \1 proxies have ACKed")
+        self.assertRegex(ran.stdout, r"promotion: (\d+) of \1 proxies have ACKed")
+        self.assertEqual(self.left_behind(), [])
+
+    def test_once_shows_and_checks_the_answers(self):
+        ran = subprocess.run([DEMO, "--mesh", "--once"], env=self.environment, capture_output=True, text=True,
                              timeout=100, check=False)
         self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
         self.assertIn("web[feature-a] > cart[baseline] > pay[feature-a]", ran.stdout)
@@ -70,7 +78,7 @@ class Demo(unittest.TestCase):
         shutil.copytree(case.ROOT / "demo/mesh", config)
         routes = config / "fe-pre/pay-routes.yaml"
         routes.write_text(routes.read_text().replace("exact: feature-a", "exact: feature-z"))
-        ran = subprocess.run([DEMO, "--config", config], env={**self.environment, "ONCE": "1"},
+        ran = subprocess.run([DEMO, "--mesh", "--config", config], env={**self.environment, "ONCE": "1"},
                              capture_output=True, text=True, timeout=100, check=False)
         self.assertEqual(ran.returncode, 1, ran.stdout + ran.stderr)
         self.assertIn("wrong answer: pre.shop.example canarytag=feature-a: "

@@ -230,13 +230,18 @@ class Releases(unittest.TestCase):
             load.allow("web", "feature-a")
             load.allow("cart", "feature-a", "v0")
             load.stream.thread.start()
+
+        def last_cart():
+            answers = loads[-1].stream.answers
+            return versions(answers[-1][1]).get("cart") if answers else None
+        case.wait_until(lambda: last_cart() == "feature-a", 10, "the lane answers")
         for _ in range(3):
             victim = next(i for i in mesh.instances_now() if i["application"] == "cart" and i["tag"] == "feature-a")
             for pid in processes_of(("--instance", victim["name"])):
                 os.kill(pid, signal.SIGKILL)
-            case.wait_until(lambda: versions(load.stream.answers[-1][1]).get("cart") == "v0", 10,
+            case.wait_until(lambda: last_cart() == "v0", 10,
                             "the baseline answers")
-            case.wait_until(lambda: versions(load.stream.answers[-1][1]).get("cart") == "feature-a", 30,
+            case.wait_until(lambda: last_cart() == "feature-a", 30,
                             "the lane answers again")
         self.assert_clean(loads)
 

@@ -159,8 +159,8 @@ TEST(Loop, TellsProblemsAcrossObjects) {
   ASSERT_TRUE(told.of(1));
 
   std::string problems;
-  for (const auto& problem : told.loop.state()->problems)
-    problems += model::to_string(problem) + '\n';
+  const auto state = told.loop.state();
+  for (const auto& problem : state->problems) problems += model::to_string(problem) + '\n';
   EXPECT_THAT(problems, HasSubstr("VirtualService shop/web"));
   EXPECT_THAT(problems, HasSubstr("nobody"));
 }
