@@ -15,12 +15,13 @@ int fail(const Error& error) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("graymesh: look into the mesh, change it, and run its sidecars.");
+  CLI::App app("graymesh: look into the mesh, change it, release into it, and run its sidecars.");
   app.set_version_flag("--version", GRAYMESH_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(
-      "Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 5 graymeshd does not answer\n"
+      "Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 5 graymeshd does not answer,\n"
+      "6 --timeout is over and it is still on its way\n"
       "(`sidecar run`: 3 Envoy would not start, 4 it had to be killed).\n"
       "Every command has --help with examples.");
   Common common;
@@ -32,6 +33,11 @@ int run(int argc, char** argv) {
   add_object_commands(app, common, chosen);
   add_validate_command(app, chosen);
   add_proxy_commands(app, common, chosen);
+  add_app_commands(app, common, chosen);
+  add_release_commands(app, common, chosen);
+  add_lane_commands(app, common, chosen);
+  add_history_commands(app, common, chosen);
+  add_render_command(app, common, chosen);
   add_sidecar_commands(app, chosen);
   add_instance_commands(app, chosen);
   add_completion_command(app, chosen);

@@ -1,0 +1,258 @@
+// lane and env: lanes, and the policies of namespaces.
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/platform.h"
+
+namespace graymesh::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  std::string name, namespace_, reason;
+  std::string owner, branch, time_to_live, idle;
+  std::string host, gateway;
+  std::vector<std::string> files;
+  bool strict = false, all_namespaces = false;
+  Output output = Output::table;
+};
+
+int create(const Common& common, const Options& options) {
+  json spec = {{"mode", options.strict ? "strict" : "permissive"}};
+  const auto set = [&](const char* name, const std::string& value) {
+    if (!value.empty()) spec[name] = value;
+  };
+  set("owner", options.owner);
+  set("branch", options.branch);
+  set("timeToLive", options.time_to_live);
+  set("idle", options.idle);
+  return apply_object(common,
+                      {{"apiVersion", "graymesh.io/v1alpha1"},
+                       {"kind", "Lane"},
+                       {"metadata", {{"name", options.name}, {"namespace", options.namespace_}}},
+                       {"spec", std::move(spec)}},
+                      options.reason, options.output);
+}
+
+std::string list_path(const char* collection, const Options& options) {
+  return fmt::format("/api/v1/{}?namespace={}", collection,
+                     options.all_namespaces ? "" : percent_encoded(options.namespace_));
+}
+
+int list(const Common& common, const Options& options) {
+  const auto items = all_items(common, list_path("lanes", options));
+  if (!items) return fail(items.error());
+  if (options.output != Output::table) {
+    fmt::print("{}", to_text(*items, options.output));
+    return exit_ok;
+  }
+  std::vector<Row> rows;
+  for (const json& lane : *items) {
+    std::string in_lane;
+    for (const json& app : lane["status"].value("applications", json::array())) {
+      if (text_at(app, "/answeredBy") == "lane")
+        in_lane += (in_lane.empty() ? "" : ",") + text_at(app, "/name");
+    }
+    rows.push_back({text_at(lane, "/metadata/namespace"), text_at(lane, "/metadata/name"),
+                    text_at(lane, "/spec/owner"), text_at(lane, "/spec/branch"),
+                    text_at(lane, "/spec/mode"), in_lane, text_at(lane, "/status/created")});
+  }
+  fmt::print(
+      "{}",
+      table({"NAMESPACE", "LANE", "OWNER", "BRANCH", "MODE", "APPLICATIONS", "CREATED"}, rows));
+  return exit_ok;
+}
+
+int show(const Common& common, const Options& options) {
+  const auto lane =
+      get(common.server, fmt::format("/api/v1/lanes/{}/{}", percent_encoded(options.namespace_),
+                                     percent_encoded(options.name)));
+  if (!lane) return fail(lane.error());
+  if (options.output != Output::table) {
+    fmt::print("{}", to_text(*lane, options.output));
+    return exit_ok;
+  }
+  std::vector<Row> rows;
+  for (const json& app : (*lane)["status"].value("applications", json::array())) {
+    const bool here = text_at(app, "/answeredBy") == "lane";
+    rows.push_back({text_at(app, "/name"),
+                    here ? text_at(app, "/version") : text_at(app, "/answeredBy"),
+                    fmt::format("{}/{}", text_at(app, "/ready"), text_at(app, "/instances")),
+                    text_at(app, "/carriedBy")});
+  }
+  fmt::print("{}", table({"APPLICATION", "IN THE LANE", "READY", "CARRIED BY"}, rows));
+  return exit_ok;
+}
+
+// The first host at which an application of the namespace is served, one in the lane before others.
+Result<std::string> host_of(const Common& common, const Options& options) {
+  const json lane =
+      TRY(get(common.server, fmt::format("/api/v1/lanes/{}/{}", percent_encoded(options.namespace_),
+                                         percent_encoded(options.name))));
+  const json apps = TRY(
+      all_items(common, "/api/v1/applications?namespace=" + percent_encoded(options.namespace_)));
+  std::string other;
+  for (const json& app : apps) {
+    const json hosts = app["spec"].value("hosts", json::array());
+    if (hosts.empty()) continue;
+    for (const json& member : lane["status"].value("applications", json::array())) {
+      if (text_at(member, "/answeredBy") == "lane" &&
+          text_at(member, "/name") == text_at(app, "/metadata/name"))
+        return hosts[0].get<std::string>();
+    }
+    if (other.empty()) other = hosts[0].get<std::string>();
+  }
+  if (other.empty()) {
+    return Error{Code::not_found, fmt::format("no application of {} has a host: name one by --host",
+                                              options.namespace_)};
+  }
+  return other;
+}
+
+// http://HOST/?canarytag=LANE; scheme and port are the gateway's.
+int link(const Common& common, const Options& options) {
+  std::string scheme = "http", authority = options.gateway;
+  if (const auto end = authority.find("://"); end != std::string::npos) {
+    scheme = authority.substr(0, end);
+    authority.erase(0, end + 3);
+  }
+  authority = authority.substr(0, authority.find('/'));
+  std::string host = options.host;
+  if (host.empty() && authority.empty()) {
+    auto found = host_of(common, options);
+    if (!found) return fail(found.error());
+    host = *std::move(found);
+  }
+  const auto colon = authority.rfind(':');
+  const std::string port = colon == std::string::npos || host.find(':') != std::string::npos
+                               ? ""
+                               : authority.substr(colon);
+  fmt::print("{}://{}/?canarytag={}\n", scheme, host.empty() ? authority : host + port,
+             percent_encoded(options.name));
+  return exit_ok;
+}
+
+int list_environments(const Common& common, const Options& options) {
+  const auto items = all_items(common, "/api/v1/environments?");
+  if (!items) return fail(items.error());
+  if (options.output != Output::table) {
+    fmt::print("{}", to_text(*items, options.output));
+    return exit_ok;
+  }
+  std::vector<Row> rows;
+  for (const json& one : *items) {
+    rows.push_back({text_at(one, "/metadata/namespace"), text_at(one, "/metadata/name"),
+                    text_at(one, "/spec/approval/required"), text_at(one, "/spec/baseline/minimum"),
+                    text_at(one, "/spec/lanes/timeToLive"), text_at(one, "/spec/promoteTo")});
+  }
+  fmt::print("{}", table({"NAMESPACE", "ENVIRONMENT", "APPROVALS", "BASELINE MINIMUM", "LANES LIVE",
+                          "PROMOTES TO"},
+                         rows));
+  return exit_ok;
+}
+
+// A namespace has one.
+int show_environment(const Common& common, const Options& options) {
+  const auto items =
+      all_items(common, "/api/v1/environments?namespace=" + percent_encoded(options.namespace_));
+  if (!items) return fail(items.error());
+  if (items->empty()) {
+    return fail(
+        {Code::not_found, fmt::format("namespace {} has no Environment", options.namespace_)});
+  }
+  fmt::print("{}",
+             to_text((*items)[0], options.output == Output::json ? Output::json : Output::yaml));
+  return exit_ok;
+}
+
+using Run = int (*)(const Common&, const Options&);
+
+std::pair<CLI::App*, std::shared_ptr<Options>> add(CLI::App* top, const Common& common,
+                                                   Chosen& chosen, const char* name,
+                                                   const char* about, Run run) {
+  auto* command = top->add_subcommand(name, about);
+  auto options = std::make_shared<Options>();
+  add_namespace(command, options->namespace_);
+  command->callback([&common, &chosen, options, run] {
+    chosen = [&common, options, run] { return run(common, *options); };
+  });
+  return {command, options};
+}
+
+void add_environment_commands(CLI::App& app, const Common& common, Chosen& chosen) {
+  auto* env = app.add_subcommand("env", "environments: the policy of a namespace");
+  env->require_subcommand(1);
+  auto [apply, applied] =
+      add(env, common, chosen, "apply", "declares Environments of a file",
+          [](const Common& at, const Options& options) {
+            return apply_objects(at, options.files, options.namespace_, options.reason);
+          });
+  apply->add_option("-f,--filename", applied->files, "file, folder, or - for standard input")
+      ->required();
+  apply->add_option("--reason", applied->reason, "for the history");
+  apply->footer("Example: graymesh env apply -f fe-online.yaml");
+  auto [list_command, listed] =
+      add(env, common, chosen, "list", "all environments", list_environments);
+  add_output(list_command, listed->output);
+  list_command->footer("Example: graymesh env list");
+  auto [show_command, shown] =
+      add(env, common, chosen, "show", "the environment of a namespace", show_environment);
+  add_output(show_command, shown->output);
+  show_command->footer("Example: graymesh env show -n fe-online");
+}
+
+}  // namespace
+
+void add_lane_commands(CLI::App& app, const Common& common, Chosen& chosen) {
+  auto* lane = app.add_subcommand("lane", "lanes: one canarytag across many applications");
+  lane->require_subcommand(1);
+
+  auto [make, made] = add(lane, common, chosen, "create", "makes a lane, or changes it", create);
+  make->add_option("name", made->name, "the lane; the canarytag of its requests")->required();
+  make->add_option("--owner", made->owner, "who answers for it");
+  make->add_option("--branch", made->branch, "of the sources");
+  make->add_option("--ttl", made->time_to_live, "how long it lives: 72h");
+  make->add_option("--idle", made->idle, "goes when it was not used for so long");
+  make->add_flag("--strict", made->strict, "503 where an application is not in the lane");
+  make->add_option("--reason", made->reason, "for the history");
+  add_output(make, made->output);
+  make->footer("Example: graymesh lane create feature-a --owner ann --branch feature/a --ttl 72h");
+
+  auto [list_command, listed] = add(lane, common, chosen, "list", "lanes and who is in them", list);
+  list_command->add_flag("-A,--all-namespaces", listed->all_namespaces, "of all namespaces");
+  add_output(list_command, listed->output);
+  list_command->footer("Example: graymesh lane list -n fe-pre -o json");
+
+  auto [show_command, shown] =
+      add(lane, common, chosen, "show",
+          "for each application: what answers in the lane, and what carries the lane on", show);
+  show_command->add_option("name", shown->name, "the lane")->required();
+  add_output(show_command, shown->output);
+  show_command->footer("Example: graymesh lane show feature-a -n fe-pre");
+
+  auto [link_command, linked] =
+      add(lane, common, chosen, "link", "prints a URL that puts a browser into the lane", link);
+  link_command->add_option("name", linked->name, "the lane")->required();
+  link_command->add_option("--host", linked->host, "of the application; default: the first one");
+  link_command->add_option("--gateway", linked->gateway, "where it is reached")->type_name("URL");
+  link_command->footer(
+      "A cookie keeps the browser there; ?canarytag=none takes it out again.\n"
+      "Example: graymesh lane link feature-a --host web.shop.example --gateway http://:8000");
+
+  auto [remove_command, removed] =
+      add(lane, common, chosen, "delete", "takes a lane back, with all of its releases",
+          [](const Common& at, const Options& options) {
+            return remove_named(at, "lanes", options.namespace_, options.name, options.reason);
+          });
+  remove_command->add_option("name", removed->name, "the lane")->required();
+  remove_command->add_option("--reason", removed->reason, "for the history");
+  remove_command->footer("Example: graymesh lane delete feature-a --reason merged");
+
+  add_environment_commands(app, common, chosen);
+}
+
+}  // namespace graymesh::cli
