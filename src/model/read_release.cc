@@ -23,6 +23,14 @@ std::string_view check_tag(std::string_view text) {
 
 std::string_view check_cookie_name(std::string_view text) { return check_header_name(text); }
 
+// A VirtualService takes a name without a dot for one of its own namespace.
+std::string_view check_public_host(std::string_view text) {
+  if (const auto rule = check_wildcard_host(text); !rule.empty()) return rule;
+  return text == "*" || text.find('.') != std::string_view::npos
+             ? ""
+             : "must be a full name with a dot: a short one means a service of the mesh";
+}
+
 std::string_view check_url(std::string_view text) {
   return text.starts_with("http://") ? "" : "must be an http:// URL";
 }
@@ -207,7 +215,7 @@ void read_application(Fields& f, Application& out) {
   if (f.has("ports") && out.ports.empty()) f.error("ports", "must have at least one port");
   check_unique(f, "ports", out.ports,
                [](const auto& port) -> std::string_view { return port.name; });
-  f.texts("hosts", out.hosts, check_wildcard_host);
+  f.texts("hosts", out.hosts, check_public_host);
   f.texts("gateways", out.gateways, check_gateway_name);
   f.flag("gateway", out.gateway);
   f.object("run", out.run, read_run);

@@ -66,6 +66,15 @@ TEST(Application, TellsEveryFaultAtOnce) {
       }));
 }
 
+TEST(Application, HostsAreFullNames) {
+  EXPECT_EQ(
+      errors_of(ours("Application",
+                     "  ports: [{name: http, port: 80}]\n  run: {command: [a]}\n  hosts: "
+                     "[localhost, a.example]\n  gateways: [ns/gw]\n")),
+      Lines{"f.yaml:7 Application default/x: hosts[0] localhost, must be a full name with a dot: "
+            "a short one means a service of the mesh"});
+}
+
 TEST(GrayRelease, IsReadWhole) {
   const auto release = spec_of<GrayRelease>(ours("GrayRelease", R"(  tag: feature-a
   applications:
