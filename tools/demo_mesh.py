@@ -1,4 +1,4 @@
-"""A whole mesh on loopback, started, asked and stopped: `tools/demo` shows one, end-to-end tests use it.
+"""A whole mesh on loopback, started, asked and stopped: for `tools/demo` and end-to-end tests.
 
     with Mesh() as mesh:                      # control plane, gateway, sidecars, applications
         answer = mesh.get("pre.shop.example", headers={"canarytag": "feature-a"})
@@ -6,15 +6,15 @@
 
 What runs is read from the folder of YAML: every Pod gets a sidecar (`graymesh sidecar run`) at its
 podIP and, at the twin of that address (second octet + 64), a `graymesh-shop` with the arguments of
-its container; a Pod with Istio's annotation `inject.istio.io/templates: gateway` is a gateway, and one
-with `sidecar.istio.io/inject: "false"` is an application alone, at its podIP. The folder is a copy,
-so edits harm nothing.
+its container; a Pod with Istio's annotation `inject.istio.io/templates: gateway` is a gateway,
+and one with `sidecar.istio.io/inject: "false"` is an application alone, at its podIP. The
+folder is a copy, so edits harm nothing.
 
 Meshes side by side: each takes a block of addresses, 127.N.0.0/16, and rewrites 127.1. to it.
 
 Nothing is left behind: stop() ends every process by its id and removes the temporary folder, and if
-this process dies without a word, the kernel ends its children (so start a Mesh from the main thread,
-or from one that lives as long as the Mesh).
+this process dies without a word, the kernel ends its children (so start a Mesh from the main
+thread, or from one that lives as long as the Mesh).
 """
 
 import ctypes
@@ -104,8 +104,9 @@ class Instance:
         self.injected = annotations.get("sidecar.istio.io/inject") != "false"
         self.address = pod["status"]["podIP"]
         octets = self.address.split(".")
-        self.app_address = ".".join([octets[0], str(int(octets[1]) + 64), *octets[2:]]) if self.injected \
-            else self.address
+        if self.injected:
+            octets[1] = str(int(octets[1]) + 64)
+        self.app_address = ".".join(octets)
         container = pod["spec"]["containers"][0]
         self.args = [str(arg) for arg in container.get("args") or []]
         self.port = (container.get("ports") or [{"containerPort": 8080}])[0]["containerPort"]
@@ -149,7 +150,8 @@ class Client:
         begun = time.monotonic()
         try:
             if self.connection is None:
-                self.connection = http.client.HTTPConnection(self.address, self.port, timeout=self.timeout)
+                self.connection = http.client.HTTPConnection(
+                    self.address, self.port, timeout=self.timeout)
             self.connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
             self.connection.putheader("Host", host)
             for name, value in (headers or {}).items():
@@ -165,7 +167,8 @@ class Client:
                           seconds=time.monotonic() - begun)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            return Answer(0, error=f"{type(error).__name__}: {error}", seconds=time.monotonic() - begun)
+            return Answer(0, error=f"{type(error).__name__}: {error}",
+                          seconds=time.monotonic() - begun)
 
     def close(self):
         if self.connection is not None:
@@ -186,7 +189,8 @@ class Block:
                 continue
             self.number, self.claim = number, claim
             return
-        raise MeshError("no block of loopback addresses is free: too many meshes run on this machine")
+        raise MeshError("no block of loopback addresses is free: "
+                        "too many meshes run on this machine")
 
     def close(self):
         self.claim.close()
@@ -226,7 +230,7 @@ class Mesh:
     """See the module. `say` is called with a line for people at each step.
 
     config, mesh_config   a folder and a file; copied
-    block                 None: any free block; 1 first, so that a lone mesh has the addresses as written
+    block                 None: any free block; 1 first: a lone mesh has the addresses as written
     fixed_ports           15010 and 15014 for the control plane if they are free, else any
     envoy                 None: as `graymesh sidecar run` finds it
     concurrency           worker threads of each Envoy
@@ -236,7 +240,8 @@ class Mesh:
     def __init__(self, config=ROOT / "demo/mesh", mesh_config=ROOT / "demo/mesh-config.yaml", *,
                  programs=None, block=None, fixed_ports=False, envoy=None, concurrency=1,
                  drain_seconds=0.5, envoy_log="warning", sidecar_args=(), say=lambda line: None):
-        self.programs = pathlib.Path(programs or os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
+        self.programs = pathlib.Path(
+            programs or os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
         self.source, self.source_mesh_config = pathlib.Path(config), pathlib.Path(mesh_config)
         self.block_wanted = range(1, 64) if block is None else [block]
         self.fixed_ports, self.envoy, self.concurrency = fixed_ports, envoy, concurrency
@@ -301,14 +306,18 @@ class Mesh:
     def start_control_plane(self):
         """Also again after kill_control_plane(), at the same addresses."""
         if not self.xds:
-            fixed = self.fixed_ports and can_listen("127.0.0.1", 15010) and can_listen("127.0.0.1", 15014)
-            self.xds, self.api = ("127.0.0.1:15010", "127.0.0.1:15014") if fixed else ("127.0.0.1:0",) * 2
+            fixed = self.fixed_ports and all(
+                can_listen("127.0.0.1", port) for port in (15010, 15014))
+            self.xds = "127.0.0.1:15010" if fixed else "127.0.0.1:0"
+            self.api = "127.0.0.1:15014" if fixed else "127.0.0.1:0"
         self.say(f"control plane: graymeshd --config {self.config}")
         self.control_plane = Process(
             "graymeshd", [self.programs / "graymeshd", "--config", self.config, "--mesh-config",
-                          self.mesh_config, "--xds", self.xds, "--api", self.api, "--print-addresses",
+                          self.mesh_config, "--xds", self.xds, "--api", self.api,
+                          "--print-addresses",
                           *self.control_plane_arguments()],
-            self.logs / "graymeshd.log", stdout=subprocess.PIPE, environment=self.control_plane_environment())
+            self.logs / "graymeshd.log", stdout=subprocess.PIPE,
+            environment=self.control_plane_environment())
         line = self._first_line(self.control_plane, 15)
         try:
             addresses = json.loads(line)
@@ -353,7 +362,8 @@ class Mesh:
             return
         command = [self.programs / "graymesh", "sidecar", "run", "--proxy", "envoy",
                    "--type", "router" if instance.gateway else "sidecar",
-                   "--address", instance.address, "--name", instance.pod, "--namespace", instance.namespace,
+                   "--address", instance.address, "--name", instance.pod,
+                   "--namespace", instance.namespace,
                    "--service-account", instance.service_account,
                    "--control-plane", self.xds, "--concurrency", str(self.concurrency),
                    "--drain-seconds", str(self.drain_seconds), "--log-level", self.envoy_log]
@@ -368,13 +378,14 @@ class Mesh:
                                    self.logs / f"sidecar.{instance.name}.log")
 
     def wait_ready(self, seconds=60.0):
-        """Until applications listen and sidecars say they are ready. MeshError names the first that does not."""
+        """Until applications listen and sidecars are ready; else MeshError names the first."""
         deadline = time.monotonic() + seconds
         for instance in self.instances.values():
             while instance.app and not answers_connects(instance.app_address, instance.port):
                 self.check()
                 if time.monotonic() > deadline:
-                    raise instance.app.fault(f"does not listen at {instance.app_address}:{instance.port}")
+                    raise instance.app.fault(
+                        f"does not listen at {instance.app_address}:{instance.port}")
                 time.sleep(0.02)
         waiting = [instance for instance in self.instances.values() if instance.sidecar]
         said = {}
@@ -470,7 +481,7 @@ class Mesh:
             client.close()
 
     def get_from(self, name, url, headers=None, *, method="GET", body=None, timeout=10.0):
-        """One request as the application of instance `name` makes it: through its sidecar's HTTP proxy."""
+        """One request as the application of instance `name` makes it: through its HTTP proxy."""
         client = Client(self.instances[name].address, 15001, timeout)
         host = url.split("/")[2]
         try:
@@ -487,7 +498,7 @@ class Mesh:
             client.close()
 
     def stats(self, name, pattern=""):
-        """Counters and gauges of instance `name` whose whole name matches the expression, by name."""
+        """Counters and gauges of instance `name` whose name matches the expression, by name."""
         found = {}
         for line in self.admin(name, "/stats?usedonly").body.decode().splitlines():
             stat, _, value = line.rpartition(": ")
