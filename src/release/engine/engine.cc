@@ -34,7 +34,7 @@ std::vector<model::Problem> Engine::problems() const {
 Result<std::uint64_t> Engine::apply(const Actor& who, const model::ObjectPtr& object,
                                     const std::string& reason) {
   std::unique_lock lock(core_->mutex);
-  const auto applied = core_->apply(who, object, reason, false);
+  auto applied = core_->apply(who, object, reason, false);
   core_->publish();
   lock.unlock();
   poke();
@@ -43,7 +43,7 @@ Result<std::uint64_t> Engine::apply(const Actor& who, const model::ObjectPtr& ob
 
 Status Engine::remove(const Actor& who, const model::Key& key, const std::string& reason) {
   std::unique_lock lock(core_->mutex);
-  const Status removed = core_->remove(who, key, reason, false);
+  Status removed = core_->remove(who, key, reason, false);
   core_->publish();
   lock.unlock();
   poke();
@@ -52,7 +52,7 @@ Status Engine::remove(const Actor& who, const model::Key& key, const std::string
 
 Status Engine::act(const Actor& who, std::uint64_t release, Verb verb, const std::string& reason) {
   std::unique_lock lock(core_->mutex);
-  const Status done = core_->act(who, release, verb, reason);
+  Status done = core_->act(who, release, verb, reason);
   core_->publish();
   lock.unlock();
   poke();
