@@ -326,15 +326,7 @@ void Engine::Core::declare(const std::vector<model::ObjectPtr>& objects) {
         return old->meta.key == key && old->meta.content == object->meta.content;
       });
       if (same && !refused_.contains(key)) continue;
-      if (kind == model::Kind::gray_release) {
-        // Once for each text, whatever became of it.
-        const bool known =
-            std::any_of(world_.releases.begin(), world_.releases.end(), [&](const auto& entry) {
-              return entry.second.declared && entry.second.content == object->meta.content &&
-                     entry.second.name == Name{key.namespace_, key.name};
-            });
-        if (known) continue;
-      }
+      if (has_already(object)) continue;
       const auto applied = apply(actor_of_file(object), object, {}, true);
       if (applied) {
         refused_.erase(key);
@@ -351,6 +343,35 @@ void Engine::Core::declare(const std::vector<model::ObjectPtr>& objects) {
   }
   declared_ = objects;
   take_back_undeclared(declared);
+}
+
+// As after a restart: what a file declares is there by this text. A release once for each text,
+// whatever became of it.
+bool Engine::Core::has_already(const model::ObjectPtr& declared) const {
+  const model::Key& key = declared->meta.key;
+  const Name name{key.namespace_, key.name};
+  switch (key.kind) {
+    case model::Kind::application: {
+      const auto app = world_.applications.find(name);
+      return app != world_.applications.end() && app->second.declared && !app->second.leaving &&
+             app->second.object->text == declared->text;
+    }
+    case model::Kind::environment: {
+      const auto environment = world_.environments.find(key.namespace_);
+      return environment != world_.environments.end() && environment->second.declared &&
+             environment->second.object->text == declared->text;
+    }
+    case model::Kind::lane: {
+      const auto lane = world_.lanes.find(name);
+      return lane != world_.lanes.end() && lane->second.declared &&
+             lane->second.spec == declared->as<model::Lane>();
+    }
+    default:
+      return std::any_of(world_.releases.begin(), world_.releases.end(), [&](const auto& entry) {
+        return entry.second.declared && entry.second.content == declared->meta.content &&
+               entry.second.name == name;
+      });
+  }
 }
 
 void Engine::Core::take_back_undeclared(const std::set<model::Key>& declared) {

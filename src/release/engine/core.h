@@ -54,6 +54,7 @@ class Engine::Core {
   Status may_promote(const Release& release) const;
   Status frozen(const std::string& namespace_) const;
   Status approve(const Actor& who, Release& release) const;
+  bool has_already(const model::ObjectPtr& declared) const;
   void take_back_undeclared(const std::set<model::Key>& declared);
 
   // core.cc
@@ -78,7 +79,7 @@ class Engine::Core {
   // Where a step leads, and why; none while it waits.
   std::optional<std::pair<Phase, std::string>> after_step(const Release& release);
   std::optional<Receipt> acked(const Release& release, const std::string& what);
-  bool has_acked(const std::string& key, Wait& wait, Progress& progress);
+  bool has_acked(Wait& wait, Progress& progress) const;
   bool all_ready(const Name& application, const Artefact& artefact, const std::string& tag,
                  Progress& progress) const;
   Wait& wait_for(const std::string& key, const std::string& what, Clock::Wall since);

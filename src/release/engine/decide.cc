@@ -86,7 +86,7 @@ Wait& Engine::Core::wait_for(const std::string& key, const std::string& what, Cl
   return wait;
 }
 
-bool Engine::Core::has_acked(const std::string&, Wait& wait, Progress& progress) {
+bool Engine::Core::has_acked(Wait& wait, Progress& progress) const {
   progress.waiting = true;
   std::set<std::string> connected;
   for (const auto& proxy : proxies_) {
@@ -120,7 +120,7 @@ std::optional<Receipt> Engine::Core::acked(const Release& release, const std::st
   Wait& wait = wait_for(key, phase, release.since);
   Progress& progress = progress_[release.id];
   const auto now = parts_.clock.wall();
-  if (has_acked(key, wait, progress)) return receipt_of(what, wait, progress, proxies_, now);
+  if (has_acked(wait, progress)) return receipt_of(what, wait, progress, proxies_, now);
 
   const auto patience = release.spec.laggards_after.value_or(laggards_after_default);
   const auto until = wait.begun + std::chrono::duration_cast<Clock::Wall::duration>(patience);
@@ -371,7 +371,7 @@ bool Engine::Core::advance_change(const Application& app) {
     return keep("switching");
   }
   const std::string what = fmt::format("switching {}", change.since.time_since_epoch().count());
-  if (!has_acked(key, wait_for(key, what, change.since), progress)) return false;
+  if (!has_acked(wait_for(key, what, change.since), progress)) return false;
   to.baseline = change.next;
   to.change.reset();
   waits_.erase(key);

@@ -462,9 +462,12 @@ TEST_F(EngineTest, FilesLeadAndWhatTheyDeclareNoMoreIsTakenBack) {
   const Release first = engine->view()->world->releases.at(1);
   EXPECT_EQ(first.phase, Phase::gray);
   EXPECT_EQ(engine->apply(ann, web).error().code, Code::failed_precondition);
+  const auto acts = store->acts({})->size();
+  restart();
   engine->declare({web, gray});
   settle();
   EXPECT_EQ(engine->view()->world->releases.size(), 1u);
+  EXPECT_EQ(store->acts({})->size(), acts);
   engine->declare({web});
   settle();
   EXPECT_EQ(phase(1), Phase::rolled_back);

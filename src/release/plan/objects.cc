@@ -224,7 +224,8 @@ class Writer {
   }
 
   // One route for what may be repeated, and one for the rest.
-  void add_route(Json& routes, const std::string& name, Json match, const Json& action) const {
+  void add_route(Json& routes, const std::string& name, const Json& match,
+                 const Json& action) const {
     const std::string repeatable = methods(app_.spec().repeat);
     for (const bool repeat : {true, false}) {
       if (repeat && repeatable.empty()) continue;
