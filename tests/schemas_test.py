@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""docs/schemas say what `graymesh validate` says: both take what is good and refuse what is not."""
+"""docs/schemas say what `graymesh validate` says: both take what is good and refuse what is not; and
+docs/api.yaml has the paths that are served."""
 
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 
 import yaml
 
@@ -91,6 +93,25 @@ class Schemas(unittest.TestCase):
                     self.assertEqual([fault.message for fault in validator(whole["kind"]).iter_errors(whole)], [])
                     seen += 1
         self.assertGreater(seen, 6)
+
+
+class Api(unittest.TestCase):
+    def test_the_paths_of_the_description_are_those_that_are_served(self):
+        described = yaml.safe_load((ROOT / "docs/api.yaml").read_text())["paths"]
+        with tempfile.TemporaryDirectory() as folder:
+            server = subprocess.Popen(
+                [PROGRAMS / "graymeshd", "--config", folder, "--store", f"{folder}/store.db", "--xds", "127.0.0.1:0",
+                 "--api", "127.0.0.1:0", "--print-addresses"], stdout=subprocess.PIPE, text=True)
+            try:
+                api = json.loads(server.stdout.readline())["api"]
+                with urllib.request.urlopen(f"http://{api}/api/v1", timeout=10) as answer:
+                    served = json.load(answer)["paths"]
+            finally:
+                server.terminate()
+                server.wait(10)
+                server.stdout.close()
+        self.assertEqual(sorted((entry["path"], entry["method"].lower()) for entry in served),
+                         sorted((path, method) for path, methods in described.items() for method in methods))
 
 
 if __name__ == "__main__":
