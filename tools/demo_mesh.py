@@ -196,13 +196,25 @@ class Block:
         self.claim.close()
 
 
+def end_instances(folder):
+    """SIGKILL for the keepers of the instances below `folder`; each takes its own with it."""
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().decode(errors="replace").split("\0")
+            if "instance" in words and any(word.startswith(f"{folder}/") for word in words):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except OSError:
+            continue  # it has just ended by itself
+
+
 def sweep():
-    """Removes the folders of meshes whose process was killed: nobody holds their lock."""
+    """Removes what meshes left behind whose process was killed: nobody holds their lock."""
     for file in pathlib.Path(tempfile.gettempdir()).glob("graymesh-mesh-*/lock"):
         try:
             with open(file, "r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if time.time() - file.stat().st_mtime > 1:  # not just being made
+                    end_instances(file.parent)
                     shutil.rmtree(file.parent, ignore_errors=True)
         except OSError:
             pass

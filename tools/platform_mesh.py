@@ -12,7 +12,6 @@ ends what is still there by its id.
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import tempfile
 import time
@@ -83,25 +82,12 @@ class PlatformMesh(demo_mesh.Mesh):
             except (OSError, ApiError):
                 pass  # it is on its way out itself: what is left is ended below
             time.sleep(0.1)
-        for pid in self.keepers():
-            os.kill(pid, signal.SIGKILL)
+        demo_mesh.end_instances(self.folder)
 
     def _roll_back_all(self):
         for release in self.api_call("GET", "/api/v1/releases?active=true")["items"]:
             if not release["phase"].startswith("back"):
                 self.api_call("POST", f"/api/v1/releases/{release['id']}/rollback", {"reason": "the end"})
-
-    def keepers(self):
-        """Ids of the processes that keep our instances; each takes its own with it."""
-        found = []
-        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = entry.read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue
-            if "run" in words and any(word.startswith(str(self.folder / "instances")) for word in words):
-                found.append(int(entry.parent.name))
-        return found
 
     # The platform.
 

@@ -65,6 +65,24 @@ class Demo(unittest.TestCase):
         self.assertRegex(ran.stdout, r"promotion: (\d+) of \1 proxies have ACKed")
         self.assertEqual(self.left_behind(), [])
 
+    def test_what_a_killed_demo_left_running_goes_with_the_next(self):
+        """Instances live apart from graymeshd, so they outlive a demo that could not take them back."""
+        demo = subprocess.Popen([DEMO], env=self.environment, stdout=subprocess.DEVNULL)
+        self.addCleanup(lambda: demo.poll() is None and (demo.kill(), demo.wait()))
+        folder = str(self.temporary / "tmp")
+
+        def running(pattern=folder):
+            return subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=False).stdout.split()
+        case.wait_until(lambda: len(running()) > 8, 30, "instances run")
+        demo.kill()
+        demo.wait()
+        case.wait_until(lambda: not running(f"graymeshd.*{folder}"), 10, "graymeshd is gone")
+        time.sleep(1)
+        subprocess.run(["python3", "-c", "import demo_mesh; demo_mesh.sweep()"], check=True,
+                       env={**self.environment, "PYTHONPATH": str(case.ROOT / "tools")})
+        case.wait_until(lambda: not running(), 15, running)
+        self.assertEqual(self.left_behind(), [])
+
     def test_once_shows_and_checks_the_answers(self):
         ran = subprocess.run([DEMO, "--mesh", "--once"], env=self.environment, capture_output=True, text=True,
                              timeout=100, check=False)
