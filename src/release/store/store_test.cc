@@ -123,9 +123,14 @@ TEST_F(StoreTest, KilledAtAnyInstructionNothingAcknowledgedIsLost) {
       }
     }
     close(pipe_ends[1]);
-    usleep(static_cast<useconds_t>(2000 + std::rand() % 20000));
-    kill(child, SIGKILL);
     int number = 0;
+    // Every other one is killed while it commits, the others wherever they are, opening it too.
+    if (round % 2 == 1) {
+      ASSERT_EQ(read(pipe_ends[0], &number, sizeof number), static_cast<ssize_t>(sizeof number));
+      acknowledged = number;
+    }
+    usleep(static_cast<useconds_t>(std::rand() % 20000));
+    kill(child, SIGKILL);
     while (read(pipe_ends[0], &number, sizeof number) == sizeof number) acknowledged = number;
     close(pipe_ends[0]);
     int status = 0;
@@ -138,7 +143,7 @@ TEST_F(StoreTest, KilledAtAnyInstructionNothingAcknowledgedIsLost) {
     EXPECT_EQ(documents.at("number"), documents.at("twin"));
     acknowledged = std::stoi(documents.at("number"));
   }
-  EXPECT_GT(acknowledged, 25);
+  EXPECT_GE(acknowledged, 11);  // twelve rounds have committed at least once
 }
 
 // A file that may not grow stands for a full disk: the same short write, EFBIG for ENOSPC.
