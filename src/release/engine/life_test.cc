@@ -273,7 +273,7 @@ class Life {
 };
 
 TEST(ReleaseLives, HoldWhatMustHoldWhateverHappens) {
-  std::uint32_t first = 1, lives = 25;
+  std::uint32_t first = 1, lives = 15;
   if (const char* seed = std::getenv("GRAYMESH_LIFE_SEED")) {
     first = static_cast<std::uint32_t>(std::atoi(seed));
     lives = 1;
