@@ -45,6 +45,17 @@ void send_json(httplib::Response& response, const json& page) {
   response.set_content(dump(page, 1), "application/json");
 }
 
+Refusal refusal_of(const Error& error) {
+  Refusal out{.error = error};
+  std::string_view rest = error.message;
+  while (error.code == Code::failed_precondition && !rest.empty()) {
+    const auto end = rest.find('\n');
+    out.errors.push_back({{"message", rest.substr(0, end)}});
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  }
+  return out;
+}
+
 void send_refusal(httplib::Response& response, const Refusal& refusal) {
   response.status = refusal.status != 0 ? refusal.status : http_status(refusal.error.code);
   json problem = {{"type", "about:blank"},

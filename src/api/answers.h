@@ -23,6 +23,8 @@ struct Refusal {
   nlohmann::json errors = nlohmann::json::array();
 };
 
+// With a line of `errors` for each reason why a plan fails.
+Refusal refusal_of(const Error& error);
 void send_refusal(httplib::Response& response, const Refusal& refusal);
 inline void send_error(httplib::Response& response, const Error& error) {
   send_refusal(response, {.error = error});

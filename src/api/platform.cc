@@ -21,8 +21,6 @@ constexpr std::uint64_t figure_days_max = 366;
 constexpr std::size_t figure_acts_max = 100'000;
 // How soon a server that stops is noticed.
 constexpr std::chrono::milliseconds slice{200};
-// The engine shows what it has taken within a step, which may write to the mesh first.
-constexpr std::chrono::seconds show_within{5};
 
 std::optional<Until> until_named(const std::string& name) {
   if (name.empty() || name == "over") return Until::over;
@@ -85,16 +83,6 @@ Until until_of(Verb verb) {
 }
 
 }  // namespace
-
-release::ViewPtr Platform::view_after(std::uint64_t before, std::uint64_t release) {
-  const auto end = clock_.now() + show_within;
-  auto view = engine_.view();
-  const auto shows = [&] {
-    return release != 0 ? view->world->releases.contains(release) : view->change > before;
-  };
-  while (!shows() && !stopping_ && clock_.now() < end) view = engine_.wait(view->change, slice);
-  return view;
-}
 
 bool Platform::wait_until(std::uint64_t id, Until until, std::chrono::seconds patience) {
   const auto end = std::chrono::steady_clock::now() + patience;
@@ -171,19 +159,11 @@ void Platform::start_release(const Call& call) {
     auto read = object_in(call.request.body, model::Kind::gray_release);
     if (auto* refusal = std::get_if<Refusal>(&read)) return *refusal;
     const auto id = engine_.apply(call.who, std::get<model::ObjectPtr>(read), call.query("reason"));
-    if (id) return Done{.release = *id};
-    Refusal refusal{.error = id.error()};
-    std::string_view rest = refusal.error.message;
-    while (id.error().code == Code::failed_precondition && !rest.empty()) {
-      const auto end = rest.find('\n');
-      refusal.errors.push_back({{"message", rest.substr(0, end)}});
-      rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    }
-    return refusal;
+    if (!id) return refusal_of(id.error());
+    return Done{.release = *id};
   });
   if (const auto* refusal = std::get_if<Refusal>(&outcome))
     return send_refusal(call.response, *refusal);
-  view_after(0, std::get<Done>(outcome).release);
   answer_release(call, std::get<Done>(outcome), Until::started);
 }
 
@@ -194,10 +174,8 @@ void Platform::act_on_release(const Call& call, Verb verb) {
   const auto outcome = replies_.once(call, [&]() -> Outcome {
     const auto reason = reason_in(call.request.body);
     if (!reason) return Refusal{.error = reason.error()};
-    const auto before = engine_.view()->change;
     if (const auto done = engine_.act(call.who, id, verb, *reason); !done)
       return Refusal{.error = done.error()};
-    view_after(before);
     return Done{.release = id};
   });
   if (const auto* refusal = std::get_if<Refusal>(&outcome))

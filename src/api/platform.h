@@ -28,7 +28,6 @@ class Platform {
   void stop() { stopping_ = true; }
 
  private:
-  using ViewPtr = release::ViewPtr;
 
   // objects: platform_objects.cc
   struct Kind;
@@ -50,8 +49,6 @@ class Platform {
   void list_instances(const Call& call);
   void show_figures(const Call& call);
   bool wait_until(std::uint64_t id, Until until, std::chrono::seconds patience);
-  // The view in which something done after `before` shows.
-  ViewPtr view_after(std::uint64_t before, std::uint64_t release = 0);
 
   // events: events.cc
   void watch(const Call& call);

@@ -72,19 +72,6 @@ std::optional<Refusal> precondition(const httplib::Request& request, const std::
   return std::nullopt;
 }
 
-Refusal refusal_of(const Error& error) {
-  Refusal out{.error = error};
-  // A plan that fails has a line for each reason.
-  if (error.message.find('\n') == std::string::npos) return out;
-  std::string_view rest = error.message;
-  while (!rest.empty()) {
-    const auto end = rest.find('\n');
-    out.errors.push_back({{"message", rest.substr(0, end)}});
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-  }
-  return out;
-}
-
 }  // namespace
 
 const Platform::Kind Platform::kinds[3] = {
@@ -177,7 +164,7 @@ void Platform::apply_object(const Call& call, const Kind& kind, const std::strin
       return *std::move(refusal);
     const auto applied = engine_.apply(call.who, object, call.query("reason"));
     if (!applied) return refusal_of(applied.error());
-    const json now = object_named(wanted, *view_after(before->change), kind);
+    const json now = object_named(wanted, *engine_.view(), kind);
     return Done{.body = now, .etag = now.is_null() ? "" : etag_of(now)};
   });
   if (const auto* refusal = std::get_if<Refusal>(&outcome))
@@ -199,7 +186,6 @@ void Platform::remove_object(const Call& call, const Kind& kind) {
       return *std::move(refusal);
     if (const auto removed = engine_.remove(call.who, key, call.query("reason")); !removed)
       return Refusal{.error = removed.error()};
-    view_after(before->change);
     return Done{.body = {{"deleted", model::to_string(key)}}};
   });
   if (const auto* refusal = std::get_if<Refusal>(&outcome))

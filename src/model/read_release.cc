@@ -264,6 +264,7 @@ void read_lane(Fields& f, Lane& out) {
   f.text("branch", out.branch);
   f.duration("timeToLive", out.time_to_live);
   f.duration("idle", out.idle);
+  f.without_effect({"idle"});
   f.choice<bool>("mode", out.strict, {{"permissive", false}, {"strict", true}});
 }
 
@@ -280,6 +281,7 @@ void read_environment(Fields& f, Environment& out) {
   f.visit("lanes", [&](Fields& lanes) {
     lanes.duration("timeToLive", out.lane_time_to_live);
     lanes.duration("idle", out.lane_idle);
+    lanes.without_effect({"idle"});
     lanes.text("cookieDomain", out.cookie_domain, check_host);
   });
   f.visit("baseline", [&](Fields& baseline) {
@@ -289,6 +291,7 @@ void read_environment(Fields& f, Environment& out) {
   f.text("promoteTo", out.promote_to, [](std::string_view text) -> std::string_view {
     return text.empty() ? "" : check_namespace(text);
   });
+  f.without_effect({"promoteTo"});
 }
 
 }  // namespace graymesh::model

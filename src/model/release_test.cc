@@ -129,6 +129,14 @@ TEST(Lane, IsReadWhole) {
   EXPECT_TRUE(lane.strict);
 }
 
+TEST(Lane, SaysThatIdlenessHasNoEffectYet) {
+  EXPECT_EQ(
+      warnings_of(ours("Lane", "  idle: 4h\n")),
+      Lines{"f.yaml:5 Lane default/x: idle 4h, is accepted but not supported yet: no effect"});
+  EXPECT_EQ(
+      warnings_of(ours("Environment", "  lanes: {idle: 4h}\n  promoteTo: fe-online\n")).size(), 2u);
+}
+
 TEST(Environment, IsReadWhole) {
   const auto environment =
       spec_of<Environment>(ours("Environment", R"(  allow: {lanes: true, weights: false}

@@ -163,7 +163,6 @@ bool Engine::Core::reconcile() {
     }
     applied_ = std::move(groups);
   }
-  trouble_.clear();
   reconciled_ = true;
   return true;
 }
@@ -186,6 +185,7 @@ void Engine::Core::let_go() {
 
 std::optional<Clock::Wall> Engine::Core::step() {
   wake_.reset();
+  trouble_.clear();
   // Each turn makes one change; a World of releases that all move has a turn for each phase. The
   // bound is only against a fault of ours.
   for (int turn = 0; turn < 1000; ++turn) {

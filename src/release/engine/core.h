@@ -68,6 +68,7 @@ class Engine::Core {
 
   // decide.cc: each makes one change at most, and says whether it did.
   bool decide();
+  bool keep(World next, std::vector<Act> acts);  // commit(); the fault becomes `trouble_`
   bool advance(const Release& release);
   bool move(const Release& release, Phase phase, const std::string& why = {});
   bool keep_receipt(const Release& release, const std::string& key, const Receipt& receipt);

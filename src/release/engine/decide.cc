@@ -169,6 +169,12 @@ bool Engine::Core::all_ready(const Name& application, const Artefact& artefact,
   return false;
 }
 
+bool Engine::Core::keep(World next, std::vector<Act> acts) {
+  const Status kept = commit(std::move(next), std::move(acts));
+  if (!kept) trouble_ = kept.error().message;
+  return kept.has_value();
+}
+
 bool Engine::Core::move(const Release& release, Phase phase, const std::string& why) {
   const std::string key = object_of(release);  // `release` is not there any more after commit()
   World next = world_;
@@ -197,21 +203,18 @@ bool Engine::Core::move(const Release& release, Phase phase, const std::string& 
       app.baseline.replicas = replicas;
     }
   }
-  const Status written = commit(
-      std::move(next), {act_of(engine, "advance", release.name.namespace_, object_of(release), why,
-                               fmt::format(R"({{"phase":"{}"}})", name_of(phase)))});
-  if (!written) trouble_ = written.error().message;
-  if (written) waits_.erase(key);
-  return written.has_value();
+  const bool kept =
+      keep(std::move(next), {act_of(engine, "advance", release.name.namespace_, key, why,
+                                    fmt::format(R"({{"phase":"{}"}})", name_of(phase)))});
+  if (kept) waits_.erase(key);
+  return kept;
 }
 
 bool Engine::Core::keep_receipt(const Release& release, const std::string& key,
                                 const Receipt& receipt) {
   World next = world_;
   next.releases.at(release.id).receipts[key] = receipt;
-  const Status written = commit(std::move(next), {});
-  if (!written) trouble_ = written.error().message;
-  return written.has_value();
+  return keep(std::move(next), {});
 }
 
 bool Engine::Core::advance(const Release& release) {
@@ -356,26 +359,23 @@ bool Engine::Core::advance_change(const Application& app) {
   Progress progress;
   World next = world_;
   Application& to = next.applications.at(app.name);
-  const auto keep = [&](const char* what) {
-    const Status written =
-        commit(std::move(next),
-               {act_of(engine, "advance", app.name.namespace_, "application/" + app.name.name, {},
-                       fmt::format(R"({{"baseline":"{}"}})", what))});
-    if (!written) trouble_ = written.error().message;
-    return written.has_value();
+  const auto keep_as = [&](const char* what) {
+    return keep(std::move(next),
+                {act_of(engine, "advance", app.name.namespace_, "application/" + app.name.name, {},
+                        fmt::format(R"({{"baseline":"{}"}})", what))});
   };
   if (change.phase == Application::Change::Phase::starting) {
     if (!all_ready(app.name, change.next, "", progress)) return false;
     to.change->phase = Application::Change::Phase::switching;
     to.change->since = parts_.clock.wall();
-    return keep("switching");
+    return keep_as("switching");
   }
   const std::string what = fmt::format("switching {}", change.since.time_since_epoch().count());
   if (!has_acked(wait_for(key, what, change.since), progress)) return false;
   to.baseline = change.next;
   to.change.reset();
   waits_.erase(key);
-  return keep("switched");
+  return keep_as("switched");
 }
 
 // What is declared becomes the baseline: more or fewer instances at once, another artefact by a
@@ -390,11 +390,8 @@ bool Engine::Core::follow_declared(const Application& app) {
     if (runs) return false;
     World next = world_;
     next.applications.erase(app.name);
-    const Status written =
-        commit(std::move(next),
-               {act_of(engine, "forget", app.name.namespace_, "application/" + app.name.name)});
-    if (!written) trouble_ = written.error().message;
-    return written.has_value();
+    return keep(std::move(next),
+                {act_of(engine, "forget", app.name.namespace_, "application/" + app.name.name)});
   }
   const bool other_run = run_hash(app.spec().run) != app.follows;
   const bool other_count = app.spec().replicas != app.baseline.replicas;
@@ -418,12 +415,9 @@ bool Engine::Core::follow_declared(const Application& app) {
                                     .phase = Application::Change::Phase::starting,
                                     .since = parts_.clock.wall()};
   }
-  const Status written =
-      commit(std::move(next),
-             {act_of(engine, "advance", app.name.namespace_, "application/" + app.name.name, {},
-                     other_run ? R"({"baseline":"starting"})" : R"({"baseline":"scaled"})")});
-  if (!written) trouble_ = written.error().message;
-  return written.has_value();
+  return keep(std::move(next),
+              {act_of(engine, "advance", app.name.namespace_, "application/" + app.name.name, {},
+                      other_run ? R"({"baseline":"starting"})" : R"({"baseline":"scaled"})")});
 }
 
 bool Engine::Core::reclaim(const Lane& lane) {
@@ -448,10 +442,8 @@ bool Engine::Core::reclaim(const Lane& lane) {
   if (lane.declared && !lane.leaving) return false;  // its file may give it more time
   World next = world_;
   next.lanes.erase(lane.name);
-  const Status written = commit(
-      std::move(next), {act_of(engine, "reclaim", lane.name.namespace_, "lane/" + lane.name.name)});
-  if (!written) trouble_ = written.error().message;
-  return written.has_value();
+  return keep(std::move(next),
+              {act_of(engine, "reclaim", lane.name.namespace_, "lane/" + lane.name.name)});
 }
 
 bool Engine::Core::forget() {
@@ -464,9 +456,7 @@ bool Engine::Core::forget() {
     it = old ? next.releases.erase(it) : std::next(it);
     over -= old ? 1 : 0;
   }
-  const Status written = commit(std::move(next), {});
-  if (!written) trouble_ = written.error().message;
-  return written.has_value();
+  return keep(std::move(next), {});
 }
 
 }  // namespace graymesh::release

@@ -88,7 +88,7 @@ class EngineTest : public ::testing::Test {
   }
 
   FakeClock clock;
-  std::unique_ptr<Store> store = std::move(*Store::open(":memory:"));
+  std::unique_ptr<FullStore> store = std::make_unique<FullStore>();
   workload::FakeRuntime runtime{clock};
   FakeMesh mesh{clock};
   FakeJudge judge;
@@ -375,19 +375,39 @@ TEST_F(EngineTest, AnEngineThatWasKilledGoesOnWhereItWas) {
   EXPECT_THAT(running(), ElementsAre("web-baseline-3-1", "web-baseline-3-2"));
 }
 
-TEST_F(EngineTest, ADiskThatIsFullStopsItAndIsTold) {
+TEST_F(EngineTest, AMeshThatCannotBeWrittenStopsItAndIsTold) {
   application("web");
-  mesh.fault = "disk full";
+  mesh.fault = "cut off";
   const auto id = start("feature-a");
   engine->step();
   runtime.all_become_ready();
   const auto again = engine->step();
-  EXPECT_EQ(engine->view()->trouble, "cannot write objects: disk full");
+  EXPECT_EQ(engine->view()->trouble, "cannot write objects: cut off");
   EXPECT_TRUE(again);
   mesh.fault.clear();
   settle();
   EXPECT_EQ(engine->view()->trouble, "");
   EXPECT_EQ(phase(id), Phase::gray);
+}
+
+TEST_F(EngineTest, AStoreThatIsFullRefusesPeopleAndHoldsReleasesWhereTheyAre) {
+  application("web");
+  const auto id = start("feature-a");
+  engine->step();
+  const auto before = mesh.objects();
+  store->full = true;
+  EXPECT_EQ(engine->act(ann, id, Verb::rollback).error().code, Code::unavailable);
+  EXPECT_FALSE(engine->apply(ann, application_object("cart")));
+  settle();
+  EXPECT_EQ(phase(id), Phase::starting);
+  EXPECT_EQ(engine->view()->trouble, "store.db: database or disk is full");
+  EXPECT_FALSE(mesh.objects().contains("Service fe-pre/cart"));
+  EXPECT_EQ(object("DestinationRule fe-pre/web-release"),
+            before.at("DestinationRule fe-pre/web-release"));
+  store->full = false;
+  settle();
+  EXPECT_EQ(phase(id), Phase::gray);
+  EXPECT_EQ(engine->view()->trouble, "");
 }
 
 TEST_F(EngineTest, FourEyesApproveAPromotion) {

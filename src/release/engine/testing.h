@@ -58,6 +58,24 @@ class FakeMesh final : public Mesh {
   const Clock& clock_;
 };
 
+// A real one in memory, whose disk may be full.
+class FullStore final : public Store {
+ public:
+  Result<std::map<std::string, std::string>> documents() override { return store_->documents(); }
+  Status commit(const Batch& batch) override {
+    if (full) return Error{Code::unavailable, "store.db: database or disk is full"};
+    return store_->commit(batch);
+  }
+  Result<std::vector<Act>> acts(const ActFilter& filter) override { return store_->acts(filter); }
+  Result<std::optional<std::string>> reply(const std::string& key) override {
+    return store_->reply(key);
+  }
+  bool full = false;
+
+ private:
+  std::unique_ptr<Store> store_ = std::move(*Store::open(":memory:"));
+};
+
 class FakeJudge final : public Judge {
  public:
   Word verdict(const Release&, const model::GrayStep&) override { return word; }
