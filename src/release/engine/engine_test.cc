@@ -224,6 +224,23 @@ TEST_F(EngineTest, StepsWaitForTimePeopleAndVerdicts) {
   EXPECT_THAT(weights(), Not(HasSubstr("subset: baseline")));
 }
 
+TEST_F(EngineTest, APausedReleaseStaysWhereItIsAndMayStillBeTakenBack) {
+  application("web");
+  const auto id = start("feature-a");
+  engine->step();
+  ASSERT_TRUE(engine->act(bob, id, Verb::pause));
+  settle();
+  EXPECT_EQ(phase(id), Phase::starting);
+  EXPECT_EQ(waits_for(id), "paused");
+  ASSERT_TRUE(engine->act(bob, id, Verb::resume));
+  settle();
+  EXPECT_EQ(phase(id), Phase::gray);
+  ASSERT_TRUE(engine->act(bob, id, Verb::pause));
+  ASSERT_TRUE(engine->act(bob, id, Verb::rollback));
+  settle();
+  EXPECT_EQ(phase(id), Phase::rolled_back);
+}
+
 TEST_F(EngineTest, AnUnhealthyVerdictTakesItBack) {
   application("web");
   const auto id =

@@ -195,8 +195,9 @@ class Life {
     std::set<std::string> now;
     for (const auto& instance : runtime_.instances()) now.insert(instance.name);
     for (const auto& instance : before) {
-      if (now.contains(instance.name) || instance.phase != workload::Instance::Phase::terminating)
-        continue;
+      using Phase = workload::Instance::Phase;
+      const bool served = instance.phase == Phase::ready || instance.phase == Phase::terminating;
+      if (now.contains(instance.name) || !served) continue;
       std::uint64_t last = 0;
       for (const auto& [revision, read] : known_) {
         if (read.ready.contains(instance.name)) last = revision;
