@@ -28,7 +28,6 @@ class Platform {
   void stop() { stopping_ = true; }
 
  private:
-
   // objects: platform_objects.cc
   struct Kind;
   static const Kind kinds[3];
