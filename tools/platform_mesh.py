@@ -82,6 +82,9 @@ class PlatformMesh(demo_mesh.Mesh):
             except (OSError, ApiError):
                 pass  # it is on its way out itself: what is left is ended below
             time.sleep(0.1)
+        if self.control_plane:  # first: it would start keepers that are killed again
+            self.kill_control_plane()
+            self.control_plane = None
         demo_mesh.end_instances(self.folder)
 
     def _roll_back_all(self):

@@ -6,142 +6,19 @@ version that it must come from.
 GRAYMESH_RELEASES=N sets how many releases in a row (default 30), GRAYMESH_SEED=N replays a run.
 """
 
+import collections
 import os
-import pathlib
 import random
-import re
-import shutil
 import signal
-import tempfile
-import threading
 import time
 import unittest
 
 import case
-import demo_mesh
-from platform_mesh import ApiError, PlatformMesh
-
-SHOP = """\
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: shop, namespace: ingress}
-spec:
-  selector: {app: gateway}
-  servers:
-  - {port: {number: 8000, name: http, protocol: HTTP}, bind: 127.1.0.1, hosts: ["*"]}
----
-apiVersion: graymesh.io/v1alpha1
-kind: Application
-metadata: {name: gateway, namespace: ingress}
-spec: {gateway: true, ports: [{name: http, port: 8000}]}
-"""
-APPLICATION = """\
----
-apiVersion: graymesh.io/v1alpha1
-kind: Application
-metadata: {{name: {name}, namespace: fe-pre}}
-spec:
-  ports: [{{name: http, port: 8080}}]
-  {hosts}
-  run:
-    version: v0
-    command: [graymesh-shop, --listen, $(ADDRESS):$(PORT), --proxy, $(PROXY), --instance, $(INSTANCE),
-      --service, {name}, --version, $(VERSION){more}]
-  replicas: {replicas}
-  readiness: {{http: {{path: /healthz}}, period: 200ms}}
-  stop: {{drain: 300ms, timeout: 5s}}
-"""
+from platform_mesh import ApiError
+from release_case import ReleaseCase, application, envoy_of, kill, processes_of, versions
 
 
-def application(name, *, calls=None, replicas=2, host=None, forward=None):
-    more = (f", --calls, http://{calls}:8080/" if calls else "") + (f", --forward, {forward}" if forward else "")
-    hosts = f"hosts: [{host}]\n  gateways: [ingress/shop]" if host else "team: shop"
-    return APPLICATION.format(name=name, more=more, replicas=replicas, hosts=hosts)
-
-
-def processes_of(words):
-    """Ids of processes whose command line has all of the words."""
-    found = []
-    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = entry.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if all(word in line for word in words):
-            found.append(int(entry.parent.name))
-    return found
-
-
-def versions(answer):
-    """{"web": "v1", "cart": "v0"} of `web[v1] > cart[v0]`."""
-    return dict(re.findall(r"(\w+)\[([^\]]*)\]", answer.path))
-
-
-class Load:
-    """A client with a header or none, which knows what each answer may be."""
-
-    def __init__(self, mesh, lane=None):
-        self.mesh, self.lane = mesh, lane
-        self.client = mesh.client()
-        self.allowed = {}  # application -> versions that may answer now
-        self.lock = threading.Lock()
-        self.wrong = []
-        headers = {"canarytag": lane} if lane else None
-        self.stream = demo_mesh.Stream(lambda: self.ask(headers), pause=0.002)
-
-    def ask(self, headers):
-        with self.lock:
-            before = {name: set(allowed) for name, allowed in self.allowed.items()}
-        answer = self.client.request("/", "shop.example", headers)
-        with self.lock:
-            after = self.allowed
-            for name, version in versions(answer).items():
-                # What was allowed when it was sent, or when it came back.
-                if version not in before.get(name, ()) and version not in after.get(name, ()):
-                    self.wrong.append((name, version, before.get(name), answer))
-        return answer
-
-    def allow(self, name, *wanted):
-        with self.lock:
-            self.allowed[name] = set(wanted)
-
-
-class Releases(unittest.TestCase):
-    def start(self, *applications):
-        folder = self.temporary_folder()
-        (folder / "shop.yaml").write_text(SHOP + "".join(applications))
-        (folder / "mesh-config.yaml").write_text(case.MESH_CONFIG)
-        (folder / "config").mkdir()
-        (folder / "shop.yaml").rename(folder / "config/shop.yaml")
-
-        class Mesh(PlatformMesh):
-            def get(self, host, *arguments, **options):
-                return super().get("shop.example" if host == "pre.shop.example" else host, *arguments, **options)
-        mesh = Mesh(folder / "config", folder / "mesh-config.yaml", programs=case.PROGRAMS)
-        self.addCleanup(mesh.stop)
-        mesh.start()
-        return mesh
-
-    def temporary_folder(self):
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
-        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        return folder
-
-    def load(self, mesh, lane=None):
-        load = Load(mesh, lane)
-        self.addCleanup(load.stream.stop)
-        return load
-
-    def assert_clean(self, loads):
-        total = 0
-        for load in loads:
-            load.stream.stop()
-            total += len(load.stream.answers)
-            self.assertEqual(load.stream.failures()[:3], [], f"of {len(load.stream.answers)} in lane {load.lane}")
-            self.assertEqual(load.wrong[:3], [], f"of {len(load.stream.answers)} in lane {load.lane}")
-        self.assertGreater(total, 500)
-        return total
-
+class Releases(ReleaseCase):
     def test_release_after_release_under_load_while_everything_dies(self):
         releases = int(os.environ.get("GRAYMESH_RELEASES", "30"))
         seed = int(os.environ.get("GRAYMESH_SEED", str(random.randrange(10**6))))
@@ -149,12 +26,13 @@ class Releases(unittest.TestCase):
         mesh = self.start(application("web", calls="cart", host="shop.example"), application("cart"))
         mesh.start_release("fe-pre", "web", "kept")
         baseline = {"web": "v0", "cart": "v0"}
-        plain, kept = self.load(mesh), self.load(mesh, "kept")
+        plain, kept = self.load(mesh, chain=["web", "cart"]), self.load(mesh, "kept", chain=["web", "cart"])
         for load in (plain, kept):
             load.allow("web", "kept" if load is kept else "v0")
             load.allow("cart", "v0")
             load.stream.thread.start()
-        deaths = kills = promoted = back = 0
+        faults = collections.Counter()
+        kills = promoted = back = 0
         receipts = []
         for number in range(1, releases + 1):
             name, tag = chance.choice(("web", "cart")), f"r{number}"
@@ -163,8 +41,14 @@ class Releases(unittest.TestCase):
                 self.assertEqual(release["phase"], "gray", release)
                 answer = mesh.get("pre.shop.example", headers={"canarytag": tag})
                 self.assertEqual(versions(answer), {**baseline, name: tag}, answer)
-                if chance.random() < 0.3:
-                    deaths += self.kill_an_instance(mesh, chance)
+                fault = self.strike(mesh, chance) if chance.random() < 0.5 else None
+                if fault:
+                    faults[fault["how"]] += 1
+                    kept.allow("web", "kept", *([baseline["web"]] if fault["lane"] == "kept" else []))
+                    # Half of them are still down while the release goes on.
+                    if fault["lane"] == "kept" or chance.random() < 0.5:
+                        self.wait_recovered(mesh, fault, kept)
+                        kept.allow("web", "kept")
                 if chance.random() < 0.2:
                     mesh.kill_control_plane()
                     mesh.start_control_plane()
@@ -188,15 +72,18 @@ class Releases(unittest.TestCase):
                     self.assertEqual(receipts[-1]["missing"], [])
                     self.assertEqual(receipts[-1]["acked"], receipts[-1]["proxies"])
                     back += 1
+        self.wait_all_ready(mesh)
+        inbound = {}
+        def everyone_passes_requests():
+            inbound.update({i["name"]: mesh.inbound_requests(i["address"]) for i in mesh.instances_now()
+                            if i["application"] != "gateway"})
+            return all(inbound.values())
+        case.wait_until(everyone_passes_requests, 30, lambda: f"every sidecar has passed requests: {inbound}")
         total = self.assert_clean((plain, kept))
-        inbound = {i["name"]: mesh.inbound_requests(i["address"]) for i in mesh.instances_now()
-                   if i["application"] != "gateway"}
-        for name, count in inbound.items():
-            self.assertGreater(count, 0, f"nothing passed the sidecar of {name}: {inbound}")
         last = sorted(receipt["last_ms"] for receipt in receipts)
-        print(f"\n{releases} releases (seed {seed}): {promoted} promoted, {back} rolled back, {deaths} instances and "
-              f"{kills} graymeshd killed; {total} requests, 0 failed, 0 in a wrong version; rollback reached the "
-              f"last proxy after {last[len(last) // 2]:.1f} ms (median), {last[-1]:.1f} ms at most")
+        print(f"\n{releases} releases (seed {seed}): {promoted} promoted, {back} rolled back; struck: "
+              f"{dict(sorted(faults.items()))}, graymeshd {kills}; {total} requests, 0 failed, 0 in a wrong version; "
+              f"rollback reached the last proxy after {last[len(last) // 2]:.1f} ms (median), {last[-1]:.1f} ms at most")
 
     def patiently(self, mesh, ask):
         """Again if graymeshd was just killed; a plan may also have to wait for what runs still."""
@@ -209,18 +96,46 @@ class Releases(unittest.TestCase):
                     raise
                 time.sleep(0.05)
 
-    def kill_an_instance(self, mesh, chance):
-        """SIGKILL for one of two baseline instances of an application, and until it is back."""
-        instances = [i for i in mesh.instances_now() if i["stage"] == "normal" and i["application"] != "gateway"
-                     and i["phase"] == "ready"]
-        victim = chance.choice(instances)
-        if sum(i["group"] == victim["group"] for i in instances) < 2:
-            return 0
-        for pid in processes_of(("--instance", victim["name"])):
-            os.kill(pid, signal.SIGKILL)
-        case.wait_until(lambda: all(i["phase"] == "ready" for i in mesh.instances_now()), 30,
-                        "all instances are ready again")
-        return 1
+    def strike(self, mesh, chance):
+        """Something happens to one instance whose work another can do: one of two of a baseline, or a
+        gray one. None if there is no such instance now. Never the gateway's: its clients are not ours.
+
+        application   SIGKILL
+        envoy         SIGKILL; `graymesh sidecar run` starts another
+        sidecar       SIGKILL for `graymesh sidecar run`, with which its Envoy goes; the keeper starts both
+        restart       SIGTERM for `graymesh sidecar run`: it drains and ends in order, and is started again
+        """
+        self.wait_all_ready(mesh)
+        instances = [i for i in mesh.instances_now() if i["application"] != "gateway" and i["phase"] == "ready"]
+        siblings = collections.Counter(i["group"] for i in instances)
+        spared = [i for i in instances if siblings[i["group"]] > 1 or i["tag"]]
+        if not spared:
+            return None
+        victim, how = chance.choice(spared), chance.choice(("application", "envoy", "sidecar", "restart"))
+        app, sidecar = processes_of(mesh, victim)
+        envoy = envoy_of(sidecar)
+        if how == "restart":
+            os.kill(sidecar, signal.SIGTERM)
+        else:
+            kill({"application": app, "envoy": envoy, "sidecar": sidecar}[how])
+        return {"how": how, "lane": victim["tag"], "victim": victim, "before": (app, sidecar, envoy)}
+
+    def wait_all_ready(self, mesh):
+        case.wait_until(lambda: all(i["phase"] == "ready" for i in mesh.instances_now()), 60,
+                        lambda: f"all instances are ready again: {mesh.instances_now()}")
+
+    def wait_recovered(self, mesh, fault, kept):
+        """Until what was struck runs anew, and all are ready; `kept` has then met its lane again."""
+        def runs_anew():
+            app, sidecar = processes_of(mesh, fault["victim"])
+            now = (app, sidecar, envoy_of(sidecar))
+            return all(now) and now != fault["before"]
+        case.wait_until(runs_anew, 60, lambda: f"{fault} runs anew")
+        self.wait_all_ready(mesh)
+        if fault["lane"] == "kept":
+            seen = len(kept.stream.answers) + 1
+            case.wait_until(lambda: any("web[kept]" in answer.path for _, answer in kept.stream.answers[seen:]), 30,
+                            "the lane answers again")
 
     def test_the_last_instance_of_a_lane_dies_under_load(self):
         mesh = self.start(application("web", calls="cart", host="shop.example"), application("cart"))
@@ -237,8 +152,7 @@ class Releases(unittest.TestCase):
         case.wait_until(lambda: last_cart() == "feature-a", 10, "the lane answers")
         for _ in range(3):
             victim = next(i for i in mesh.instances_now() if i["application"] == "cart" and i["tag"] == "feature-a")
-            for pid in processes_of(("--instance", victim["name"])):
-                os.kill(pid, signal.SIGKILL)
+            kill(processes_of(mesh, victim)[0])
             case.wait_until(lambda: last_cart() == "v0", 10,
                             "the baseline answers")
             case.wait_until(lambda: last_cart() == "feature-a", 30,
