@@ -71,8 +71,9 @@ bool is_leaving(const workload::Instance& instance) {
 }  // namespace
 
 Status Engine::Core::load() {
-  saved_ = TRY(parts_.store.documents());
-  world_ = TRY(release::load(saved_));
+  const auto documents = TRY(parts_.store.documents());
+  world_ = TRY(release::load(documents));
+  stale_ = difference({}, world_).namespaces;
   observe();
   publish();
   return {};
@@ -80,21 +81,14 @@ Status Engine::Core::load() {
 
 Status Engine::Core::commit(World next, std::vector<Act> acts) {
   Batch batch;
-  std::map<std::string, std::string> documents = save(next);
-  for (const auto& [key, text] : documents) {
-    const auto known = saved_.find(key);
-    if (known == saved_.end() || known->second != text) batch.documents[key] = text;
-  }
-  for (const auto& [key, text] : saved_) {
-    if (!documents.contains(key)) batch.documents[key] = std::nullopt;
-  }
+  Difference difference = release::difference(world_, next);
+  batch.documents = std::move(difference.documents);
   batch.acts = std::move(acts);
   if (batch.documents.empty() && batch.acts.empty()) return {};
   TRY(parts_.store.commit(batch));
-  saved_ = std::move(documents);
+  stale_.merge(difference.namespaces);
   world_ = std::move(next);
   world_changed_ = true;
-  reconciled_ = false;
   return {};
 }
 
@@ -112,7 +106,9 @@ Act Engine::Core::act_of(const Actor& who, std::string verb, const std::string& 
 }
 
 void Engine::Core::observe() {
-  instances_ = parts_.runtime.instances();
+  auto instances = parts_.runtime.instances();
+  looks_same_ = looks_same_ && instances == instances_;
+  instances_ = std::move(instances);
   proxies_ = parts_.mesh.proxies();
   for (auto it = isolated_.begin(); it != isolated_.end();) {
     const bool current = std::any_of(proxies_.begin(), proxies_.end(), [&](const auto& proxy) {
@@ -120,51 +116,69 @@ void Engine::Core::observe() {
     });
     const bool gone = std::none_of(instances_.begin(), instances_.end(),
                                    [&](const auto& instance) { return instance.address == *it; });
+    looks_same_ = looks_same_ && !current && !gone;
     it = current || gone ? isolated_.erase(it) : std::next(it);
   }
+}
+
+void Engine::Core::derive() {
+  if (looks_same_ && stale_.empty()) return;
+  std::map<std::string, std::vector<Instance>> seen;
+  for (const auto& instance : instances_) {
+    seen[instance.namespace_].push_back(
+        {.namespace_ = instance.namespace_,
+         .group = instance.group,
+         .name = instance.name,
+         .address = instance.address,
+         .labels = instance.labels,
+         .ready = instance.phase == workload::Instance::Phase::ready ||
+                  instance.phase == workload::Instance::Phase::terminating,
+         .leaving = is_leaving(instance) || isolated_.contains(instance.address)});
+  }
+  for (const auto& [namespace_, derived] : derived_) {
+    if (seen[namespace_] != derived.seen) stale_.insert(namespace_);
+  }
+  for (const std::string& namespace_ : stale_) {
+    const World here = part(world_, namespace_);
+    Derived& was = derived_[namespace_];
+    Derived now{.seen = std::move(seen[namespace_])};
+    now.objects = objects(here, now.seen);
+    now.groups = workloads_of(here);
+    if (now.objects != was.objects) {
+      for (const auto& [key, text] : was.objects) objects_.erase(key);
+      objects_.insert(now.objects.begin(), now.objects.end());
+      written_ = false;
+    }
+    if (now.groups != was.groups) applied_ = false;
+    was = std::move(now);
+  }
+  stale_.clear();
+  looks_same_ = true;
 }
 
 // Objects before processes: routes are withdrawn before anything stops, and what starts is not
 // called before it is ready.
 bool Engine::Core::reconcile() {
-  std::vector<Instance> seen;
-  for (const auto& instance : instances_) {
-    seen.push_back({.namespace_ = instance.namespace_,
-                    .group = instance.group,
-                    .name = instance.name,
-                    .address = instance.address,
-                    .labels = instance.labels,
-                    .ready = instance.phase == workload::Instance::Phase::ready ||
-                             instance.phase == workload::Instance::Phase::terminating,
-                    .leaving = is_leaving(instance) || isolated_.contains(instance.address)});
-  }
-  if (reconciled_ && seen == seen_) return true;
-  seen_ = seen;
-  auto wanted = objects(world_, seen);
-  if (!written_ || *written_ != wanted) {
+  derive();
+  if (!written_) {
     const auto at = parts_.clock.wall();
-    const auto revision = parts_.mesh.write(wanted);
+    const auto revision = parts_.mesh.write(objects_);
     if (!revision) {
-      reconciled_ = false;
       trouble_ = fmt::format("cannot write objects: {}", revision.error().message);
       return false;
     }
     revision_ = *revision;
     written_at_ = at;
-    written_ = std::move(wanted);
+    written_ = true;
   }
-  auto groups = workloads_of(world_);
-  if (!applied_ || *applied_ != groups) {
-    const Status applied = parts_.runtime.apply(groups);
-    if (!applied) {
-      reconciled_ = false;
-      trouble_ = fmt::format("cannot run instances: {}", applied.error().message);
-      return false;
-    }
-    applied_ = std::move(groups);
-  }
-  reconciled_ = true;
-  return true;
+  if (applied_) return true;
+  std::vector<workload::Group> groups;
+  for (const auto& [namespace_, derived] : derived_)
+    groups.insert(groups.end(), derived.groups.begin(), derived.groups.end());
+  const Status applied = parts_.runtime.apply(groups);
+  if (!applied) trouble_ = fmt::format("cannot run instances: {}", applied.error().message);
+  applied_ = applied.has_value();
+  return applied_;
 }
 
 // An instance on its way out may stop when no proxy names it any more.

@@ -63,6 +63,7 @@ class Engine::Core {
              const std::string& reason = {}, std::string detail = {}) const;
   void observe();
   bool reconcile();  // false: in trouble
+  void derive();
   void let_go();
   void wake_at(Clock::Wall time);
 
@@ -88,16 +89,26 @@ class Engine::Core {
 
   Parts parts_;
   World world_;
-  std::map<std::string, std::string> saved_;  // documents in the store
   std::vector<model::ObjectPtr> declared_;
   std::set<model::Key> refused_;  // of those: tried again with every declare()
 
   // What is seen, and what was last said.
   std::vector<workload::Instance> instances_;
   std::vector<Mesh::Proxy> proxies_;
-  std::optional<std::vector<workload::Group>> applied_;
-  std::optional<std::map<std::string, std::string>> written_;
-  std::uint64_t revision_ = 0;  // at which `written_` is served
+  // What follows from the World and `instances_`, namespace by namespace, so that a change costs
+  // what its own namespace costs.
+  struct Derived {
+    std::vector<Instance> seen = {};
+    std::map<std::string, std::string> objects = {};
+    std::vector<workload::Group> groups = {};
+  };
+  std::map<std::string, Derived> derived_;
+  std::set<std::string> stale_;                 // namespaces whose World has changed since
+  bool looks_same_ = false;                     // so have not `instances_` and `isolated_`
+  std::map<std::string, std::string> objects_;  // of all namespaces
+  bool written_ = false;                        // `objects_`
+  bool applied_ = false;                        // all groups
+  std::uint64_t revision_ = 0;                  // at which `objects_` are served
   Clock::Wall written_at_{};
   std::map<std::string, Wait> waits_;  // by "release/12", "application/fe-pre/web"
   // Terminating instances, by the revision from which on no endpoint names them.
@@ -107,9 +118,7 @@ class Engine::Core {
   std::string trouble_;
   std::optional<Clock::Wall> wake_;
   std::uint64_t change_ = 0;
-  bool world_changed_ = true;   // since the last view
-  bool reconciled_ = false;     // nothing changed that objects and groups are made of
-  std::vector<Instance> seen_;  // what they were made of
+  bool world_changed_ = true;  // since the last view
 };
 
 }  // namespace graymesh::release

@@ -142,6 +142,7 @@ std::optional<Receipt> Engine::Core::acked(const Release& release, const std::st
       if (behind && instance.phase == workload::Instance::Phase::ready)
         more |= isolated_.insert(instance.address).second;
     }
+    looks_same_ = looks_same_ && !more;
     // Without them once more, from now on: their going is a change of its own.
     if (more) waits_.erase(key);
     if (more) wake_at(now);

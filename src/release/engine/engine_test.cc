@@ -102,6 +102,38 @@ TEST_F(EngineTest, AnApplicationRunsItsBaseline) {
   EXPECT_THAT(object("EndpointSlice fe-pre/web-graymesh"), HasSubstr("ready: true"));
 }
 
+TEST_F(EngineTest, NamespacesStandSideBySide) {
+  application("web");
+  std::string other = application_object("web")->text;
+  other.replace(other.find("fe-pre"), 6, "fe-online");
+  other.replace(other.find("web.shop"), 8, "www.shop");
+  apply(other);
+  settle();
+  const auto before = mesh.objects();
+  EXPECT_THAT(before, Contains(Key("EndpointSlice fe-online/web-graymesh")));
+  start("feature-a");
+  settle();
+  for (const auto& [key, text] : before) {
+    if (key.find(" fe-online/") != std::string::npos) {
+      EXPECT_EQ(object(key), text) << key;
+    }
+  }
+  EXPECT_THAT(object("DestinationRule fe-pre/web-release"), HasSubstr("name: feature-a"));
+  restart();
+  settle();
+  EXPECT_THAT(object("DestinationRule fe-pre/web-release"), HasSubstr("name: feature-a"));
+  EXPECT_EQ(object("EndpointSlice fe-online/web-graymesh"),
+            before.at("EndpointSlice fe-online/web-graymesh"));
+  runtime.kill("fe-online", "web-baseline-1-1");
+  engine->step();
+  EXPECT_THAT(object("EndpointSlice fe-online/web-graymesh"), HasSubstr("ready: false"));
+  ASSERT_TRUE(engine->remove(ann, {model::Kind::application, "fe-online", "web"}));
+  settle();
+  EXPECT_THAT(mesh.objects(), Not(Contains(Key("EndpointSlice fe-online/web-graymesh"))));
+  EXPECT_THAT(mesh.objects(), Contains(Key("EndpointSlice fe-pre/web-graymesh")));
+  EXPECT_EQ(running().size(), 3u);
+}
+
 TEST_F(EngineTest, ALaneGoesUpAndMeetsItsRequests) {
   application("web");
   const auto id = start("feature-a");

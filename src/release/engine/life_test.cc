@@ -256,10 +256,24 @@ class Life {
       EXPECT_TRUE(ended(release.phase))
           << id << " " << name_of(release.phase) << ": " << view->progress.at(id).waits_for;
     EXPECT_EQ(view->instances.size(), 4u);
+    // Derived anew from nothing it is the same as what changed step by step.
+    EXPECT_EQ(mesh_.objects(), objects(*view->world, all_ready(view->instances)));
     const Read read_now = read(mesh_.objects());
     EXPECT_EQ(read_now.ready.size(), 4u);
     for (const auto& [app, subsets] : read_now.subsets)
       EXPECT_EQ(subsets, std::set<std::string>{"baseline"}) << app;
+  }
+
+  static std::vector<Instance> all_ready(const std::vector<workload::Instance>& instances) {
+    std::vector<Instance> out;
+    for (const auto& instance : instances)
+      out.push_back({.namespace_ = instance.namespace_,
+                     .group = instance.group,
+                     .name = instance.name,
+                     .address = instance.address,
+                     .labels = instance.labels,
+                     .ready = true});
+    return out;
   }
 
   std::mt19937 random_;

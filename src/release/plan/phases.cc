@@ -1,6 +1,7 @@
 // The life of a release: its phases, what is there in each, and which comes next.
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "release/plan/plan.h"
 
@@ -179,6 +180,22 @@ model::Run merged(const model::Run& base, const model::Run& over) {
   if (over.memory_bytes != 0) run.memory_bytes = over.memory_bytes;
   if (over.cpus != 0) run.cpus = over.cpus;
   return run;
+}
+
+World part(const World& world, const std::string& namespace_) {
+  World out;
+  const auto is_of = [&](const auto& entry) { return entry.second.name.namespace_ == namespace_; };
+  const auto copy = [&](const auto& from, auto& to) {
+    for (auto it = from.lower_bound({namespace_, ""}); it != from.end() && is_of(*it); ++it)
+      to.insert(to.end(), *it);
+  };
+  copy(world.applications, out.applications);
+  copy(world.lanes, out.lanes);
+  std::copy_if(world.releases.begin(), world.releases.end(),
+               std::inserter(out.releases, out.releases.end()), is_of);
+  if (const auto found = world.environments.find(namespace_); found != world.environments.end())
+    out.environments.insert(*found);
+  return out;
 }
 
 std::vector<Group> groups(const World& world) {

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -65,6 +66,7 @@ struct Application {
   std::optional<Change> change = {};
   bool leaving = false;  // declared no more: its instances stop
 
+  bool operator==(const Application&) const = default;
   const model::Application& spec() const { return object->as<model::Application>(); }
 };
 
@@ -153,6 +155,7 @@ struct Release {
   bool declared = false;    // by a file: its going takes the release back
   std::map<std::string, Receipt> receipts = {};  // by phase
 
+  bool operator==(const Release&) const = default;
   const Member* member(std::string_view application) const;
 };
 
@@ -163,12 +166,15 @@ struct Lane {
   Clock::Wall created{}, used{};
   bool declared = false;
   bool leaving = false;  // goes when its releases are over
+
+  bool operator==(const Lane&) const = default;
 };
 
 struct Environment {
   model::ObjectPtr object = {};  // of kind Environment
   bool declared = false;
 
+  bool operator==(const Environment&) const = default;
   const model::Environment& spec() const { return object->as<model::Environment>(); }
 };
 
@@ -230,6 +236,16 @@ std::uint64_t run_hash(const model::Run& run);
 // data_loss names the key and the fault.
 std::map<std::string, std::string> save(const World& world);
 Result<World> load(const std::map<std::string, std::string>& documents);
+
+// What save() would say otherwise of `after` than of `before`; only that is made into text.
+struct Difference {
+  std::map<std::string, std::optional<std::string>> documents = {};  // none: gone
+  std::set<std::string> namespaces = {};                             // of what differs
+};
+Difference difference(const World& before, const World& after);
+
+// What of the World is of one namespace. Groups and objects of a namespace follow from it alone.
+World part(const World& world, const std::string& namespace_);
 
 // Cookie, query parameter, header and baggage entry that carry a lane.
 inline constexpr std::string_view lane_header = "canarytag";

@@ -297,6 +297,44 @@ void read_document(const std::string& key, const Json& json, World& world) {
   }
 }
 
+Json of(const Environment& environment) {
+  return {{"text", environment.object->text}, {"declared", environment.declared}};
+}
+
+std::string counters(const World& world) {
+  return Json{{"last_release", world.last_release}, {"last_number", world.last_number}}.dump();
+}
+
+std::string key_of(const Application& app) { return "application/" + to_string(app.name); }
+std::string key_of(const Release& release) { return fmt::format("release/{}", release.id); }
+std::string key_of(const Lane& lane) { return "lane/" + to_string(lane.name); }
+std::string key_of(const Environment& environment) {
+  return "environment/" + environment.object->meta.key.namespace_;
+}
+
+template <typename Noun>
+const std::string& namespace_of(const Noun& noun) {
+  return noun.name.namespace_;
+}
+const std::string& namespace_of(const Environment& environment) {
+  return environment.object->meta.key.namespace_;
+}
+
+template <typename Key, typename Noun>
+void compare(const std::map<Key, Noun>& before, const std::map<Key, Noun>& after, Difference& out) {
+  for (const auto& [key, now] : after) {
+    const auto was = before.find(key);
+    if (was != before.end() && was->second == now) continue;
+    out.documents[key_of(now)] = of(now).dump();
+    out.namespaces.insert(namespace_of(now));
+  }
+  for (const auto& [key, was] : before) {
+    if (after.contains(key)) continue;
+    out.documents[key_of(was)] = std::nullopt;
+    out.namespaces.insert(namespace_of(was));
+  }
+}
+
 }  // namespace
 
 std::uint64_t run_hash(const model::Run& run) {
@@ -305,16 +343,19 @@ std::uint64_t run_hash(const model::Run& run) {
 
 std::map<std::string, std::string> save(const World& world) {
   std::map<std::string, std::string> out;
-  out["counters"] =
-      Json{{"last_release", world.last_release}, {"last_number", world.last_number}}.dump();
-  for (const auto& [name, app] : world.applications)
-    out["application/" + to_string(name)] = of(app).dump();
-  for (const auto& [id, release] : world.releases)
-    out[fmt::format("release/{}", id)] = of(release).dump();
-  for (const auto& [namespace_, environment] : world.environments)
-    out["environment/" + namespace_] =
-        Json{{"text", environment.object->text}, {"declared", environment.declared}}.dump();
-  for (const auto& [name, lane] : world.lanes) out["lane/" + to_string(name)] = of(lane).dump();
+  for (auto& [key, text] : difference({}, world).documents) out[key] = std::move(*text);
+  out["counters"] = counters(world);
+  return out;
+}
+
+Difference difference(const World& before, const World& after) {
+  Difference out;
+  if (before.last_release != after.last_release || before.last_number != after.last_number)
+    out.documents["counters"] = counters(after);
+  compare(before.applications, after.applications, out);
+  compare(before.releases, after.releases, out);
+  compare(before.environments, after.environments, out);
+  compare(before.lanes, after.lanes, out);
   return out;
 }
 

@@ -67,5 +67,47 @@ TEST(Save, ADamagedDocumentIsNamed) {
   }
 }
 
+// What a store has after it was given a difference.
+std::map<std::string, std::string> updated(std::map<std::string, std::string> documents,
+                                           const Difference& difference) {
+  for (const auto& [key, text] : difference.documents) {
+    if (text)
+      documents[key] = *text;
+    else
+      documents.erase(key);
+  }
+  return documents;
+}
+
+TEST(Save, ADifferenceIsAllThatIsOtherwiseAndNoMore) {
+  const World before = full();
+  EXPECT_TRUE(difference(before, before).documents.empty());
+  EXPECT_EQ(updated({}, difference({}, before)), save(before));
+  const auto change = [&](const std::string& key, const std::string& namespace_, auto&& how) {
+    World after = before;
+    how(after);
+    const Difference found = difference(before, after);
+    ASSERT_EQ(found.documents.size(), 1u) << key;
+    EXPECT_EQ(found.documents.begin()->first, key);
+    EXPECT_EQ(found.namespaces,
+              namespace_.empty() ? std::set<std::string>() : std::set<std::string>{namespace_});
+    EXPECT_EQ(updated(save(before), found), save(after)) << key;
+  };
+  const Name web{"fe-pre", "web"}, lane{"fe-pre", "feature-a"};
+  change("counters", "", [](World& world) { ++world.last_number; });
+  change("application/fe-pre/web", "fe-pre",
+         [&](World& world) { world.applications.at(web).change->next.replicas = 9; });
+  change("application/fe-pre/web", "fe-pre", [&](World& world) { world.applications.erase(web); });
+  change("release/1", "fe-pre",
+         [](World& world) { world.releases.at(1).receipts.at("routes").acked = 3; });
+  change("release/1", "fe-pre", [](World& world) { world.releases.clear(); });
+  change("lane/fe-pre/feature-a", "fe-pre",
+         [&](World& world) { world.lanes.at(lane).used += 1min; });
+  change("lane/fe-pre/feature-a", "fe-pre", [](World& world) { world.lanes.clear(); });
+  change("environment/fe-pre", "fe-pre",
+         [](World& world) { set_environment(world, "promoteTo: other"); });
+  change("environment/fe-pre", "fe-pre", [](World& world) { world.environments.clear(); });
+}
+
 }  // namespace
 }  // namespace graymesh::release
