@@ -2,7 +2,8 @@
 //
 // The engine publishes Views; a watcher remembers the text of what it has sent, and sends what is
 // another text in the newest View. So views that come faster than the client reads are folded, and
-// one that reconnects is simply sent everything that stands.
+// one that reconnects is simply sent everything that stands, and (for it has Last-Event-ID) the
+// releases that ended meanwhile.
 #include <fmt/core.h>
 
 #include <map>
@@ -18,11 +19,15 @@ using nlohmann::json;
 using release::View;
 
 constexpr std::chrono::seconds heartbeat{15};
-constexpr std::chrono::milliseconds slice{200};  // how soon a server that stops is noticed
+constexpr std::chrono::hours ended_meanwhile{1};  // longer ago than that is history
+constexpr std::chrono::milliseconds slice{200};   // how soon a server that stops is noticed
 
 class Watcher {
  public:
   explicit Watcher(std::uint64_t release) : release_(release) {}
+
+  // Tells also of releases that were over when the watch began, if they ended after `since`.
+  void tell_ended_since(Clock::Wall since) { ended_since_ = since; }
 
   // What is new in `view`, as events; empty if nothing is.
   std::string news(const View& view) {
@@ -63,13 +68,13 @@ class Watcher {
     return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", id, kind, text);
   }
 
-  // One that was over when the watch began is told only if it was asked for.
+  // One that was over when the watch began is told only if it, or its time, was asked for.
   template <typename Tell>
   void add_releases(const View& view, const Tell& tell) {
     for (const auto& [id, release] : view.world->releases) {
       if (release_ != 0 && id != release_) continue;
       if (ended(release.phase) && over_.contains(id)) continue;
-      if (ended(release.phase) && !begun_ && release_ == 0) {
+      if (ended(release.phase) && !begun_ && release_ == 0 && release.over < ended_since_) {
         over_.insert(id);
         continue;
       }
@@ -90,6 +95,7 @@ class Watcher {
 
   const std::uint64_t release_;
   bool begun_ = false;
+  Clock::Wall ended_since_ = Clock::Wall::max();
   std::set<std::uint64_t> over_;
   std::map<std::string, std::string> sent_;  // "release 12" to its text
 };
@@ -117,6 +123,8 @@ void Platform::watch(const Call& call) {
     std::chrono::steady_clock::time_point spoken = std::chrono::steady_clock::now();
   };
   auto stream = std::make_shared<Stream>(Stream{.watcher = Watcher(*release)});
+  if (call.request.has_header("Last-Event-ID"))
+    stream->watcher.tell_ended_since(clock_.wall() - ended_meanwhile);
   call.response.set_header("Cache-Control", "no-store");
   call.response.set_chunked_content_provider(
       "text/event-stream",

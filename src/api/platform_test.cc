@@ -225,11 +225,12 @@ TEST_F(PlatformApi, ListsInstancesOfAVersion) {
 
 // What a watcher of `path` is told until `enough` of it has come.
 std::string watched(int port, const std::string& path,
-                    const std::function<bool(const std::string&)>& enough) {
+                    const std::function<bool(const std::string&)>& enough,
+                    const httplib::Headers& headers = {}) {
   httplib::Client client("127.0.0.1", port);
   client.set_read_timeout(10);
   std::string text;
-  client.Get(path, [&](const char* data, std::size_t size) {
+  client.Get(path, headers, [&](const char* data, std::size_t size) {
     text.append(data, size);
     return !enough(text);
   });
@@ -254,6 +255,48 @@ TEST_F(PlatformApi, TellsWatchersWhatStandsAndThenWhatChanges) {
   EXPECT_NE(text.find("event: instance\n"), std::string::npos);
   EXPECT_NE(text.find("event: lane\n"), std::string::npos);
   EXPECT_NE(text.find("rolled-back"), std::string::npos) << text;
+}
+
+TEST_F(PlatformApi, TellsAWatcherThatWasCutOffWhatEndedMeanwhile) {
+  const std::string id = gray_web("feature-a");
+  const int port = platform_.server->port();
+  const auto has = [](const char* words) {
+    return [words](const std::string& text) { return text.find(words) != std::string::npos; };
+  };
+  const std::string before = watched(port, "/api/v1/events", has("\"phase\":\"gray\""));
+  const auto last = before.rfind("id: ");
+  ASSERT_NE(last, std::string::npos) << before;
+  const std::string last_id = before.substr(last + 4, before.find('\n', last) - last - 4);
+  ASSERT_EQ(post("/api/v1/releases/" + id + "/rollback?wait=20").body["phase"], "rolled-back");
+  // The lane is told after the releases: then they were, or will not be.
+  EXPECT_EQ(watched(port, "/api/v1/events", has("event: lane\n")).find("rolled-back"),
+            std::string::npos)
+      << "whoever begins to watch is not told what was over";
+  const std::string after =
+      watched(port, "/api/v1/events", has("event: lane\n"), {{"Last-Event-ID", last_id}});
+  EXPECT_NE(after.find("\"phase\":\"rolled-back\""), std::string::npos) << after;
+}
+
+TEST_F(PlatformApi, HoldsResumesAndApprovesByHttp) {
+  EXPECT_EQ(post("/api/v1/applications", application("web")).status, 200);
+  const json steps = {{"steps",
+                       {{{"weight", 5}, {"pause", {{"approval", true}}}},
+                        {{"weight", 50}, {"pause", {{"approval", true}}}}}}};
+  const Answer started = post("/api/v1/releases?wait=20", gray("feature-a", steps).dump());
+  ASSERT_EQ(started.body["progress"]["waitsFor"], "approval of step 1 (weight 5)") << started.body;
+  const std::string path = "/api/v1/releases/" + std::to_string(started.body.value("id", 0));
+  EXPECT_EQ(post(path + "/pause").body["held"], true);
+  EXPECT_EQ(post(path + "/approve", R"({"reason": "seen"})", {{"X-Graymesh-User", "bob"}}).status,
+            200);
+  EXPECT_TRUE(
+      platform_.becomes([&] { return get(path).body["progress"]["waitsFor"] == "paused"; }));
+  EXPECT_EQ(get(path).body["approvals"].size(), 1u) << get(path).body;
+  EXPECT_EQ(get(path).body["weight"], 5) << "what holds does not go on, approved or not";
+  EXPECT_EQ(post(path + "/resume").body["held"], false);
+  EXPECT_TRUE(platform_.becomes([&] { return get(path).body["weight"] == 50; }));
+  EXPECT_TRUE(get(path).body["approvals"].empty()) << "one approval is for one step";
+  EXPECT_EQ(post("/api/v1/releases/99/pause").status, 404);
+  EXPECT_EQ(post(path + "/shelve").status, 404);
 }
 
 TEST_F(PlatformApi, WatchesOneReleaseAlone) {
