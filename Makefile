@@ -43,6 +43,7 @@ coverage: deps  ## runs the tests, then tells which lines of each file they ran
 bench: deps  ## builds with optimisation and runs every benchmark
 	$(call build,release,--target benchmarks)
 	@for bench in build-release/bin/*_bench; do [ ! -x "$$bench" ] || "$$bench" $(BENCH_ARGS) || exit 1; done
+	@PYTHONDONTWRITEBYTECODE=1 bench/releases.py
 
 .PHONY: fuzz
 fuzz: tools  ## runs every fuzz target for FUZZ_SECONDS (60) with its corpus
