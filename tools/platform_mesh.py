@@ -78,7 +78,7 @@ class PlatformMesh(demo_mesh.Mesh):
             try:
                 self._roll_back_all()
                 if not self.instances_now():
-                    break
+                    return
             except (OSError, ApiError):
                 pass  # it is on its way out itself: what is left is ended below
             time.sleep(0.1)

@@ -3,7 +3,7 @@
 each lane has gray versions of a few of them. Every hop of every request meets the lane's version where
 there is one and the baseline where there is none, while other lanes come, go, and lose instances.
 
-GRAYMESH_LANES=N and GRAYMESH_APPLICATIONS=N set how many (8 and 6; 50 and 20 are some 170 Envoys, 6 GB
+GRAYMESH_LANES=N and GRAYMESH_APPLICATIONS=N set how many (8 and 6; 50 and 20 are some 170 Envoys, 7 GB
 of memory and many minutes), GRAYMESH_SEED=N replays a run.
 """
 

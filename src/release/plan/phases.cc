@@ -235,6 +235,7 @@ std::vector<Group> groups(const World& world) {
     }
   }
   std::vector<Group> all;
+  all.reserve(found.size());
   for (auto& [name, group] : found) all.push_back(std::move(group));
   return all;
 }
