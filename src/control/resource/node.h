@@ -23,8 +23,11 @@ struct Node {
   // Where the application itself listens, if not on the instance's address or 127.0.0.1: instances
   // that share one machine have a twin address each. Metadata APP_ADDRESS, ours.
   std::string app_address;
-  std::uint32_t http_proxy_port = 0;   // HTTP_PROXY_PORT; 0: MeshConfig's proxyHttpPort
-  bool unprivileged = false;           // UNPRIVILEGED_POD: no ports below 1024
+  std::uint32_t http_proxy_port = 0;  // HTTP_PROXY_PORT; 0: MeshConfig's proxyHttpPort
+  bool unprivileged = false;          // UNPRIVILEGED_POD: no ports below 1024
+  // GRAYMESH_LANE_LOG "xds-grpc", ours: its bootstrap has a cluster of that name, which leads to
+  // us.
+  bool takes_lane_log = false;
   std::string cluster_id;              // CLUSTER_ID
   std::string network;                 // NETWORK
   std::string service_account;         // SERVICE_ACCOUNT

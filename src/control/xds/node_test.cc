@@ -92,6 +92,15 @@ TEST(ReadNode, PortsMayBeNumbersOrText) {
   }
 }
 
+TEST(ReadNode, ALogIsTakenByTheClusterThatOurBootstrapHas) {
+  auto it = message("sidecar~10.0.0.1~web-0.x~x");
+  EXPECT_FALSE(read_node(it)->takes_lane_log);
+  set(it, "GRAYMESH_LANE_LOG", "other");
+  EXPECT_FALSE(read_node(it)->takes_lane_log);
+  set(it, "GRAYMESH_LANE_LOG", "xds-grpc");
+  EXPECT_TRUE(read_node(it)->takes_lane_log);
+}
+
 TEST(ReadNode, OddMetadataIsNoError) {
   auto it = message("sidecar~10.0.0.1~web-0.x~x");
   (*it.mutable_metadata()->mutable_fields())["LABELS"].set_number_value(1);

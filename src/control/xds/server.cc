@@ -118,7 +118,9 @@ AdsServer::~AdsServer() {
 
 grpc::ServerGenericBidiReactor* AdsServer::CreateReactor(
     grpc::GenericCallbackServerContext* context) {
-  const std::string_view method = context->method();
+  const std::string& method = context->method();
+  if (const auto other = options.methods.find(method); other != options.methods.end())
+    return other->second(context);
   const bool delta = method == std::string(service_path) + "DeltaAggregatedResources";
   const bool sotw = method == std::string(service_path) + "StreamAggregatedResources";
   if (!delta && !sotw)

@@ -185,7 +185,8 @@ Reach Stream::reached() const {
           .address = node_->address,
           .snapshot = reached_,
           .at = reached_at_,
-          .refuses = session_.refuses()};
+          .refuses = session_.refuses(),
+          .takes_lane_log = node_->takes_lane_log};
 }
 
 resource::ConfigPtr Stream::acked() const {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,13 @@
 #include "control/resource/node.h"
 #include "control/resource/resource.h"
 #include "metrics/metrics.h"
+
+namespace grpc {
+class ByteBuffer;
+class GenericCallbackServerContext;
+template <class Request, class Response>
+class ServerBidiReactor;
+}  // namespace grpc
 
 namespace graymesh::xds {
 
@@ -70,10 +78,11 @@ struct ProxyStatus {
 // How far one proxy is: what receipts are made of.
 struct Reach {
   std::string node_id{};
-  std::string address{};       // of its instance
-  std::uint64_t snapshot = 0;  // as ProxyStatus has it
-  Clock::Wall at{};            // when it reached that
-  bool refuses = false;        // a NACK stands
+  std::string address{};        // of its instance
+  std::uint64_t snapshot = 0;   // as ProxyStatus has it
+  Clock::Wall at{};             // when it reached that
+  bool refuses = false;         // a NACK stands
+  bool takes_lane_log = false;  // as resource::Node has it
 };
 
 struct ServerOptions {
@@ -94,6 +103,10 @@ struct ServerOptions {
   // Called after reached() has changed, from any of the server's threads and often: it must return
   // at once, and ask the server nothing.
   std::function<void()> on_reach{};
+  // What else is served on the same port: who takes a call, by its path "/package.Service/Method".
+  using Taker = std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(
+      grpc::GenericCallbackServerContext*)>;
+  std::map<std::string, Taker> methods{};
 };
 
 class Server {

@@ -1,0 +1,131 @@
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <condition_variable>
+
+#include "control/traffic/traffic.h"
+
+namespace graymesh::traffic {
+namespace {
+
+std::string to_string(grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string out;
+  if (!buffer.Dump(&slices).ok()) return out;
+  for (const auto& slice : slices)
+    out.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return out;
+}
+
+}  // namespace
+
+struct Receiver::Shared {
+  Table& table;
+  std::string lane_header;
+  metrics::Gauge& open;
+  metrics::Counter& malformed;
+
+  std::mutex mutex;
+  std::condition_variable empty;
+  std::set<Stream*> streams;
+  bool stopping = false;
+};
+
+// One proxy's one worker and one side. gRPC calls one On... at a time, but OnCancel beside any.
+class Receiver::Stream final : public Reactor {
+ public:
+  explicit Stream(Shared& shared) : shared_(shared), reader_(shared.lane_header) {}
+
+  void begin() { StartRead(&buffer_); }
+
+  void finish(const grpc::Status& status) {
+    std::lock_guard lock(mutex_);
+    if (!std::exchange(finished_, true)) Finish(status);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return finish(grpc::Status::OK);
+    const auto requests = reader_.read(to_string(buffer_));
+    buffer_.Clear();
+    if (!requests) {
+      shared_.malformed.add();
+      return finish({grpc::StatusCode::INVALID_ARGUMENT, requests.error().message});
+    }
+    shared_.table.record(reader_.teller(), *requests);
+    std::lock_guard lock(mutex_);
+    if (!finished_) StartRead(&buffer_);
+  }
+
+  void OnCancel() override { finish({grpc::StatusCode::CANCELLED, "the stream is gone"}); }
+
+  void OnDone() override {
+    Shared& shared = shared_;
+    std::lock_guard lock(shared.mutex);
+    shared.streams.erase(this);
+    shared.open.add(-1);
+    if (shared.streams.empty()) shared.empty.notify_all();
+    delete this;
+  }
+
+ private:
+  Shared& shared_;
+  Reader reader_;
+  grpc::ByteBuffer buffer_;
+  std::mutex mutex_;
+  bool finished_ = false;
+};
+
+Receiver::Receiver(Table& table, std::string lane_header, metrics::Registry& metrics)
+    : shared_(new Shared{
+          .table = table,
+          .lane_header = std::move(lane_header),
+          .open = metrics.gauge("graymesh_lane_log_streams", "open streams of logged requests"),
+          .malformed = metrics.counter("graymesh_lane_log_malformed_total",
+                                       "streams of logged requests ended for what they sent"),
+          .mutex = {},
+          .empty = {},
+          .streams = {},
+          .stopping = false}) {
+  const auto gauge = [&](const char* result) -> metrics::Gauge& {
+    return metrics.gauge("graymesh_lane_log_requests",
+                         "logged requests since the start, by what became of them",
+                         {{"result", result}});
+  };
+  metrics.before_page([&table, &lane = gauge("lane"), &other = gauge("other"),
+                       &unknown = gauge("unknown"), &full = gauge("full")] {
+    const Table::Counts counts = table.counts();
+    lane.set(static_cast<double>(counts.in_lanes));
+    other.set(static_cast<double>(counts.others));
+    unknown.set(static_cast<double>(counts.unknown));
+    full.set(static_cast<double>(counts.full));
+  });
+}
+
+Receiver::~Receiver() { stop(); }
+
+Receiver::Reactor* Receiver::open(grpc::GenericCallbackServerContext*) {
+  auto* stream = new Stream(*shared_);
+  bool stopping = false;
+  {
+    std::lock_guard lock(shared_->mutex);
+    shared_->streams.insert(stream);
+    shared_->open.add(1);
+    stopping = shared_->stopping;
+  }
+  if (stopping)
+    stream->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
+  else
+    stream->begin();
+  return stream;
+}
+
+void Receiver::stop() {
+  std::unique_lock lock(shared_->mutex);
+  shared_->stopping = true;
+  // Under the lock none of them can be gone; OnDone comes on another thread.
+  for (Stream* stream : shared_->streams)
+    stream->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
+  shared_->empty.wait(lock, [this] { return shared_->streams.empty(); });
+}
+
+}  // namespace graymesh::traffic

@@ -1,0 +1,110 @@
+// The receiver behind a gRPC server of its own, as xds::Server calls it.
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <future>
+
+#include "control/traffic/testing.h"
+#include "control/traffic/traffic.h"
+
+namespace graymesh::traffic {
+namespace {
+
+using testing::message;
+
+class Service final : public grpc::CallbackGenericService {
+ public:
+  explicit Service(Receiver& receiver) : receiver_(receiver) {}
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    return receiver_.open(context);
+  }
+
+ private:
+  Receiver& receiver_;
+};
+
+// One stream: sends what it is given, then ends; the status comes in done.
+class Client final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  Client(const std::shared_ptr<grpc::Channel>& channel, std::string bytes, bool stays)
+      : stub_(channel), stays_(stays) {
+    const grpc::Slice slice(bytes);
+    buffer_ = grpc::ByteBuffer(&slice, 1);
+    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    stub_.PrepareBidiStreamingCall(&context_, Receiver::method, grpc::StubOptions(), this);
+    StartRead(&answer_);
+    StartWrite(&buffer_);
+    StartCall();
+  }
+  void OnWriteDone(bool ok) override {
+    if (ok && !stays_) StartWritesDone();
+  }
+  void OnDone(const grpc::Status& status) override { done.set_value(status); }
+  std::promise<grpc::Status> done;
+
+ private:
+  grpc::GenericStub stub_;
+  grpc::ClientContext context_;
+  grpc::ByteBuffer buffer_, answer_;
+  bool stays_;
+};
+
+class ReceiverTest : public ::testing::Test {
+ protected:
+  ReceiverTest() {
+    table.know({.lanes = {{"fe-pre", "a"}}, .applications = {{"fe-pre", "web"}}});
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterCallbackGenericService(&service);
+    server = builder.BuildAndStart();
+    channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                                  grpc::InsecureChannelCredentials());
+  }
+  std::string page() const { return metrics.page(); }
+
+  SystemClock clock;
+  metrics::Registry metrics;
+  Table table{clock};
+  Receiver receiver{table, "canarytag", metrics};
+  Service service{receiver};
+  std::unique_ptr<grpc::Server> server;
+  std::shared_ptr<grpc::Channel> channel;
+};
+
+std::string one_request() {
+  return message("graymesh.inbound", {{"app", "web"}}, {{.headers = {{"canarytag", "a"}}}});
+}
+
+TEST_F(ReceiverTest, WhatAProxySendsIsInTheTable) {
+  Client client(channel, one_request(), false);
+  EXPECT_TRUE(client.done.get_future().get().ok());
+  EXPECT_EQ(table.report({"fe-pre", "a"}).passed.size(), 1u);
+  EXPECT_THAT(page(), ::testing::HasSubstr("graymesh_lane_log_requests{result=\"lane\"} 1"));
+}
+
+TEST_F(ReceiverTest, NonsenseEndsItsStreamWithItsReason) {
+  Client client(channel, "\xff\xff", false);
+  const auto status = client.done.get_future().get();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("is not a"));
+}
+
+TEST_F(ReceiverTest, StopEndsStreamsAndThoseToCome) {
+  Client open(channel, one_request(), true);
+  while (!table.last({"fe-pre", "a"})) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  receiver.stop();
+  EXPECT_EQ(open.done.get_future().get().error_code(), grpc::StatusCode::UNAVAILABLE);
+  Client late(channel, one_request(), true);
+  EXPECT_EQ(late.done.get_future().get().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+}  // namespace
+}  // namespace graymesh::traffic
