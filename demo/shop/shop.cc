@@ -97,7 +97,8 @@ class Shop {
     Headers headers;
     for (const std::string_view name : passed_on) {
       if (options_.forward == "none" || (options_.forward == "baggage" && name != "baggage") ||
-          (options_.forward == "header" && name == "baggage")) {
+          (options_.forward == "header" && name == "baggage") ||
+          (options_.forward == "id" && name != "x-request-id")) {
         continue;
       }
       if (const auto found = request.headers.find(std::string(name));
@@ -195,8 +196,8 @@ int main(int argc, char** argv) {
   app.add_option("--timeout-ms", options.timeout_ms, "for each call")
       ->check(CLI::Range(1, 600'000));
   app.add_option("--forward", options.forward,
-                 "which headers it passes on: header is all but baggage")
-      ->check(CLI::IsMember({"all", "none", "header", "baggage"}));
+                 "which headers it passes on: header is all but baggage, id is x-request-id")
+      ->check(CLI::IsMember({"all", "none", "header", "baggage", "id"}));
   CLI11_PARSE(app, argc, argv);
   if (options.server.proxy.starts_with("http://")) options.server.proxy.erase(0, 7);
   graymesh::shop::Shop shop(options);

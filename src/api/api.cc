@@ -203,7 +203,7 @@ class HttpServer final : public Server {
 
   void add_platform() {
     if (parts_.engine != nullptr && parts_.store != nullptr) {
-      platform_.emplace(*parts_.engine, *parts_.store, parts_.clock);
+      platform_.emplace(*parts_.engine, *parts_.store, parts_.traffic, parts_.clock);
     } else {
       routes_.answer_instead(
           Error{Code::unimplemented,

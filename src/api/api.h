@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "control/push/push.h"
 #include "control/source/source.h"
+#include "control/traffic/traffic.h"
 #include "control/xds/xds.h"
 #include "metrics/metrics.h"
 #include "release/engine/engine.h"
@@ -48,6 +49,7 @@ struct Parts {
   // Null: graymeshd runs without --store, and the paths of the release platform say so.
   release::Engine* engine = nullptr;
   release::Store* store = nullptr;
+  const traffic::Table* traffic = nullptr;  // null: proxies tell nothing of requests
   // Null: everybody is who he says (X-Graymesh-User), or "anonymous".
   const Tokens* tokens = nullptr;
 };

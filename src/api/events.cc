@@ -24,7 +24,8 @@ constexpr std::chrono::milliseconds slice{200};   // how soon a server that stop
 
 class Watcher {
  public:
-  explicit Watcher(std::uint64_t release) : release_(release) {}
+  Watcher(std::uint64_t release, const traffic::Table* traffic)
+      : release_(release), traffic_(traffic) {}
 
   // Tells also of releases that were over when the watch began, if they ended after `since`.
   void tell_ended_since(Clock::Wall since) { ended_since_ = since; }
@@ -47,7 +48,7 @@ class Watcher {
     }
     if (release_ == 0) {
       for (const auto& [name, lane] : view.world->lanes)
-        tell("lane", to_string(name), lane_json(lane, view));
+        tell("lane", to_string(name), lane_json(lane, view, traffic_));
     }
     for (const auto& [key, text] : sent_) {
       if (now.contains(key) || key.starts_with("release ")) continue;
@@ -94,6 +95,7 @@ class Watcher {
   }
 
   const std::uint64_t release_;
+  const traffic::Table* const traffic_;
   bool begun_ = false;
   Clock::Wall ended_since_ = Clock::Wall::max();
   std::set<std::uint64_t> over_;
@@ -122,7 +124,7 @@ void Platform::watch(const Call& call) {
     bool begun = false;
     std::chrono::steady_clock::time_point spoken = std::chrono::steady_clock::now();
   };
-  auto stream = std::make_shared<Stream>(Stream{.watcher = Watcher(*release)});
+  auto stream = std::make_shared<Stream>(Stream{.watcher = Watcher(*release, traffic_)});
   if (call.request.has_header("Last-Event-ID"))
     stream->watcher.tell_ended_since(clock_.wall() - ended_meanwhile);
   call.response.set_header("Cache-Control", "no-store");

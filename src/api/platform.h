@@ -18,8 +18,10 @@ inline constexpr int watchers_max = 64;
 
 class Platform {
  public:
-  Platform(release::Engine& engine, release::Store& store, const Clock& clock)
-      : engine_(engine), store_(store), clock_(clock), replies_(store) {}
+  // `traffic` may be null: proxies tell nothing of requests.
+  Platform(release::Engine& engine, release::Store& store, const traffic::Table* traffic,
+           const Clock& clock)
+      : engine_(engine), store_(store), traffic_(traffic), clock_(clock), replies_(store) {}
 
   // `self` null: the same paths, for routes that answer something else instead.
   static void add_to(Routes& routes, Platform* self);
@@ -54,6 +56,7 @@ class Platform {
 
   release::Engine& engine_;
   release::Store& store_;
+  const traffic::Table* const traffic_;
   const Clock& clock_;
   Replies replies_;
   std::mutex objects_;  // so that If-Match is looked at and acted on without another in between

@@ -14,7 +14,7 @@ struct Platform::Kind {
   model::Kind kind;
   const char* collection;  // "/api/v1/lanes"
   // All of them in order, after `after`, until `each` says no.
-  void (*list)(const View& view, const Name& after,
+  void (*list)(const View& view, const traffic::Table* traffic, const Name& after,
                const std::function<bool(const Name&, const std::function<json()>&)>& each);
 };
 
@@ -22,21 +22,24 @@ namespace {
 
 using Each = std::function<bool(const Name&, const std::function<json()>&)>;
 
-void list_applications(const View& view, const Name& after, const Each& each) {
+void list_applications(const View& view, const traffic::Table*, const Name& after,
+                       const Each& each) {
   const auto& all = view.world->applications;
   for (auto it = all.upper_bound(after); it != all.end(); ++it) {
     if (!each(it->first, [&] { return application_json(it->second, view); })) return;
   }
 }
 
-void list_lanes(const View& view, const Name& after, const Each& each) {
+void list_lanes(const View& view, const traffic::Table* traffic, const Name& after,
+                const Each& each) {
   const auto& all = view.world->lanes;
   for (auto it = all.upper_bound(after); it != all.end(); ++it) {
-    if (!each(it->first, [&] { return lane_json(it->second, view); })) return;
+    if (!each(it->first, [&] { return lane_json(it->second, view, traffic); })) return;
   }
 }
 
-void list_environments(const View& view, const Name& after, const Each& each) {
+void list_environments(const View& view, const traffic::Table*, const Name& after,
+                       const Each& each) {
   for (const auto& [namespace_, environment] : view.world->environments) {
     const Name name{namespace_, environment.object->meta.key.name};
     if (after < name && !each(name, [&of_one = environment] { return environment_json(of_one); }))
@@ -105,12 +108,13 @@ std::variant<model::ObjectPtr, Refusal> object_in(const std::string& body, model
 namespace {
 
 // The object of that name, with its ETag; null if it is not there.
-json object_named(const Name& name, const View& view, const auto& kind) {
+json object_named(const Name& name, const View& view, const traffic::Table* traffic,
+                  const auto& kind) {
   json out;
   Name before = name;
   // The greatest name below it: a name's last character is never \x00.
   if (!before.name.empty()) before.name.pop_back();
-  kind.list(view, before, [&](const Name& at, const std::function<json()>& make) {
+  kind.list(view, traffic, before, [&](const Name& at, const std::function<json()>& make) {
     if (at == name) out = make();
     return at < name;
   });
@@ -124,7 +128,7 @@ void Platform::list_objects(const Call& call, const Kind& kind) {
   if (!page) return send_error(call.response, page.error());
   const std::string namespace_ = call.query("namespace");
   const auto view = engine_.view();
-  kind.list(*view, name_in(page->after()), [&](const Name& name, const auto& make) {
+  kind.list(*view, traffic_, name_in(page->after()), [&](const Name& name, const auto& make) {
     if (!namespace_.empty() && name.namespace_ != namespace_) return true;
     return page->add(to_string(name), make);
   });
@@ -133,7 +137,7 @@ void Platform::list_objects(const Call& call, const Kind& kind) {
 
 void Platform::show_object(const Call& call, const Kind& kind) {
   const Name name{call.part(0), call.part(1)};
-  const json object = object_named(name, *engine_.view(), kind);
+  const json object = object_named(name, *engine_.view(), traffic_, kind);
   if (object.is_null()) {
     return send_error(call.response,
                       {Code::not_found, fmt::format("{} {} is not there", model::name_of(kind.kind),
@@ -158,13 +162,13 @@ void Platform::apply_object(const Call& call, const Kind& kind, const std::strin
     }
     std::lock_guard lock(objects_);
     const auto before = engine_.view();
-    const json known = object_named(wanted, *before, kind);
+    const json known = object_named(wanted, *before, traffic_, kind);
     if (auto refusal = precondition(call.request, model::to_string(object->meta.key),
                                     known.is_null() ? "" : etag_of(known)))
       return *std::move(refusal);
     const auto applied = engine_.apply(call.who, object, call.query("reason"));
     if (!applied) return refusal_of(applied.error());
-    const json now = object_named(wanted, *engine_.view(), kind);
+    const json now = object_named(wanted, *engine_.view(), traffic_, kind);
     return Done{.body = now, .etag = now.is_null() ? "" : etag_of(now)};
   });
   if (const auto* refusal = std::get_if<Refusal>(&outcome))
@@ -180,7 +184,7 @@ void Platform::remove_object(const Call& call, const Kind& kind) {
   const auto outcome = replies_.once(call, [&]() -> Outcome {
     std::lock_guard lock(objects_);
     const auto before = engine_.view();
-    const json known = object_named({key.namespace_, key.name}, *before, kind);
+    const json known = object_named({key.namespace_, key.name}, *before, traffic_, kind);
     if (auto refusal = precondition(call.request, model::to_string(key),
                                     known.is_null() ? "" : etag_of(known)))
       return *std::move(refusal);

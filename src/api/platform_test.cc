@@ -210,8 +210,22 @@ TEST_F(PlatformApi, SaysForEachApplicationOfALaneWhatAnswersAndWhatCarriesIt) {
   EXPECT_EQ(applications[0]["answeredBy"], "baseline");
   EXPECT_EQ(applications[0]["instances"], 2);
   EXPECT_EQ(applications[1]["answeredBy"], "lane");
-  EXPECT_EQ(applications[1]["carriedBy"], "stamp");
+  EXPECT_EQ(applications[1]["carriedBy"], "no request seen yet");
   EXPECT_EQ(applications[1]["ready"], 1);
+  EXPECT_EQ(lane.body["status"]["lastRequest"], json());
+
+  platform_.traffic.know({.lanes = {{"fe-pre", "feature-a"}},
+                          .applications = {{"fe-pre", "web"}, {"fe-pre", "cart"}}});
+  const traffic::Who gray{"fe-pre", "web", "feature-a", applications[1]["revision"].dump()};
+  platform_.traffic.record(
+      {.who = gray, .proxy = "p", .side = traffic::Teller::Side::outbound},
+      {{.lane = "feature-a", .carrier = traffic::Carrier::stamp, .to = "cart.fe-pre"}});
+  const json now = get("/api/v1/lanes/fe-pre/feature-a").body["status"];
+  EXPECT_EQ(now["applications"][0]["carriedBy"], "no request seen yet");
+  EXPECT_EQ(now["applications"][1]["carriedBy"], "stamp");
+  EXPECT_TRUE(now["lastRequest"].is_string());
+  EXPECT_EQ(now["used"], now["lastRequest"]);
+  EXPECT_EQ(now["problems"], json::array());
 }
 
 TEST_F(PlatformApi, ListsInstancesOfAVersion) {

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "api/carriage.h"
 #include "api/pages.h"
 #include "base/hash.h"
 #include "model/json.h"
@@ -135,11 +136,9 @@ json ids_of(const View& view, const std::string& namespace_,
 }
 
 // What answers for an application to a request of the lane, and how the lane goes on from there.
-//
-// A gray instance's own sidecar stamps the lane on what it calls. A baseline instance's cannot: it
-// serves all lanes, so only the application knows which request a call belongs to. Whether it
-// forwards the header is not measured yet; when it is, it is said here.
-json in_lane(const release::Application& app, const release::Lane& lane, const View& view) {
+// `report` is null where nobody measures that.
+json in_lane(const release::Application& app, const release::Lane& lane, const View& view,
+             const traffic::Report* report) {
   const release::Release* active = view.world->active(app.name, lane.name.name);
   const release::Member* member = active == nullptr ? nullptr : active->member(app.name.name);
   const bool here = member != nullptr && shape(*active).routes;
@@ -154,8 +153,12 @@ json in_lane(const release::Application& app, const release::Lane& lane, const V
               {"version", artefact.run.version},
               {"revision", artefact.revision},
               {"instances", counted.instances},
-              {"ready", counted.ready},
-              {"carriedBy", here ? "stamp" : "header/baggage if the application forwards it"}};
+              {"ready", counted.ready}};
+  carriage_json({.namespace_ = app.name.namespace_,
+                 .application = app.name.name,
+                 .tag = here ? lane.name.name : "",
+                 .revision = std::to_string(artefact.revision)},
+                report, out);
   out["release"] = active == nullptr ? json() : json(active->id);
   return out;
 }
@@ -259,32 +262,42 @@ json application_json(const release::Application& app, const View& view) {
   return out;
 }
 
-json lane_json(const release::Lane& lane, const View& view) {
+json lane_json(const release::Lane& lane, const View& view, const traffic::Table* traffic) {
   json spec = {{"mode", lane.spec.strict ? "strict" : "permissive"}};
   if (!lane.spec.owner.empty()) spec["owner"] = lane.spec.owner;
   if (!lane.spec.branch.empty()) spec["branch"] = lane.spec.branch;
   if (lane.spec.time_to_live) spec["timeToLive"] = duration_text(*lane.spec.time_to_live);
   if (lane.spec.idle) spec["idle"] = duration_text(*lane.spec.idle);
+  std::optional<traffic::Report> report;
+  if (traffic != nullptr) report = traffic->report({lane.name.namespace_, lane.name.name});
   json applications = json::array();
   for (const auto& [name, app] : view.world->applications) {
     if (name.namespace_ == lane.name.namespace_ && !app.spec().gateway)
-      applications.push_back(in_lane(app, lane, view));
+      applications.push_back(in_lane(app, lane, view, report ? &*report : nullptr));
   }
-  return {{"apiVersion", api_version},
-          {"kind", "Lane"},
-          {"metadata", {{"name", lane.name.name}, {"namespace", lane.name.namespace_}}},
-          {"spec", std::move(spec)},
-          {"status",
-           {{"createdBy", lane.created_by.name},
-            {"created", to_text(lane.created)},
-            {"used", to_text(lane.used)},
-            {"declared", lane.declared},
-            {"leaving", lane.leaving},
-            {"releases", ids_of(view, lane.name.namespace_,
-                                [&](const release::Release& release) {
-                                  return release.spec.tag == lane.name.name;
-                                })},
-            {"applications", std::move(applications)}}}};
+  json out = {
+      {"apiVersion", api_version},
+      {"kind", "Lane"},
+      {"metadata", {{"name", lane.name.name}, {"namespace", lane.name.namespace_}}},
+      {"spec", std::move(spec)},
+      {"status",
+       {{"createdBy", lane.created_by.name},
+        {"created", to_text(lane.created)},
+        {"used", to_text(std::max(lane.used, report && report->last ? *report->last : lane.used))},
+        {"declared", lane.declared},
+        {"leaving", lane.leaving},
+        {"releases", ids_of(view, lane.name.namespace_,
+                            [&](const release::Release& release) {
+                              return release.spec.tag == lane.name.name;
+                            })},
+        {"applications", std::move(applications)}}}};
+  json& status = out["status"];
+  status["lastRequest"] = report && report->last ? json(to_text(*report->last)) : json();
+  status["measuredFrom"] = report ? json(to_text(report->from)) : json();
+  const auto unmeasured = view.unmeasured.find(lane.name);
+  status["problems"] = json::array();
+  if (unmeasured != view.unmeasured.end()) status["problems"].push_back(unmeasured->second);
+  return out;
 }
 
 json environment_json(const release::Environment& environment) {

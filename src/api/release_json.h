@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "control/traffic/traffic.h"
 #include "release/engine/engine.h"
 #include "release/plan/plan.h"
 #include "release/workload/workload.h"
@@ -24,7 +25,9 @@ nlohmann::json release_json(const release::Release& release, const release::View
 // Objects as they are written, {"apiVersion", "kind", "metadata", "spec"}, and "status" with what
 // became of them.
 nlohmann::json application_json(const release::Application& app, const release::View& view);
-nlohmann::json lane_json(const release::Lane& lane, const release::View& view);
+// `traffic` null: proxies tell nothing of requests.
+nlohmann::json lane_json(const release::Lane& lane, const release::View& view,
+                         const traffic::Table* traffic);
 nlohmann::json environment_json(const release::Environment& environment);
 
 // The hash of the object as written, without its status: "\"0123456789abcdef\"".

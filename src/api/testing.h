@@ -94,6 +94,7 @@ class ServedPlatform {
                                                 .clock = clock_,
                                                 .engine = with_engine ? engine.get() : nullptr,
                                                 .store = with_engine ? store.get() : nullptr,
+                                                .traffic = &traffic,
                                                 .tokens = tokens_ ? &*tokens_ : nullptr}));
   }
 
@@ -140,6 +141,7 @@ class ServedPlatform {
   std::optional<Tokens> tokens_;
 
  public:
+  traffic::Table traffic{clock_};
   std::filesystem::path folder_path;
   workload::FakeRuntime runtime{clock_, [this] { poke(); }};
   SidecarMesh mesh{runtime, clock_, [this] { poke(); }};

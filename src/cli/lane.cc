@@ -59,12 +59,28 @@ int list(const Common& common, const Options& options) {
     }
     rows.push_back({text_at(lane, "/metadata/namespace"), text_at(lane, "/metadata/name"),
                     text_at(lane, "/spec/owner"), text_at(lane, "/spec/branch"),
-                    text_at(lane, "/spec/mode"), in_lane, text_at(lane, "/status/created")});
+                    text_at(lane, "/spec/mode"), in_lane, text_at(lane, "/status/created"),
+                    text_at(lane, "/status/used")});
   }
-  fmt::print(
-      "{}",
-      table({"NAMESPACE", "LANE", "OWNER", "BRANCH", "MODE", "APPLICATIONS", "CREATED"}, rows));
+  fmt::print("{}", table({"NAMESPACE", "LANE", "OWNER", "BRANCH", "MODE", "APPLICATIONS", "CREATED",
+                          "USED"},
+                         rows));
   return exit_ok;
+}
+
+// "cart (12, proven by request id), pay (3, likely)".
+std::string lost_of(const json& app) {
+  std::string out;
+  const json traffic = app.value("traffic", json());
+  if (!traffic.is_object()) return out;
+  for (const json& loss : traffic.value("lost", json::array())) {
+    const std::string to = text_at(loss, "/to");
+    const std::string proof = text_at(loss, "/proof");
+    out += fmt::format("{}{} ({}, {})", out.empty() ? "" : ", ", to.substr(0, to.find('.')),
+                       text_at(loss, "/count"),
+                       proof == "request id" ? "proven by request id" : proof);
+  }
+  return out;
 }
 
 int show(const Common& common, const Options& options) {
@@ -82,9 +98,17 @@ int show(const Common& common, const Options& options) {
     rows.push_back({text_at(app, "/name"),
                     here ? text_at(app, "/version") : text_at(app, "/answeredBy"),
                     fmt::format("{}/{}", text_at(app, "/ready"), text_at(app, "/instances")),
-                    text_at(app, "/carriedBy")});
+                    text_at(app, "/traffic/received"), text_at(app, "/carriedBy"), lost_of(app)});
   }
-  fmt::print("{}", table({"APPLICATION", "IN THE LANE", "READY", "CARRIED BY"}, rows));
+  fmt::print(
+      "{}", table({"APPLICATION", "IN THE LANE", "READY", "RECEIVED", "CARRIED BY", "LOST TOWARDS"},
+                  rows));
+  const std::string last = text_at(*lane, "/status/lastRequest");
+  const std::string from = text_at(*lane, "/status/measuredFrom");
+  if (!from.empty())
+    fmt::print("\nLast request: {}. Counted since {}.\n", last.empty() ? "none seen" : last, from);
+  for (const json& problem : (*lane)["status"].value("problems", json::array()))
+    fmt::print("{}\n", problem.get<std::string>());
   return exit_ok;
 }
 

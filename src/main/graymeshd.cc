@@ -21,9 +21,11 @@
 #include "base/file.h"
 #include "control/push/push.h"
 #include "control/source/source.h"
+#include "control/traffic/traffic.h"
 #include "control/xds/xds.h"
 #include "main/judge.h"
 #include "main/overlay.h"
+#include "main/usage.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
 #include "release/engine/engine.h"
@@ -66,6 +68,13 @@ Result<std::shared_ptr<const model::MeshConfig>> load_mesh_config(const std::str
   return Error{Code::invalid_argument, fmt::format("{} is no MeshConfig that can be used", file)};
 }
 
+// Lanes belong to the release platform: without it nobody is asked to tell of them.
+std::shared_ptr<const model::MeshConfig> without_lane_log(const model::MeshConfig& mesh) {
+  auto out = std::make_shared<model::MeshConfig>(mesh);
+  out->lane_log = false;
+  return out;
+}
+
 // Host of "host:port", for the line of addresses.
 std::string with_port(const std::string& address, int port) {
   return fmt::format("{}:{}", address.substr(0, address.rfind(':')), port);
@@ -96,13 +105,15 @@ struct Platform {
 
   std::unique_ptr<release::Store> store;
   std::unique_ptr<HttpJudge> judge;
+  std::unique_ptr<TrafficUsage> usage;  // null: proxies tell nothing
   std::unique_ptr<workload::Runtime> runtime;
   std::unique_ptr<release::Engine> engine;
 
   Status open(const Flags& flags, const std::string& control_plane, Overlay& overlay,
-              const Clock& clock) {
+              traffic::Table* table, const Clock& clock) {
     store = TRY(release::Store::open(flags.store));
     judge = std::make_unique<HttpJudge>([this] { poke(); });
+    if (table != nullptr) usage = std::make_unique<TrafficUsage>(*table);
     workload::ProcessOptions options;
     options.folder = flags.instances.empty() ? flags.store + ".instances" : flags.instances;
     options.program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "graymesh";
@@ -110,8 +121,12 @@ struct Platform {
     options.block = flags.block;
     options.sidecar_concurrency = flags.concurrency;
     runtime = TRY(workload::process_runtime(options, [this] { poke(); }));
-    engine = TRY(release::Engine::open(
-        {.store = *store, .runtime = *runtime, .mesh = overlay, .judge = *judge, .clock = clock}));
+    engine = TRY(release::Engine::open({.store = *store,
+                                        .runtime = *runtime,
+                                        .mesh = overlay,
+                                        .judge = *judge,
+                                        .clock = clock,
+                                        .usage = usage.get()}));
     std::lock_guard lock(mutex);
     poked = engine.get();
     return {};
@@ -136,12 +151,17 @@ int serve(const Flags& flags) {
     if (!read) return fail(read.error());
     tokens = std::move(*read);
   }
+  if (flags.store.empty()) mesh = without_lane_log(**mesh);
+  traffic::Table table(clock);
+  traffic::Receiver receiver(table, (*mesh)->lane_header, metrics);
+  traffic::Table* const told = (*mesh)->lane_log ? &table : nullptr;
   push::Loop loop(*mesh, metrics, clock);
   Platform platform;
 
   // Proxies wait until there is something to serve.
-  auto xds = xds::Server::start({.address = flags.xds, .on_reach = [&] { platform.poke(); }}, loop,
-                                metrics, clock);
+  xds::ServerOptions server{.address = flags.xds, .on_reach = [&] { platform.poke(); }};
+  server.methods[traffic::Receiver::method] = [&](auto* call) { return receiver.open(call); };
+  auto xds = xds::Server::start(server, loop, metrics, clock);
   if (!xds) return fail(xds.error());
   loop.on_publish([&server = **xds] { server.publish(); });
   Overlay overlay([&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
@@ -149,7 +169,7 @@ int serve(const Flags& flags) {
 
   const std::string xds_address = with_port(flags.xds, (*xds)->port());
   if (!flags.store.empty()) {
-    const Status opened = platform.open(flags, xds_address, overlay, clock);
+    const Status opened = platform.open(flags, xds_address, overlay, told, clock);
     if (!opened) return fail(opened.error());
   }
   source::FolderOptions options;
@@ -176,6 +196,7 @@ int serve(const Flags& flags) {
                                             .clock = clock,
                                             .engine = platform.engine.get(),
                                             .store = platform.store.get(),
+                                            .traffic = told,
                                             .tokens = tokens ? &*tokens : nullptr});
   if (!api) return fail(api.error());
   if (flags.print_addresses) {
@@ -192,6 +213,7 @@ int serve(const Flags& flags) {
   if (platform.engine) platform.engine->stop();
   overlay.serve(nullptr);
   loop.stop();
+  receiver.stop();
   xds->reset();
   return 0;
 }

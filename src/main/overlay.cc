@@ -78,7 +78,8 @@ std::vector<release::Mesh::Proxy> Overlay::proxies() const {
                    .address = std::move(reach.address),
                    .reached = reach.snapshot,
                    .at = reach.at,
-                   .refuses = reach.refuses});
+                   .refuses = reach.refuses,
+                   .tells = reach.takes_lane_log});
   return out;
 }
 

@@ -45,6 +45,10 @@ struct MeshConfig {
   std::uint32_t concurrency = 0;
   // The request header that names a lane, in lower case: proxyMetadata.GRAYMESH_LANE_HEADER, ours.
   std::string lane_header = "canarytag";
+  // Proxies log requests of lanes to us, and of the others outbound this share, in millionths:
+  // proxyMetadata.GRAYMESH_LANE_LOG, ours.
+  bool lane_log = true;
+  std::uint32_t lane_log_others = 10'000;
   std::uint64_t content = 0;  // hash of what was read; 0: all defaults
 
   bool operator==(const MeshConfig&) const = default;

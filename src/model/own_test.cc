@@ -126,6 +126,26 @@ TEST(LaneHeader, IsTheMeshs) {
   EXPECT_EQ(other.warnings.size(), 1u) << "what else is there is Istio's";
 }
 
+TEST(LaneLog, IsTheMeshs) {
+  const auto read = [](const std::string& value) {
+    return read_mesh_config("defaultConfig: {proxyMetadata: {GRAYMESH_LANE_LOG: " + value + "}}\n",
+                            "f.yaml");
+  };
+  EXPECT_TRUE(read_mesh_config("", "f.yaml").config.lane_log);
+  EXPECT_EQ(read_mesh_config("", "f.yaml").config.lane_log_others, 10'000u) << "1%";
+  EXPECT_FALSE(read("off").config.lane_log);
+  EXPECT_FALSE(read("\"off\"").config.lane_log);
+  EXPECT_EQ(read("0.5%").config.lane_log_others, 5'000u);
+  EXPECT_EQ(read("100%").config.lane_log_others, 1'000'000u);
+  EXPECT_EQ(read("0%").config.lane_log_others, 0u);
+  EXPECT_EQ(lines_of(read("1%").warnings), Lines{});
+  for (const char* value : {"1", "101%", "-1%", "%", "on", "[a]", "nan%", "1e9%"})
+    EXPECT_EQ(read(value).errors.size(), 1u) << value;
+  EXPECT_EQ(lines_of(read("on").errors),
+            Lines{"f.yaml:1 MeshConfig: defaultConfig.proxyMetadata.GRAYMESH_LANE_LOG on, must be "
+                  "off, or 0% to 100%"});
+}
+
 TEST(LaneStamp, IsSwitchedOffByThePodsAnnotation) {
   const auto pod = [](const std::string& value) {
     return spec_of<Pod>("apiVersion: v1\nkind: Pod\nmetadata: {name: x, annotations: {" + value +

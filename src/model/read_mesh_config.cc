@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "base/hash.h"
@@ -15,21 +17,46 @@
 namespace graymesh::model {
 namespace {
 
-// A map of environment variables, of which one is ours.
-void read_proxy_metadata(Fields& f, MeshConfig& out) {
-  constexpr std::string_view lane_header = "GRAYMESH_LANE_HEADER";
-  const Element* metadata = f.find("proxyMetadata");
-  if (metadata == nullptr) return;
-  const Element* own = metadata->is_mapping() ? metadata->find(lane_header) : nullptr;
-  if (own == nullptr || metadata->size > 1) f.without_effect({"proxyMetadata"});
-  if (own == nullptr) return;
-  if (!own->is_scalar() || !check_header_name(own->text).empty()) {
-    f.reading().error(*own, {}, check_header_name(""));
+void read_lane_header(Fields& f, const Element& own, MeshConfig& out) {
+  if (!own.is_scalar() || !check_header_name(own.text).empty()) {
+    f.reading().error(own, {}, check_header_name(""));
     return;
   }
-  out.lane_header = own->text;
+  out.lane_header = own.text;
   std::transform(out.lane_header.begin(), out.lane_header.end(), out.lane_header.begin(),
                  rules::to_lower);
+}
+
+// "off", or the share of requests without a lane that is told too: "1%", "0.5%".
+void read_lane_log(Fields& f, const Element& own, MeshConfig& out) {
+  if (own.is_scalar() && own.text == "off") {
+    out.lane_log = false;
+    return;
+  }
+  double percent = -1;
+  const char* const end = own.text.data() + own.text.size();
+  const auto [rest, fault] = std::from_chars(own.text.data(), end, percent);
+  if (!own.is_scalar() || fault != std::errc() || std::string_view(rest, end) != "%" ||
+      !(percent >= 0 && percent <= 100)) {
+    f.reading().error(own, {}, "must be off, or 0% to 100%");
+    return;
+  }
+  out.lane_log_others = static_cast<std::uint32_t>(std::lround(percent * 10'000));
+}
+
+// A map of environment variables, of which two are ours.
+void read_proxy_metadata(Fields& f, MeshConfig& out) {
+  const Element* metadata = f.find("proxyMetadata");
+  if (metadata == nullptr) return;
+  const auto find = [&](std::string_view name) {
+    return metadata->is_mapping() ? metadata->find(name) : nullptr;
+  };
+  const Element* header = find("GRAYMESH_LANE_HEADER");
+  const Element* log = find("GRAYMESH_LANE_LOG");
+  const std::size_t ours = (header != nullptr ? 1 : 0) + (log != nullptr ? 1 : 0);
+  if (ours == 0 || metadata->size > ours) f.without_effect({"proxyMetadata"});
+  if (header != nullptr) read_lane_header(f, *header, out);
+  if (log != nullptr) read_lane_log(f, *log, out);
 }
 
 void read_proxy_config(Fields& f, MeshConfig& out) {

@@ -264,7 +264,6 @@ void read_lane(Fields& f, Lane& out) {
   f.text("branch", out.branch);
   f.duration("timeToLive", out.time_to_live);
   f.duration("idle", out.idle);
-  f.without_effect({"idle"});
   f.choice<bool>("mode", out.strict, {{"permissive", false}, {"strict", true}});
 }
 
@@ -281,7 +280,6 @@ void read_environment(Fields& f, Environment& out) {
   f.visit("lanes", [&](Fields& lanes) {
     lanes.duration("timeToLive", out.lane_time_to_live);
     lanes.duration("idle", out.lane_idle);
-    lanes.without_effect({"idle"});
     lanes.text("cookieDomain", out.cookie_domain, check_host);
   });
   f.visit("baseline", [&](Fields& baseline) {

@@ -129,12 +129,11 @@ TEST(Lane, IsReadWhole) {
   EXPECT_TRUE(lane.strict);
 }
 
-TEST(Lane, SaysThatIdlenessHasNoEffectYet) {
+TEST(Lane, ItsIdlenessIsReadWithoutAWarning) {
+  EXPECT_EQ(spec_of<Lane>(ours("Lane", "  idle: 4h\n")).idle, 4h);
+  EXPECT_EQ(warnings_of(ours("Lane", "  idle: 4h\n")), Lines{});
   EXPECT_EQ(
-      warnings_of(ours("Lane", "  idle: 4h\n")),
-      Lines{"f.yaml:5 Lane default/x: idle 4h, is accepted but not supported yet: no effect"});
-  EXPECT_EQ(
-      warnings_of(ours("Environment", "  lanes: {idle: 4h}\n  promoteTo: fe-online\n")).size(), 2u);
+      warnings_of(ours("Environment", "  lanes: {idle: 4h}\n  promoteTo: fe-online\n")).size(), 1u);
 }
 
 TEST(Environment, IsReadWhole) {

@@ -109,6 +109,8 @@ Json metadata_of(const Identity& identity, const Ports& ports) {
       {"PILOT_SAN", {"istiod.istio-system.svc"}},
       {"ENVOY_STATUS_PORT", ports.readiness},
       {"ENVOY_PROMETHEUS_PORT", ports.stats},
+      // It has the cluster that a log of requests may be sent to (docs/translation.md 13.5).
+      {"GRAYMESH_LANE_LOG", "xds-grpc"},
   };
   for (const auto& [key, value] : identity.labels) metadata["LABELS"][key] = value;
   for (const auto& [key, value] : identity.annotations) metadata["ANNOTATIONS"][key] = value;

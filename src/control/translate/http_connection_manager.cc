@@ -30,7 +30,10 @@ void add_filter(const char* name, const google::protobuf::Message& config,
 }
 
 // In istiod's order, without the filters that only Istio's own Envoy has.
-void add_filters(const HttpHandling& handling, HttpConnectionManager& out) {
+void add_filters(const model::MeshConfig& mesh, const HttpHandling& handling,
+                 HttpConnectionManager& out) {
+  if (handling.tells_lanes && handling.side == Side::outbound)
+    set_lane_witness(mesh, !handling.lane.empty(), *out.add_http_filters());
   if (handling.protocol == snapshot::Protocol::grpc_web) {
     auto& filter = *out.add_http_filters();
     filter.set_name("envoy.filters.http.grpc_web");
@@ -78,12 +81,14 @@ void forward_client_certificate(Side side, HttpConnectionManager& out) {
 }
 
 // Before the route is chosen: what a route adds to a request has no influence on its own match.
-void stamp_lane(const model::MeshConfig& mesh, std::string_view lane, HttpConnectionManager& out) {
+void stamp_lane(const model::MeshConfig& mesh, const HttpHandling& handling,
+                HttpConnectionManager& out) {
   envoy::extensions::http::early_header_mutation::header_mutation::v3::HeaderMutation config;
+  if (handling.tells_lanes) mark_lane_sent(mesh, config);
   auto& stamp = *config.add_mutations()->mutable_append();
   stamp.set_append_action(envoy::config::core::v3::HeaderValueOption::ADD_IF_ABSENT);
   stamp.mutable_header()->set_key(mesh.lane_header);
-  stamp.mutable_header()->set_value(std::string(lane));
+  stamp.mutable_header()->set_value(std::string(handling.lane));
   auto& extension = *out.add_early_header_mutation_extensions();
   extension.set_name("envoy.http.early_header_mutation.header_mutation");
   pack(config, *extension.mutable_typed_config());
@@ -101,7 +106,7 @@ void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, Filte
     http.mutable_rds()->set_route_config_name(handling.table);
     set_ads(*http.mutable_rds()->mutable_config_source());
   }
-  add_filters(handling, http);
+  add_filters(mesh, handling, http);
   set_path_normalization(mesh.path_normalization, http);
   http.add_upgrade_configs()->set_upgrade_type("websocket");
   http.mutable_stream_idle_timeout();  // 0 s: none; a route's own timeout decides
@@ -113,8 +118,9 @@ void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, Filte
     http.mutable_http2_protocol_options();
   if (handling.explicit_proxy)
     http.mutable_http_protocol_options()->mutable_allow_absolute_url()->set_value(true);
-  if (!handling.lane.empty()) stamp_lane(mesh, handling.lane, http);
+  if (!handling.lane.empty()) stamp_lane(mesh, handling, http);
   if (logs_access(mesh)) set_access_log(mesh, *http.add_access_log());
+  if (handling.tells_lanes) set_lane_log(mesh, handling, *http.add_access_log());
   out.set_name("envoy.filters.network.http_connection_manager");
   pack(http, *out.mutable_typed_config());
 }

@@ -13,6 +13,12 @@ class AccessLog;
 namespace envoy::config::listener::v3 {
 class Filter;
 }  // namespace envoy::config::listener::v3
+namespace envoy::extensions::filters::network::http_connection_manager::v3 {
+class HttpFilter;
+}  // namespace envoy::extensions::filters::network::http_connection_manager::v3
+namespace envoy::extensions::http::early_header_mutation::header_mutation::v3 {
+class HeaderMutation;
+}  // namespace envoy::extensions::http::early_header_mutation::header_mutation::v3
 namespace envoy::config::route::v3 {
 class RouteConfiguration;
 }  // namespace envoy::config::route::v3
@@ -29,6 +35,7 @@ struct HttpHandling {
   snapshot::Protocol protocol = snapshot::Protocol::http;
   bool explicit_proxy = false;  // requests may name the whole URL
   std::string_view lane = {};   // stamped on requests that name none; empty: nothing
+  bool tells_lanes = false;     // logs requests of lanes to us
 };
 void set_http(const model::MeshConfig& mesh, const HttpHandling& handling,
               envoy::config::listener::v3::Filter& out);
@@ -52,5 +59,18 @@ bool logs_access(const model::MeshConfig& mesh);
 void set_access_log(const model::MeshConfig& mesh, envoy::config::accesslog::v3::AccessLog& out);
 // Only connections that found no filter chain: what no other log tells.
 void set_listener_log(const model::MeshConfig& mesh, envoy::config::accesslog::v3::AccessLog& out);
+
+// How requests carry lanes, told to us (docs/translation.md 13.5), in lane_log.cc.
+void set_lane_log(const model::MeshConfig& mesh, const HttpHandling& handling,
+                  envoy::config::accesslog::v3::AccessLog& out);
+// The mutation that lets the log tell the application's header from the stamp, where there is one:
+// it goes before the stamp.
+void mark_lane_sent(
+    const model::MeshConfig& mesh,
+    envoy::extensions::http::early_header_mutation::header_mutation::v3::HeaderMutation& out);
+// The filter that writes down that the application sent a header, before routes set one.
+void set_lane_witness(
+    const model::MeshConfig& mesh, bool stamped,
+    envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter& out);
 
 }  // namespace graymesh::translate

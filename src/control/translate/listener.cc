@@ -28,7 +28,8 @@ void set_http_chain(const OutboundScope& scope, const ListenerPlan& plan, Filter
             .table = plan.table,
             .protocol = plan.protocol,
             .explicit_proxy = plan.explicit_proxy,
-            .lane = scope.lane},
+            .lane = scope.lane,
+            .tells_lanes = scope.tells_lanes},
            *out.add_filters());
 }
 
@@ -70,7 +71,8 @@ MemoKey key_of(const OutboundScope& scope, const ListenerPlan& plan) {
   key.add(static_cast<std::uint64_t>(plan.protocol))
       .add(std::uint64_t{plan.bound})
       .add(std::uint64_t{plan.explicit_proxy})
-      .add(plan.table.empty() ? std::string_view() : scope.lane);
+      .add(plan.table.empty() ? std::string_view() : scope.lane)
+      .add(std::uint64_t{scope.tells_lanes});
   for (const auto& chain : plan.tcp) {
     for (const auto& name : chain.server_names) key.add(name);
     for (const auto& range : chain.prefix_ranges) key.add(range);

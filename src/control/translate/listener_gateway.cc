@@ -107,7 +107,11 @@ class Builder {
     const std::string prefix =
         server.name.empty() || !server.tls ? "outbound_" + draft.name + ";" : server.name;
     set_http(mesh_,
-             {.side = Side::gateway, .stat_prefix = prefix, .table = table, .protocol = protocol},
+             {.side = Side::gateway,
+              .stat_prefix = prefix,
+              .table = table,
+              .protocol = protocol,
+              .tells_lanes = scope_.tells_lanes},
              *out.add_filters());
   }
 
@@ -221,6 +225,7 @@ class Builder {
 Resources gateway_listeners(const GatewayScope& scope, Memo& memo) {
   MemoKey key("gateway listeners");
   key.add(scope.snapshot->mesh_ptr()).add(scope.view).add(scope.bind).add(scope.lowest_port);
+  key.add(std::uint64_t{scope.tells_lanes});
   return *memo.bundle(std::move(key), [&] {
     Builder builder(scope);
     for (const auto& gateway : scope.view->gateways) {

@@ -48,29 +48,31 @@ bool speaks_grpc(Protocol protocol) {
   return protocol == Protocol::grpc || protocol == Protocol::grpc_web;
 }
 
-void set_http_chain(const model::MeshConfig& mesh, const InboundPort& inbound,
-                    const std::string& bind, FilterChain& out) {
+void set_http_chain(const InboundScope& scope, const InboundPort& inbound, const std::string& bind,
+                    FilterChain& out) {
   const auto routes = routes_to(inbound_cluster_name(inbound.port), inbound.service_port,
                                 inbound.host + ":" + std::to_string(inbound.service_port) + "/*",
                                 !speaks_grpc(inbound.protocol));
-  set_http(mesh,
+  set_http(scope.snapshot->mesh(),
            {.side = Side::inbound,
             .stat_prefix = "inbound_" + bind + "_" + std::to_string(inbound.port) + ";",
             .table = {},
             .routes = &routes,
-            .protocol = inbound.protocol},
+            .protocol = inbound.protocol,
+            .tells_lanes = scope.tells_lanes},
            *out.add_filters());
 }
 
 // The chains of one port. `chain` names and adds one; a sniffed port has two.
 template <typename AddChain>
-void add_chains(const model::MeshConfig& mesh, const InboundPort& inbound, const std::string& bind,
+void add_chains(const InboundScope& scope, const InboundPort& inbound, const std::string& bind,
                 AddChain add_chain) {
   const bool sniffed = inbound.protocol == Protocol::automatic;
   if (sniffed || snapshot::is_http(inbound.protocol))
-    set_http_chain(mesh, inbound, bind, add_chain(true, sniffed));
+    set_http_chain(scope, inbound, bind, add_chain(true, sniffed));
   if (!snapshot::is_http(inbound.protocol)) {
-    set_tcp_to(mesh, inbound_cluster_name(inbound.port), add_chain(false, sniffed));
+    set_tcp_to(scope.snapshot->mesh(), inbound_cluster_name(inbound.port),
+               add_chain(false, sniffed));
   }
 }
 
@@ -81,13 +83,14 @@ std::vector<std::string> origins_of(const InboundPort& inbound) {
 }
 
 // A listener of its own: nothing else arrives here, so HTTP and TCP need no match.
-resource::ResourcePtr own_listener(const model::MeshConfig& mesh, const InboundPort& inbound) {
+resource::ResourcePtr own_listener(const InboundScope& scope, const InboundPort& inbound) {
+  const auto& mesh = scope.snapshot->mesh();
   Listener out;
   set_listener(inbound.bind + "_" + std::to_string(inbound.port), Direction::inbound, out);
   set_address(*out.mutable_address(), inbound.bind, inbound.port);
   out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
   if (inbound.protocol == Protocol::automatic) add_http_inspector(mesh, out);
-  add_chains(mesh, inbound, inbound.bind, [&](bool http, bool sniffed) -> FilterChain& {
+  add_chains(scope, inbound, inbound.bind, [&](bool http, bool sniffed) -> FilterChain& {
     if (sniffed && !http) return *out.mutable_default_filter_chain();
     auto& chain = *out.add_filter_chains();
     if (sniffed) match_http(*chain.mutable_filter_chain_match());
@@ -98,7 +101,8 @@ resource::ResourcePtr own_listener(const model::MeshConfig& mesh, const InboundP
 }
 
 // Connections to ports that no service names.
-void add_passthrough_chains(const model::MeshConfig& mesh, Listener& out) {
+void add_passthrough_chains(const InboundScope& scope, Listener& out) {
+  const auto& mesh = scope.snapshot->mesh();
   auto& loop = *out.add_filter_chains();
   loop.set_name("virtualInbound-blackhole");
   loop.mutable_filter_chain_match()->mutable_destination_port()->set_value(
@@ -113,7 +117,8 @@ void add_passthrough_chains(const model::MeshConfig& mesh, Listener& out) {
            {.side = Side::inbound,
             .stat_prefix = "InboundPassthroughCluster;",
             .table = {},
-            .routes = &routes},
+            .routes = &routes,
+            .tells_lanes = scope.tells_lanes},
            *http.add_filters());
 
   auto& tcp = *out.add_filter_chains();
@@ -169,11 +174,11 @@ resource::ResourcePtr virtual_inbound(const InboundScope& scope,
   set_address(*out.mutable_address(), "0.0.0.0", mesh.proxy_inbound_listen_port);
   out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
   add_inspection(mesh, ports, scope.transparent, out);
-  add_passthrough_chains(mesh, out);
+  add_passthrough_chains(scope, out);
   std::vector<std::string> origins;
   for (const auto& inbound : ports) {
     if (inbound.listens) continue;
-    add_chains(mesh, inbound, "0.0.0.0", [&](bool http, bool sniffed) -> FilterChain& {
+    add_chains(scope, inbound, "0.0.0.0", [&](bool http, bool sniffed) -> FilterChain& {
       auto& chain = *out.add_filter_chains();
       chain.set_name("0.0.0.0_" + std::to_string(inbound.port));
       auto& match = *chain.mutable_filter_chain_match();
@@ -206,16 +211,16 @@ Resources inbound_listeners(const InboundScope& scope, Memo& memo) {
   const auto ports = inbound_ports(scope);
   if (scope.captured) {
     MemoKey key("virtualInbound");
-    key.add(mesh).add(std::uint64_t{scope.transparent});
+    key.add(mesh).add(std::uint64_t{scope.transparent}).add(std::uint64_t{scope.tells_lanes});
     for (const auto& inbound : ports) add_key(inbound, key);
     out.push_back(memo.resource(std::move(key), [&] { return virtual_inbound(scope, ports); }));
   }
   for (const auto& inbound : ports) {
     if (!inbound.listens || inbound.port < scope.lowest_port) continue;
     MemoKey key("inbound listener");
-    key.add(mesh);
+    key.add(mesh).add(std::uint64_t{scope.tells_lanes});
     add_key(inbound, key);
-    out.push_back(memo.resource(std::move(key), [&] { return own_listener(*mesh, inbound); }));
+    out.push_back(memo.resource(std::move(key), [&] { return own_listener(scope, inbound); }));
   }
   return out;
 }

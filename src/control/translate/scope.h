@@ -31,6 +31,8 @@ struct OutboundScope {
   model::Labels labels;               // of the proxies; empty unless view->source_labels_matter
   std::string network, cluster_id;
   std::string lane;  // what listeners stamp on requests that have no lane; empty: nothing
+  bool tells_lanes =
+      false;  // HTTP listeners log requests of lanes to us (docs/translation.md 13.5)
 };
 
 // Inbound side of the workloads that serve the same ports in the same way.
@@ -45,6 +47,7 @@ struct InboundScope {
   std::string address;      // the instance's; empty if captured and nothing depends on it
   std::string app_address;  // where the application listens; empty: 127.0.0.1 (NONE), the instance
                             // itself (captured)
+  bool tells_lanes = false;
 };
 
 struct GatewayScope {
@@ -56,6 +59,7 @@ struct GatewayScope {
   snapshot::Locality locality;
   model::Labels labels;  // of the gateway; empty unless view->source_labels_matter
   std::string network, cluster_id;
+  bool tells_lanes = false;
 };
 
 }  // namespace graymesh::translate

@@ -102,6 +102,10 @@ std::string lane_of(const snapshot::Snapshot& snapshot, const Node& node) {
   return is_plain(lane->second) && snapshot.lane_stamp(node.address) ? lane->second : std::string();
 }
 
+bool tells_lanes(const snapshot::Snapshot& snapshot, const Node& node) {
+  return node.takes_lane_log && snapshot.mesh().lane_log;
+}
+
 }  // namespace
 
 Role role_of(const Node& node) {
@@ -159,6 +163,7 @@ OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapsh
   if (traits.localities) scope.locality = locality_of(*snapshot, node);
   if (traits.labels) scope.labels = labels_of(*snapshot, node);
   scope.lane = lane_of(*snapshot, node);
+  scope.tells_lanes = tells_lanes(*snapshot, node);
   return scope;
 }
 
@@ -170,6 +175,7 @@ InboundScope inbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot
   scope.captured = is_captured(node);
   scope.transparent = node.interception == Node::Interception::tproxy;
   scope.lowest_port = lowest_port(node);
+  scope.tells_lanes = tells_lanes(*snapshot, node);
   const bool ingress = view->sidecar_spec && !view->sidecar_spec->ingress.empty();
   if (ingress) scope.sidecar = view->sidecar_spec;
   scope.ports = snapshot->inbound(node.namespace_, node.addresses, labels_of(*snapshot, node));
@@ -188,6 +194,7 @@ GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot, const Node& no
   scope.on_loopback = has_own_loopback(node);
   if (scope.on_loopback) scope.bind = node.address;
   scope.lowest_port = lowest_port(node);
+  scope.tells_lanes = tells_lanes(*snapshot, node);
   scope.locality = locality_of(*snapshot, node);
   if (scope.view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
   return scope;
@@ -211,6 +218,7 @@ std::string listeners_text_of(const OutboundScope& scope) {
   put(text, std::to_string(scope.lowest_port));
   put(text, scope.transparent ? "transparent" : "");
   put(text, scope.lane);
+  put(text, scope.tells_lanes ? "tells" : "");
   for (const std::uint32_t port : scope.taken_ports) put(text, std::to_string(port));
   return text;
 }
@@ -220,6 +228,7 @@ std::string text_of(const InboundScope& scope) {
   put(text, scope.namespace_);
   put(text, std::to_string(scope.lowest_port));
   put(text, scope.transparent ? "transparent" : "");
+  put(text, scope.tells_lanes ? "tells" : "");
   put(text, scope.address);
   put(text, scope.app_address);
   for (const auto& port : scope.ports) {
@@ -234,6 +243,7 @@ std::string text_of(const GatewayScope& scope) {
   std::string text;
   put(text, scope.bind);
   put(text, std::to_string(scope.lowest_port));
+  put(text, scope.tells_lanes ? "tells" : "");
   put(text, scope.locality);
   put(text, scope.view->namespace_);
   for (const auto& gateway : scope.view->gateways) put(text, model::to_string(gateway.origin));

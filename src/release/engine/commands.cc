@@ -310,6 +310,8 @@ Status Engine::Core::act(const Actor& who, std::uint64_t id, Verb verb, const st
       waits_.erase(fmt::format("release/{}", id));
       break;
   }
+  const auto lane = next.lanes.find({release.name.namespace_, release.spec.tag});
+  if (lane != next.lanes.end()) lane->second.used = parts_.clock.wall();
   return commit(std::move(next), {act_of(who, std::string(name_of(verb)), release.name.namespace_,
                                          fmt::format("release/{}", id), reason)});
 }

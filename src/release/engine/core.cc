@@ -221,14 +221,16 @@ void Engine::Core::wake_at(Clock::Wall time) {
 }
 
 void Engine::Core::publish() {
+  if (world_changed_ && parts_.usage != nullptr) parts_.usage->follow(world_);
   if (view && !world_changed_ && view->instances == instances_ && view->progress == progress_ &&
-      view->trouble == trouble_)
+      view->unmeasured == unmeasured_ && view->trouble == trouble_)
     return;
   auto next = std::make_shared<View>();
   next->change = ++change_;
   next->world = world_changed_ || !view ? std::make_shared<const World>(world_) : view->world;
   next->instances = instances_;
   next->progress = progress_;
+  next->unmeasured = unmeasured_;
   next->trouble = trouble_;
   view = std::move(next);
   world_changed_ = false;

@@ -15,6 +15,8 @@ namespace graymesh::release {
 inline constexpr std::chrono::seconds verdict_every{1};
 inline constexpr std::chrono::seconds laggards_after_default{10};
 inline constexpr std::chrono::minutes ready_within_default{5};
+// How often a lane's last request is written down.
+inline constexpr std::chrono::minutes used_every{1};
 // Releases that are over are kept for lists and figures; all that was ever done is in the acts.
 inline constexpr std::size_t over_kept_max = 1000;
 
@@ -75,6 +77,12 @@ class Engine::Core {
   bool keep_receipt(const Release& release, const std::string& key, const Receipt& receipt);
   bool advance_change(const Application& app);
   bool follow_declared(const Application& app);
+  // idle.cc: a lane that was not used for so long goes as one does whose time is over.
+  bool note_used();
+  // Since when it is idle; none while somebody needs it, or while that cannot be known.
+  std::optional<Clock::Wall> idle_since(const Lane& lane);
+  std::string unmeasured(const Lane& lane) const;
+  std::optional<model::Duration> idle_max(const Lane& lane) const;
   bool reclaim(const Lane& lane);
   bool forget();
   bool promotes(const Release& release);
@@ -115,6 +123,8 @@ class Engine::Core {
   std::map<std::pair<std::string, std::string>, std::uint64_t> leaving_;
   std::set<std::string> isolated_;  // addresses of instances whose proxies lag behind
   std::map<std::uint64_t, Progress> progress_;
+  std::map<Name, std::string> unmeasured_;
+  std::map<Name, Clock::Wall> blind_at_;  // when a request of the lane would last have been missed
   std::string trouble_;
   std::optional<Clock::Wall> wake_;
   std::uint64_t change_ = 0;

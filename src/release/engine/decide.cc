@@ -69,6 +69,8 @@ bool Engine::Core::decide() {
   for (const auto& [name, app] : world_.applications) {
     if (app.change ? advance_change(app) : follow_declared(app)) return true;
   }
+  if (note_used()) return true;
+  unmeasured_.clear();
   for (const auto& [name, lane] : world_.lanes) {
     if (reclaim(lane)) return true;
   }
@@ -431,14 +433,22 @@ bool Engine::Core::reclaim(const Lane& lane) {
     over = parts_.clock.wall() >= until;
     if (!over) wake_at(until);
   }
+  std::string why = lane.leaving ? "its lane was deleted" : "its lane's time is over";
+  if (const auto idle = idle_max(lane); idle && !over) {
+    if (const auto since = idle_since(lane)) {
+      const auto until = *since + std::chrono::duration_cast<Clock::Wall::duration>(*idle);
+      over = parts_.clock.wall() >= until;
+      if (over) why = "its lane was not used any more";
+      if (!over) wake_at(until);
+    }
+  }
   if (!over) return false;
   for (const auto& [id, release] : world_.releases) {
     if (ended(release.phase) || release.spec.tag != lane.name.name ||
         release.name.namespace_ != lane.name.namespace_)
       continue;
     if (rolling_back(release.phase) || release.phase == Phase::stopping) return false;
-    return move(release, Phase::back_routes,
-                lane.leaving ? "its lane was deleted" : "its lane's time is over");
+    return move(release, Phase::back_routes, why);
   }
   if (lane.declared && !lane.leaving) return false;  // its file may give it more time
   World next = world_;

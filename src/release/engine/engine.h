@@ -42,6 +42,7 @@ class Mesh {
     std::uint64_t reached;  // newest revision all of whose changes it has ACKed; 0: none
     Clock::Wall at;         // when it reached that
     bool refuses;           // a NACK stands
+    bool tells = false;     // of requests of lanes: Usage hears of them
   };
   virtual ~Mesh() = default;
   // All objects of ours, each a YAML text by "Kind namespace/name"; those not named go. Returns the
@@ -63,6 +64,15 @@ class Judge {
   virtual Word verdict(const Release& release, const model::GrayStep& step) = 0;
 };
 
+// When requests last came with a lane. A seam: `main` puts what proxies tell behind it.
+class Usage {
+ public:
+  virtual ~Usage() = default;
+  virtual void follow(const World& world) = 0;  // lanes and applications as they are now
+  virtual std::optional<Clock::Wall> last(const Name& lane) const = 0;  // none: not one
+  virtual Clock::Wall since() const = 0;  // of what was before it knows nothing
+};
+
 enum class Verb : std::uint8_t { approve, promote, pause, resume, rollback };
 std::string_view name_of(Verb verb);
 
@@ -82,6 +92,7 @@ struct View {
   std::shared_ptr<const World> world;
   std::vector<workload::Instance> instances;
   std::map<std::uint64_t, Progress> progress;  // of releases that are not over
+  std::map<Name, std::string> unmeasured;      // lanes whose idle time is not counted, and why
   std::string trouble;  // why the engine does nothing: the store's or the mesh's error; else empty
 };
 using ViewPtr = std::shared_ptr<const View>;
@@ -92,6 +103,7 @@ struct Parts {
   Mesh& mesh;
   Judge& judge;
   const Clock& clock;
+  Usage* usage = nullptr;  // null: nobody measures, and no lane is known to be idle
 };
 
 class Engine {

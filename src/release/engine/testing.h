@@ -31,8 +31,12 @@ class FakeMesh final : public Mesh {
   }
 
   void connect(const std::string& id, const std::string& address = "") {
-    connected[id] = {
-        .id = id, .address = address, .reached = 0, .at = clock_.wall(), .refuses = false};
+    connected[id] = {.id = id,
+                     .address = address,
+                     .reached = 0,
+                     .at = clock_.wall(),
+                     .refuses = false,
+                     .tells = tells};
     if (acks_at_once) ack(id);
   }
   void ack(const std::string& id) { ack(id, revision); }
@@ -49,6 +53,7 @@ class FakeMesh final : public Mesh {
   const std::map<std::string, std::string>& objects() const { return history.at(revision); }
 
   bool acks_at_once = true;
+  bool tells = true;  // those that connect from now on
   std::string fault;
   std::uint64_t revision = 0;
   std::map<std::uint64_t, std::map<std::string, std::string>> history{{0, {}}};
@@ -80,6 +85,27 @@ class FakeJudge final : public Judge {
  public:
   Word verdict(const Release&, const model::GrayStep&) override { return word; }
   Word word{Verdict::not_yet, ""};
+};
+
+// Lanes are used when a test says so.
+class FakeUsage final : public Usage {
+ public:
+  explicit FakeUsage(Clock::Wall since) : since_(since) {}
+  void follow(const World& world) override {
+    followed.clear();
+    for (const auto& [name, lane] : world.lanes) followed.insert(name);
+  }
+  std::optional<Clock::Wall> last(const Name& lane) const override {
+    const auto found = used.find(lane);
+    return found == used.end() ? std::nullopt : std::optional(found->second);
+  }
+  Clock::Wall since() const override { return since_; }
+
+  std::set<Name> followed;
+  std::map<Name, Clock::Wall> used;
+
+ private:
+  Clock::Wall since_;
 };
 
 inline const Actor ann{"ann", "127.0.0.1"}, bob{"bob", "127.0.0.1"};
