@@ -15,7 +15,7 @@ import unittest
 
 import case
 from platform_mesh import PlatformMesh
-from release_test import SHOP, application
+from release_case import SHOP, application
 
 LANE = "feature-a"
 
