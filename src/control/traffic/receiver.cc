@@ -36,42 +36,54 @@ class Receiver::Stream final : public Reactor {
  public:
   explicit Stream(Shared& shared) : shared_(shared), reader_(shared.lane_header) {}
 
-  void begin() { StartRead(&buffer_); }
+  void begin() {
+    std::lock_guard lock(mutex_);
+    if (!finished_) StartRead(&buffer_);
+  }
 
   void finish(const grpc::Status& status) {
     std::lock_guard lock(mutex_);
-    if (!std::exchange(finished_, true)) Finish(status);
+    finish_locked(status);
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return finish(grpc::Status::OK);
+    std::lock_guard lock(mutex_);
+    if (!ok) return finish_locked(grpc::Status::OK);
     const auto requests = reader_.read(to_string(buffer_));
     buffer_.Clear();
     if (!requests) {
       shared_.malformed.add();
-      return finish({grpc::StatusCode::INVALID_ARGUMENT, requests.error().message});
+      return finish_locked({grpc::StatusCode::INVALID_ARGUMENT, requests.error().message});
     }
     shared_.table.record(reader_.teller(), *requests);
-    std::lock_guard lock(mutex_);
     if (!finished_) StartRead(&buffer_);
   }
 
   void OnCancel() override { finish({grpc::StatusCode::CANCELLED, "the stream is gone"}); }
 
   void OnDone() override {
-    Shared& shared = shared_;
-    std::lock_guard lock(shared.mutex);
-    shared.streams.erase(this);
-    shared.open.add(-1);
-    if (shared.streams.empty()) shared.empty.notify_all();
+    Shared* shared = nullptr;
+    {
+      std::lock_guard lock(mutex_);
+      shared = &shared_;
+    }
+    std::lock_guard lock(shared->mutex);
+    shared->streams.erase(this);
+    shared->open.add(-1);
+    if (shared->streams.empty()) shared->empty.notify_all();
     delete this;
   }
 
  private:
+  void finish_locked(const grpc::Status& status) {
+    if (!std::exchange(finished_, true)) Finish(status);
+  }
+
+  // Guards all below, also against threads that gRPC hands the stream to.
+  std::mutex mutex_;
   Shared& shared_;
   Reader reader_;
   grpc::ByteBuffer buffer_;
-  std::mutex mutex_;
   bool finished_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <future>
+#include <mutex>
 
 #include "control/traffic/testing.h"
 #include "control/traffic/traffic.h"
@@ -35,6 +36,7 @@ class Client final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
  public:
   Client(const std::shared_ptr<grpc::Channel>& channel, std::string bytes, bool stays)
       : stub_(channel), stays_(stays) {
+    std::lock_guard lock(mutex_);
     const grpc::Slice slice(bytes);
     buffer_ = grpc::ByteBuffer(&slice, 1);
     context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
@@ -43,13 +45,19 @@ class Client final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
     StartWrite(&buffer_);
     StartCall();
   }
+  ~Client() override { std::lock_guard lock(mutex_); }  // OnDone has left it
   void OnWriteDone(bool ok) override {
+    std::lock_guard lock(mutex_);
     if (ok && !stays_) StartWritesDone();
   }
-  void OnDone(const grpc::Status& status) override { done.set_value(status); }
+  void OnDone(const grpc::Status& status) override {
+    std::lock_guard lock(mutex_);
+    done.set_value(status);
+  }
   std::promise<grpc::Status> done;
 
  private:
+  std::mutex mutex_;
   grpc::GenericStub stub_;
   grpc::ClientContext context_;
   grpc::ByteBuffer buffer_, answer_;
