@@ -78,6 +78,7 @@ struct Standing {
   workload::FakeRuntime runtime{clock};
   FakeMesh mesh{clock};
   FakeJudge judge;
+  FakeUsage usage{clock.wall()};
   std::unique_ptr<Store> store = must(Store::open(":memory:"));
   std::unique_ptr<Engine> engine;
 
@@ -87,8 +88,12 @@ struct Standing {
     must<bool>(store->commit(batch) ? Result<bool>(true)
                                     : Result<bool>(Error{Code::internal, "commit"}));
     runtime.ready_at_once();
-    engine = must(Engine::open(
-        {.store = *store, .runtime = runtime, .mesh = mesh, .judge = judge, .clock = clock}));
+    engine = must(Engine::open({.store = *store,
+                                .runtime = runtime,
+                                .mesh = mesh,
+                                .judge = judge,
+                                .clock = clock,
+                                .usage = &usage}));
     engine->step();
   }
 };

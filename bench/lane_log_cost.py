@@ -15,7 +15,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tools")]
 import carriage_test  # noqa: E402
-from release_test import application  # noqa: E402
+from release_case import application  # noqa: E402
 
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 8
 LANE = {"apiVersion": "graymesh.io/v1alpha1", "kind": "Lane", "metadata": {"name": "feature-a", "namespace": "fe-pre"},

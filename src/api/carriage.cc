@@ -63,9 +63,11 @@ void carriage_json(const traffic::Who& who, const traffic::Report* report, json&
     calls.push_back({{"to", to}, {"by", counts_json(counts)}});
   }
   std::uint64_t elsewhere = 0;
-  for (const auto& [other, theirs] : report->passed) {
-    if (other != who && other.namespace_ == who.namespace_ && other.application == who.application)
-      elsewhere += theirs.received;
+  const traffic::Who first{.namespace_ = who.namespace_, .application = who.application};
+  for (auto it = report->passed.lower_bound(first); it != report->passed.end(); ++it) {
+    const auto& [other, theirs] = *it;
+    if (other.namespace_ != who.namespace_ || other.application != who.application) break;
+    if (other != who) elsewhere += theirs.received;
   }
   json lost = lost_json(
       passed, sum(all),

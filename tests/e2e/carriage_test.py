@@ -8,7 +8,9 @@
 
 import json
 import pathlib
+import re
 import shutil
+import subprocess
 import tempfile
 import time
 import unittest
@@ -57,6 +59,11 @@ class Mesh(PlatformMesh):
             if answer.status != 200 or f"pay[{LANE}]" not in answer.path:
                 raise AssertionError(answer)
 
+    def declare(self, idle):
+        self.api_call("POST", "/api/v1/lanes", {
+            "apiVersion": "graymesh.io/v1alpha1", "kind": "Lane", "metadata": {"name": LANE, "namespace": "fe-pre"},
+            "spec": {"idle": idle}})
+
     def lane(self):
         return self.api_call("GET", f"/api/v1/lanes/fe-pre/{LANE}")
 
@@ -64,7 +71,6 @@ class Mesh(PlatformMesh):
         return {app["name"]: app for app in self.lane()["status"]["applications"]}
 
     def cli(self, *words):
-        import subprocess
         done = subprocess.run([case.PROGRAMS / "graymesh", "--server", self.api, *words], capture_output=True,
                               text=True, timeout=30, check=True)
         return done.stdout
@@ -115,7 +121,9 @@ class Carriage(unittest.TestCase):
         self.assertRegex(shown, r"(?m)^mail +baseline +1/1 +8 +nothing +stock \(\d+, likely\)$")
         self.assertRegex(shown, rf"(?m)^pay +{LANE} +1/1 +8 +stamp *$")
         self.assertRegex(shown, r"(?m)^Last request: 20\S+\. Counted since 20\S+\.$")
-        self.assertIn("USED", mesh.cli("lane", "list", "-n", "fe-pre"))
+        used = mesh.lane()["status"]["used"]
+        self.assertEqual(used, mesh.lane()["status"]["lastRequest"])
+        self.assertRegex(mesh.cli("lane", "list", "-n", "fe-pre"), rf"(?m)^fe-pre +{LANE} .* {re.escape(used)} *$")
 
         mesh.kill_control_plane()
         mesh.use(3)  # nobody hears of these, or some of them
@@ -131,14 +139,15 @@ class Carriage(unittest.TestCase):
         client = case.demo_mesh.Client(instance["address"], 15000)
         answer = client.request("/stats?filter=update_rejected", "admin")
         client.close()
-        return sum(int(line.rpartition(": ")[2]) for line in answer.body.decode().splitlines() if line)
+        lines = [line for line in answer.body.decode().splitlines() if line]
+        if answer.status != 200 or not lines:
+            raise AssertionError(f"{instance['name']} tells nothing of its updates: {answer}")
+        return sum(int(line.rpartition(": ")[2]) for line in lines)
 
     def test_a_lane_that_nobody_uses_is_reclaimed_and_one_in_use_is_not(self):
         mesh = self.start("0%")
         release = mesh.start_release("fe-pre", "pay", LANE)
-        mesh.api_call("POST", "/api/v1/lanes", {
-            "apiVersion": "graymesh.io/v1alpha1", "kind": "Lane", "metadata": {"name": LANE, "namespace": "fe-pre"},
-            "spec": {"idle": "8s"}})
+        mesh.declare("8s")
         end = time.monotonic() + 14
         while time.monotonic() < end:
             mesh.use()
@@ -152,9 +161,7 @@ class Carriage(unittest.TestCase):
     def test_without_the_log_nothing_is_claimed_and_no_lane_is_idle(self):
         mesh = self.start("off")
         release = mesh.start_release("fe-pre", "pay", LANE)
-        mesh.api_call("POST", "/api/v1/lanes", {
-            "apiVersion": "graymesh.io/v1alpha1", "kind": "Lane", "metadata": {"name": LANE, "namespace": "fe-pre"},
-            "spec": {"idle": "1s"}})
+        mesh.declare("1s")
         mesh.use(3)
         time.sleep(3)
         self.assertEqual({app["carriedBy"] for app in mesh.in_lane().values()}, {"not measured"})

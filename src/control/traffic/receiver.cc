@@ -17,6 +17,11 @@ std::string to_string(grpc::ByteBuffer& buffer) {
   return out;
 }
 
+metrics::Counter& requests_counter(metrics::Registry& metrics, const char* result) {
+  return metrics.counter("graymesh_lane_log_requests_total",
+                         "logged requests, by what became of them", {{"result", result}});
+}
+
 }  // namespace
 
 struct Receiver::Shared {
@@ -24,6 +29,7 @@ struct Receiver::Shared {
   std::string lane_header;
   metrics::Gauge& open;
   metrics::Counter& malformed;
+  metrics::Counter &in_lanes, &others, &unknown, &full;
 
   std::mutex mutex;
   std::condition_variable empty;
@@ -55,7 +61,11 @@ class Receiver::Stream final : public Reactor {
       shared_.malformed.add();
       return finish_locked({grpc::StatusCode::INVALID_ARGUMENT, requests.error().message});
     }
-    shared_.table.record(reader_.teller(), *requests);
+    const Table::Counts counts = shared_.table.record(reader_.teller(), *requests);
+    shared_.in_lanes.add(counts.in_lanes);
+    shared_.others.add(counts.others);
+    shared_.unknown.add(counts.unknown);
+    shared_.full.add(counts.full);
     if (!finished_) StartRead(&buffer_);
   }
 
@@ -94,24 +104,15 @@ Receiver::Receiver(Table& table, std::string lane_header, metrics::Registry& met
           .open = metrics.gauge("graymesh_lane_log_streams", "open streams of logged requests"),
           .malformed = metrics.counter("graymesh_lane_log_malformed_total",
                                        "streams of logged requests ended for what they sent"),
+          .in_lanes = requests_counter(metrics, "lane"),
+          .others = requests_counter(metrics, "other"),
+          .unknown = requests_counter(metrics, "unknown"),
+          .full = metrics.counter("graymesh_lane_log_full_total",
+                                  "times that a count had no room in the table"),
           .mutex = {},
           .empty = {},
           .streams = {},
-          .stopping = false}) {
-  const auto gauge = [&](const char* result) -> metrics::Gauge& {
-    return metrics.gauge("graymesh_lane_log_requests",
-                         "logged requests since the start, by what became of them",
-                         {{"result", result}});
-  };
-  metrics.before_page([&table, &lane = gauge("lane"), &other = gauge("other"),
-                       &unknown = gauge("unknown"), &full = gauge("full")] {
-    const Table::Counts counts = table.counts();
-    lane.set(static_cast<double>(counts.in_lanes));
-    other.set(static_cast<double>(counts.others));
-    unknown.set(static_cast<double>(counts.unknown));
-    full.set(static_cast<double>(counts.full));
-  });
-}
+          .stopping = false}) {}
 
 Receiver::~Receiver() { stop(); }
 

@@ -95,7 +95,7 @@ TEST_F(ReceiverTest, WhatAProxySendsIsInTheTable) {
   Client client(channel, one_request(), false);
   EXPECT_TRUE(client.done.get_future().get().ok());
   EXPECT_EQ(table.report({"fe-pre", "a"}).passed.size(), 1u);
-  EXPECT_THAT(page(), ::testing::HasSubstr("graymesh_lane_log_requests{result=\"lane\"} 1"));
+  EXPECT_THAT(page(), ::testing::HasSubstr("graymesh_lane_log_requests_total{result=\"lane\"} 1"));
 }
 
 TEST_F(ReceiverTest, NonsenseEndsItsStreamWithItsReason) {

@@ -73,10 +73,12 @@ void Table::turn_locked() {
   began_ = now;
 }
 
-void Table::record(const Teller& teller, const std::vector<Request>& requests) {
+Table::Counts Table::record(const Teller& teller, const std::vector<Request>& requests) {
   std::lock_guard lock(mutex_);
   turn_locked();
+  counts_ = {};
   for (const Request& request : requests) record_locked(teller, request);
+  return counts_;
 }
 
 void Table::record_locked(const Teller& teller, const Request& request) {
@@ -175,13 +177,18 @@ Report Table::report(const Name& lane) const {
     if (const auto found = of.lanes.find(lane); found != of.lanes.end()) {
       for (const auto& [who, passed] : found->second) add(passed, out.passed[who]);
     }
-    for (const auto& [who, services] : of.others) {
-      if (who.namespace_ != lane.first) continue;
-      for (const auto& [service, count] : services) out.others[who][service] += count;
+  };
+  const auto take_others = [&](const Window& of) {
+    for (const auto& [who, passed] : out.passed) {
+      const auto found = of.others.find(who);
+      if (found == of.others.end()) continue;
+      for (const auto& [service, count] : found->second) out.others[who][service] += count;
     }
   };
   if (!old) take(before_);
   if (!older) take(now_);
+  if (!old) take_others(before_);
+  if (!older) take_others(now_);
   return out;
 }
 
@@ -189,11 +196,6 @@ std::optional<Clock::Wall> Table::last(const Name& lane) const {
   std::lock_guard lock(mutex_);
   const auto found = last_.find(lane);
   return found == last_.end() ? std::nullopt : std::optional(found->second);
-}
-
-Table::Counts Table::counts() const {
-  std::lock_guard lock(mutex_);
-  return counts_;
 }
 
 }  // namespace graymesh::traffic

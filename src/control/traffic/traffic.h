@@ -99,7 +99,7 @@ struct Report {
   Clock::Wall from{};  // counts begin here
   std::optional<Clock::Wall> last = {};
   std::map<Who, Passed> passed = {};
-  // Of the same namespace: calls without a lane, by the service called. A share of them is told.
+  // Of those in `passed`: calls without a lane, by the service called. A share of them is told.
   std::map<Who, std::map<std::string, std::uint64_t>> others = {};
 };
 
@@ -122,19 +122,17 @@ class Table {
   explicit Table(const Clock& clock) : clock_(clock), since_(clock.wall()), began_(since_) {}
 
   void know(Known known);  // what counts from now on; what is not in it is forgotten
-  void record(const Teller& teller, const std::vector<Request>& requests);
+  struct Counts {
+    std::uint64_t in_lanes = 0, others = 0;
+    std::uint64_t unknown = 0;  // lanes and applications that nobody declared
+    std::uint64_t full = 0;     // rows not made: rows_max
+  };
+  Counts record(const Teller& teller, const std::vector<Request>& requests);
 
   Report report(const Name& lane) const;
   // The newest request of a lane; none: not one since since().
   std::optional<Clock::Wall> last(const Name& lane) const;
   Clock::Wall since() const { return since_; }
-
-  struct Counts {
-    std::uint64_t in_lanes = 0, others = 0;
-    std::uint64_t unknown = 0;  // lanes and applications that nobody declared
-    std::uint64_t full = 0;     // not counted: rows_max
-  };
-  Counts counts() const;
 
  private:
   struct Window {
@@ -168,7 +166,7 @@ class Table {
   std::map<Name, Clock::Wall> last_;
   Recent<std::string> in_lane_;  // lanes of requests that came in
   Recent<std::string> without_;  // services that were called without a lane
-  Counts counts_;
+  Counts counts_;                // of the record() that is under way
 };
 
 // Takes the streams; xds::ServerOptions::methods leads them here.

@@ -13,15 +13,15 @@ bool Engine::Core::note_used() {
   std::erase_if(blind_at_, [&](const auto& entry) { return !world_.lanes.contains(entry.first); });
   if (parts_.usage == nullptr || world_.lanes.empty()) return false;
   wake_at(parts_.clock.wall() + used_every);
-  World next = world_;
-  bool any = false;
-  for (auto& [name, lane] : next.lanes) {
+  std::map<Name, Clock::Wall> used;
+  for (const auto& [name, lane] : world_.lanes) {
     const auto last = parts_.usage->last(name);
-    if (!last || *last < lane.used + used_every) continue;
-    lane.used = *last;
-    any = true;
+    if (last && *last >= lane.used + used_every) used.emplace(name, *last);
   }
-  return any && keep(std::move(next), {});
+  if (used.empty()) return false;
+  World next = world_;
+  for (const auto& [name, last] : used) next.lanes.at(name).used = last;
+  return keep(std::move(next), {});
 }
 
 std::optional<model::Duration> Engine::Core::idle_max(const Lane& lane) const {
