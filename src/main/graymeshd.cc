@@ -160,7 +160,9 @@ int serve(const Flags& flags) {
 
   // Proxies wait until there is something to serve.
   xds::ServerOptions server{.address = flags.xds, .on_reach = [&] { platform.poke(); }};
-  server.methods[traffic::Receiver::method] = [&](auto* call) { return receiver.open(call); };
+  server.methods[traffic::Receiver::method] = [&](auto* /*call*/, auto heard) {
+    return receiver.open(std::move(heard));
+  };
   auto xds = xds::Server::start(server, loop, metrics, clock);
   if (!xds) return fail(xds.error());
   loop.on_publish([&server = **xds] { server.publish(); });

@@ -4,9 +4,11 @@ and the last good state, and names the fault where a user looks for it.
 """
 
 import os
+import pathlib
 import random
 import socket
 import struct
+import threading
 import time
 import unittest
 
@@ -53,6 +55,11 @@ class ControlPlaneOnly(case.Case):
 
     def metric(self, name):
         return case.first_number(self.mesh.api_get("/metrics").body.decode(), rf"^{name}(?:{{[^}}]*}})? (\S+)$")
+
+    def memory(self, name):
+        """Of graymeshd, in bytes: VmRSS now, VmHWM at its most."""
+        text = pathlib.Path(f"/proc/{self.mesh.control_plane.pid}/status").read_text(encoding="ascii")
+        return case.first_number(text, rf"^{name}:\s+(\d+) kB") * 1024
 
     def told(self, *words):
         """What `graymesh get all` says, when it says all of `words`."""
@@ -275,6 +282,46 @@ class Wire(ControlPlaneOnly):
         client.raw(struct.pack(">BI", 0, 0xffffffff) + b"x" * 1_000_000)
         self.assert_serving()
         client.close()
+        self.assert_serving()
+
+    def test_a_promise_of_four_gigabytes_that_keeps_to_the_windows_costs_no_memory(self):
+        """gRPC opens its windows for all that a message's head promises (docs/envoy.md 11)."""
+        good = self.connect()
+        self.assertIn(CART, good.take(xds_client.CLUSTER))
+        ends = threading.Event()
+        others = []
+
+        def look():
+            while not ends.is_set():
+                others.append(self.serving())
+                good.receive(0.05)  # its pings
+
+        pathlib.Path(f"/proc/{self.mesh.control_plane.pid}/clear_refs").write_text("5")  # VmHWM begins anew
+        before = self.memory("VmRSS")
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            client = self.connect()
+            sent = client.flood(0xffffffff, 600 << 20)
+        finally:
+            ends.set()
+            looking.join()
+        self.assertTrue(client.ended, "the stream goes on")
+        self.assertTrue(client.exhausted(), f"RESOURCE_EXHAUSTED, not {client.trailers} nor {client.reset}")
+        self.assertTrue(16 << 20 < sent < 100 << 20, f"{sent} bytes were taken")
+        self.assertLess(self.memory("VmHWM"), before + (100 << 20), "bytes at the most")
+        self.assertTrue(others and all(others), "others are served meanwhile")
+        good.delta(xds_client.ENDPOINTS, subscribe=[CART])
+        response = good.receive()
+        self.assertTrue(response is not None and CART in response.versions, "a stream of before goes on")
+
+    def test_a_promise_that_stops_half_way_is_not_kept_for_ever(self):
+        """24 MB: more than a request may have, less than what makes gRPC itself act."""
+        client = self.connect()
+        self.assertEqual(client.flood(0xffffffff, 24 << 20), 24 << 20)
+        client.receive(10)
+        self.assertIn(b"grpc-status\x018", client.trailers)
+        self.assertGreaterEqual(self.metric('graymesh_xds_requests_rejected_total{reason="unbounded"}'), 1)
         self.assert_serving()
 
     def test_a_message_longer_than_anything_we_take(self):

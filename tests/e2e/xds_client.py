@@ -2,6 +2,7 @@
 client would. Only what these tests need: one stream, no HPACK tables, no TLS.
 """
 
+import select
 import socket
 import struct
 import time
@@ -9,6 +10,8 @@ import time
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_HEADERS, END_STREAM, ACK = 4, 1, 1
+INITIAL_WINDOW_SIZE = 4
+ENHANCE_YOUR_CALM = 11
 DELTA = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 STREAM = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -96,8 +99,11 @@ class Client:
     def __init__(self, address, path=DELTA):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=5)
-        self.bytes = self.messages = b""
+        self.bytes = self.messages = self.trailers = b""
         self.ended = False
+        self.reset = None  # the code of RST_STREAM
+        self.windows = {0: 65535, 1: 65535}  # what the server takes: of the connection, of the stream
+        self.window_first = 65535  # of a new stream, by its SETTINGS
         self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0) + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 28)))
         headers = b""
         for name, value in ((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", address),
@@ -120,6 +126,34 @@ class Client:
         """Bytes of the stream, as they are."""
         for at in range(0, max(len(data), 1), 16384):
             self.socket.sendall(frame(DATA, 0, 1, data[at:at + 16384]))
+
+    def flood(self, promised, size, seconds=60.0):
+        """One message that says it is `promised` bytes long: sends up to `size` of them, and never more than
+        the server's windows allow. Gives how many it sent until the stream ended, or `seconds` were over.
+        For a client that has sent nothing before."""
+        head = struct.pack(">BI", 0, promised)
+        sent = 0
+        deadline = time.monotonic() + seconds
+        while sent < size and not self.ended and time.monotonic() < deadline:
+            now = min(16384, *self.windows.values(), size - sent)
+            if now > 0:
+                payload = head[sent:sent + now].ljust(now, b"x")
+                self.windows = {stream: window - now for stream, window in self.windows.items()}
+                try:
+                    self.socket.settimeout(5)
+                    self.socket.sendall(frame(DATA, 0, 1, payload))
+                except OSError:
+                    self.ended = True
+                sent += now
+            pause = 0 if now > 0 else 0.1
+            while not self.ended and (self._has_frame() or select.select([self.socket], [], [], pause)[0]):
+                self._read_frame(time.monotonic() + 1)
+                pause = 0
+        return sent
+
+    def exhausted(self):
+        """Whether the stream ended with what gRPC takes for RESOURCE_EXHAUSTED."""
+        return b"grpc-status\x018" in self.trailers or self.reset == ENHANCE_YOUR_CALM
 
     def delta(self, type_url, *, subscribe=(), nonce="", error="", first=False, held=None, unsubscribe=()):
         message = field(1, node()) if first else b""
@@ -149,8 +183,11 @@ class Client:
             if self.ended or not self._read_frame(deadline):
                 return None
 
+    def _has_frame(self):
+        return len(self.bytes) >= 9 + int.from_bytes(self.bytes[:3], "big")
+
     def _read_frame(self, deadline):
-        while len(self.bytes) < 9 or len(self.bytes) < 9 + int.from_bytes(self.bytes[:3], "big"):
+        while not self._has_frame():
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
@@ -171,11 +208,22 @@ class Client:
         self.bytes = self.bytes[9 + size:]
         if kind == DATA:
             self.messages += payload
+        elif kind == HEADERS:
+            self.trailers = payload  # gRPC 1.51 writes the status as plain text
+        elif kind == WINDOW_UPDATE:
+            self.windows[stream] += int.from_bytes(payload, "big")
         elif kind in (SETTINGS, PING) and not flags & ACK:
+            for at in range(0, len(payload) if kind == SETTINGS else 0, 6):
+                name, value = struct.unpack(">HI", payload[at:at + 6])
+                if name == INITIAL_WINDOW_SIZE:
+                    self.windows[1] += value - self.window_first
+                    self.window_first = value
             try:
                 self.socket.sendall(frame(kind, ACK, 0, payload if kind == PING else b""))
             except OSError:
                 self.ended = True
+        if kind == RST_STREAM:
+            self.reset = int.from_bytes(payload, "big")
         if kind in (RST_STREAM, GOAWAY) or (stream == 1 and flags & END_STREAM and kind in (DATA, HEADERS)):
             self.ended = True
         return True

@@ -40,7 +40,8 @@ struct Receiver::Shared {
 // One proxy's one worker and one side. gRPC calls one On... at a time, but OnCancel beside any.
 class Receiver::Stream final : public Reactor {
  public:
-  explicit Stream(Shared& shared) : shared_(shared), reader_(shared.lane_header) {}
+  Stream(Shared& shared, std::function<void(std::size_t)> heard)
+      : shared_(shared), heard_(std::move(heard)), reader_(shared.lane_header) {}
 
   void begin() {
     std::lock_guard lock(mutex_);
@@ -55,6 +56,7 @@ class Receiver::Stream final : public Reactor {
   void OnReadDone(bool ok) override {
     std::lock_guard lock(mutex_);
     if (!ok) return finish_locked(grpc::Status::OK);
+    heard_(buffer_.Length());
     const auto requests = reader_.read(to_string(buffer_));
     buffer_.Clear();
     if (!requests) {
@@ -92,6 +94,7 @@ class Receiver::Stream final : public Reactor {
   // Guards all below, also against threads that gRPC hands the stream to.
   std::mutex mutex_;
   Shared& shared_;
+  const std::function<void(std::size_t)> heard_;
   Reader reader_;
   grpc::ByteBuffer buffer_;
   bool finished_ = false;
@@ -116,8 +119,8 @@ Receiver::Receiver(Table& table, std::string lane_header, metrics::Registry& met
 
 Receiver::~Receiver() { stop(); }
 
-Receiver::Reactor* Receiver::open(grpc::GenericCallbackServerContext*) {
-  auto* stream = new Stream(*shared_);
+Receiver::Reactor* Receiver::open(std::function<void(std::size_t)> heard) {
+  auto* stream = new Stream(*shared_, std::move(heard));
   bool stopping = false;
   {
     std::lock_guard lock(shared_->mutex);

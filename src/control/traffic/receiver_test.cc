@@ -8,6 +8,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <atomic>
 #include <future>
 #include <mutex>
 
@@ -22,10 +23,11 @@ using testing::message;
 class Service final : public grpc::CallbackGenericService {
  public:
   explicit Service(Receiver& receiver) : receiver_(receiver) {}
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override {
-    return receiver_.open(context);
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
+    return receiver_.open([this](std::size_t bytes) { heard += bytes; });
   }
+
+  std::atomic<std::size_t> heard = 0;
 
  private:
   Receiver& receiver_;
@@ -94,6 +96,7 @@ std::string one_request() {
 TEST_F(ReceiverTest, WhatAProxySendsIsInTheTable) {
   Client client(channel, one_request(), false);
   EXPECT_TRUE(client.done.get_future().get().ok());
+  EXPECT_EQ(service.heard, one_request().size());
   EXPECT_EQ(table.report({"fe-pre", "a"}).passed.size(), 1u);
   EXPECT_THAT(page(), ::testing::HasSubstr("graymesh_lane_log_requests_total{result=\"lane\"} 1"));
 }

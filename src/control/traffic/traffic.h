@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,7 +28,6 @@
 
 namespace grpc {
 class ByteBuffer;
-class GenericCallbackServerContext;
 template <class Request, class Response>
 class ServerBidiReactor;
 }  // namespace grpc
@@ -182,7 +182,8 @@ class Receiver {
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
 
-  Reactor* open(grpc::GenericCallbackServerContext* context);
+  // `heard` is told the length of each message that came in whole, until the call is done.
+  Reactor* open(std::function<void(std::size_t)> heard);
   void stop();  // ends all streams, and those to come, and waits for them
 
  private:

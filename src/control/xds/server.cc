@@ -1,23 +1,20 @@
-// The ADS server on gRPC: accepts streams by the name of their method, keeps the list of them, and
-// has workers that ask the source for their Configs.
+// The ADS server on gRPC: keeps the list of the streams that come in by its door, and has workers
+// that ask the source for their Configs.
 //
 // publish() only rings a bell. A worker puts every stream on the queue (once, however often it
 // rings), and the workers take them from there; so config_for() is called from the workers alone,
 // under no lock that anybody waits for in publish().
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <tuple>
 #include <unordered_map>
 
+#include "control/xds/door.h"
 #include "control/xds/stream.h"
 #include "control/xds/xds.h"
 
@@ -27,9 +24,8 @@ namespace {
 constexpr std::chrono::milliseconds tick{
     500};  // how often streams that wait for time are looked at
 constexpr std::chrono::milliseconds goodbye_max{1000};  // for streams to end by themselves
-constexpr std::string_view service_path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
 
-class AdsServer final : public Server, private Shared, private grpc::CallbackGenericService {
+class AdsServer final : public Server, private Shared {
  public:
   AdsServer(const ServerOptions& server_options, ConfigSource& config_source,
             metrics::Registry& registry, const Clock& time)
@@ -45,19 +41,17 @@ class AdsServer final : public Server, private Shared, private grpc::CallbackGen
   resource::ConfigPtr config_of(const std::string& node_id) const override;
 
  private:
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override;
-
   void opened(std::shared_ptr<Stream> stream) override;
   void joined(Stream& stream) override;
   void closed(Stream& stream) override;
   Clock::Steady published() const override;
+  void refuse(const std::string& peer) override;
 
   void work();
   void enqueue_locked(const std::shared_ptr<Stream>& stream);
   std::vector<std::shared_ptr<Stream>> streams(bool only_joined = true) const;
 
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Door> door_;
   int port_ = 0;
 
   mutable std::mutex mutex_;
@@ -76,25 +70,8 @@ class AdsServer final : public Server, private Shared, private grpc::CallbackGen
 };
 
 Status AdsServer::listen() {
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
-  builder.RegisterCallbackGenericService(this);
-  builder.SetMaxReceiveMessageSize(static_cast<int>(options.request_bytes_max));
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port must fail
-  // Each end notices within seconds that the other is gone, and bears that the other pings as
-  // often.
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
-                             static_cast<int>(options.ping_every.count()));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                             static_cast<int>(options.ping_timeout.count()));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
-  server_ = builder.BuildAndStart();
-  if (!server_ || port_ == 0) {
-    return Error{Code::unavailable, "xDS cannot listen on " + options.address + ": is it in use?"};
-  }
+  door_ = TRY(Door::open(*this, options.address));
+  port_ = door_->port();
   const std::size_t count = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
   for (std::size_t i = 0; i < count; ++i) workers_.emplace_back([this] { work(); });
   return {};
@@ -107,25 +84,27 @@ AdsServer::~AdsServer() {
   }
   bell_.notify_all();
   for (auto& worker : workers_) worker.join();
-  if (!server_) return;
+  if (!door_) return;
+  door_->close();
   for (const auto& stream : streams(false)) {
     stream->close({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
   }
-  server_->Shutdown(std::chrono::system_clock::now() + goodbye_max);
+  const auto gone = [this] { return streams_.empty(); };
+  {
+    std::unique_lock lock(mutex_);
+    empty_.wait_for(lock, goodbye_max, gone);
+  }
+  door_.reset();
   std::unique_lock lock(mutex_);
-  empty_.wait(lock, [this] { return streams_.empty(); });
+  empty_.wait(lock, gone);
 }
 
-grpc::ServerGenericBidiReactor* AdsServer::CreateReactor(
-    grpc::GenericCallbackServerContext* context) {
-  const std::string& method = context->method();
-  if (const auto other = options.methods.find(method); other != options.methods.end())
-    return other->second(context);
-  const bool delta = method == std::string(service_path) + "DeltaAggregatedResources";
-  const bool sotw = method == std::string(service_path) + "StreamAggregatedResources";
-  if (!delta && !sotw)
-    return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
-  return Stream::open(*this, delta, context->peer());
+void AdsServer::refuse(const std::string& peer) {
+  instruments.unbounded.add();
+  const std::string why = fmt::format("a request of more than {} bytes", options.request_bytes_max);
+  for (const auto& stream : streams(false)) {
+    if (stream->peer() == peer) stream->close({grpc::StatusCode::RESOURCE_EXHAUSTED, why});
+  }
 }
 
 void AdsServer::opened(std::shared_ptr<Stream> stream) {

@@ -1,4 +1,7 @@
 // Many clients, clients that come, go, dawdle, and a server that stops below them.
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/support/byte_buffer.h>
+
 #include <atomic>
 #include <deque>
 
@@ -6,6 +9,10 @@
 
 namespace graymesh::xds {
 namespace {
+
+std::string service(const char* method) {
+  return std::string("/envoy.service.discovery.v3.AggregatedDiscoveryService/") + method;
+}
 
 TEST_F(XdsServer, ClientThatEndsOrVanishesIsForgotten) {
   serve({.clusters = {"a"}});
@@ -110,6 +117,78 @@ TEST_F(XdsServer, StoppingEndsStreamsThatNeverSaidAnything) {
   ASSERT_TRUE(eventually([&] { return server->status().size() == 1; }));
   server.reset();
   EXPECT_FALSE(client.finishes().ok());
+}
+
+// Answers every message with its length, and says or does not say that it heard it.
+class Echo final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit Echo(ServerOptions::Heard heard) : heard_(std::move(heard)) { StartRead(&read_); }
+  void OnReadDone(bool ok) override {
+    if (!ok) return Finish(grpc::Status::OK);
+    heard_(read_.Length());
+    const grpc::Slice answer(std::to_string(read_.Length()));
+    write_ = grpc::ByteBuffer(&answer, 1);
+    StartWrite(&write_);
+  }
+  void OnWriteDone(bool ok) override {
+    if (ok) StartRead(&read_);
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  const ServerOptions::Heard heard_;
+  grpc::ByteBuffer read_, write_;
+};
+
+TEST_F(XdsServer, OtherCallsGoOnForAsLongAsTheyAreHeard) {
+  server.reset();
+  start({.methods = {
+             {service("Heard"), [](auto*, auto heard) { return new Echo(heard); }},
+             {service("Unheard"), [](auto*, auto) { return new Echo([](std::size_t) {}); }}}});
+  WireClient heard(server->port(), "Heard"), unheard(server->port(), "Unheard");
+  const std::string message(8u << 20, 'x');
+  for (int i = 0; i < 3; ++i) {
+    for (auto* client : {&heard, &unheard}) {
+      client->send(message);
+      EXPECT_EQ(client->hears(), std::to_string(message.size()));
+    }
+  }
+  EXPECT_FALSE(unheard.finishes().ok());  // looked at twice by then, and the other one too
+  heard.send("x");
+  EXPECT_EQ(heard.hears(), "1");
+}
+
+// The quota of a connection is for what has no end: neither of these is near it.
+TEST_F(XdsServer, LongestRequestsAreHeardOneAfterTheOther) {
+  serve({.endpoints = {"a=1"}});
+  auto client = delta_client();
+  auto request = first(Type::endpoints);
+  for (int i = 0; i < 4; ++i) {
+    request.clear_initial_resource_versions();
+    (*request.mutable_initial_resource_versions())["a"] = std::string(15u << 20, 'x');
+    client.send_message(request);
+  }
+  request = first(Type::endpoints);
+  request.add_resource_names_subscribe("a");
+  client.send_message(request);
+  EXPECT_EQ(names(client.hears_message<DeltaIn>()), "a=1");
+}
+
+TEST_F(XdsServer, MegabytesGoOutToManyStreamsAtOnce) {
+  const std::string value(std::size_t{8} << 20, 'x');
+  serve({.clusters = {"a=" + value}, .snapshot = 1});
+  std::deque<WireClient> clients;
+  for (int i = 0; i < 20; ++i) {
+    auto& client = clients.emplace_back(server->port(), "DeltaAggregatedResources");
+    client.send_message(first(Type::cluster, "client-" + std::to_string(i)));
+  }
+  for (auto& client : clients) {
+    const auto response = client.hears_message<DeltaIn>();
+    ASSERT_EQ(response.resources_size(), 1);
+    EXPECT_EQ(response.resources(0).resource().value().size(), value.size());
+    client.send_message(ack(response));
+  }
+  EXPECT_TRUE(synced(20, 1));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ grpc::Status to_grpc(const Error& error) {
 
 }  // namespace
 
-Stream* Stream::open(Shared& shared, bool delta, std::string peer) {
+Stream* Stream::open(Shared& shared, bool delta, std::shared_ptr<Peer> peer) {
   const auto stream = std::make_shared<Stream>(shared, delta, std::move(peer));
   stream->self_ = stream;
   shared.opened(stream);
@@ -24,7 +24,7 @@ Stream* Stream::open(Shared& shared, bool delta, std::string peer) {
   return stream.get();
 }
 
-Stream::Stream(Shared& shared, bool delta, std::string peer)
+Stream::Stream(Shared& shared, bool delta, std::shared_ptr<Peer> peer)
     : shared_(&shared),
       peer_(std::move(peer)),
       connected_(shared.clock.wall()),
@@ -38,6 +38,7 @@ void Stream::OnReadDone(bool ok) {
     std::lock_guard lock(mutex_);
     if (!ok) return finish_locked(grpc::Status::OK);  // it has said all it wanted
     bytes = from_bytes(read_);
+    peer_->heard(bytes.size());
     read_.Clear();
     want_node = !node_;
   }
@@ -171,7 +172,7 @@ void Stream::OnDone() {
 ProxyStatus Stream::status() const {
   std::lock_guard lock(mutex_);
   return {.node = *node_,
-          .peer = peer_,
+          .peer = peer_->address,
           .delta = session_.delta(),
           .connected = connected_,
           .snapshot = session_.snapshot(),

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "control/xds/bytes.h"
 #include "control/xds/instruments.h"
@@ -23,6 +24,18 @@
 namespace graymesh::xds {
 
 class Stream;
+
+// The other end of a connection, shared by its calls.
+struct Peer {
+  explicit Peer(std::string name) : address(std::move(name)) {}
+  void heard(std::size_t request) {
+    ++requests;
+    bytes += request;
+  }
+  const std::string address;                // "ipv4:127.0.0.1:41234"
+  std::atomic<std::uint64_t> requests = 0;  // that came in whole
+  std::atomic<std::uint64_t> bytes = 0;     // of those
+};
 
 // What streams share, and where they are kept.
 struct Shared {
@@ -40,6 +53,8 @@ struct Shared {
   virtual void joined(Stream& stream) = 0;  // its node is known: it wants its Config
   virtual void closed(Stream& stream) = 0;  // it is gone when this returns
   virtual Clock::Steady published() const = 0;
+  // More is on the way from there than one request may be long.
+  virtual void refuse(const std::string& peer) = 0;
 
   Now now() const { return {clock.now(), clock.wall()}; }
 
@@ -55,8 +70,8 @@ struct Shared {
 class Stream final : public grpc::ServerGenericBidiReactor {
  public:
   // Lives until gRPC is done with it.
-  static Stream* open(Shared& shared, bool delta, std::string peer);
-  Stream(Shared& shared, bool delta, std::string peer);
+  static Stream* open(Shared& shared, bool delta, std::shared_ptr<Peer> peer);
+  Stream(Shared& shared, bool delta, std::shared_ptr<Peer> peer);
 
   // Asks the source what the proxy shall run now, and sends what it may be sent.
   void refresh();
@@ -67,6 +82,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   ProxyStatus status() const;
   Reach reached() const;
   resource::ConfigPtr acked() const;
+  const std::string& peer() const { return peer_->address; }
   bool is_delta() const { return session_.delta(); }
   Clock::Wall connected() const { return connected_; }
   const std::string& node_id() const { return node_->id; }  // once it has joined
@@ -89,7 +105,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   Instruments& instruments() const { return shared_->instruments; }
 
   Shared* shared_;
-  const std::string peer_;
+  const std::shared_ptr<Peer> peer_;
   const Clock::Wall connected_;
   std::shared_ptr<Stream> self_;
 

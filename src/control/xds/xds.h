@@ -93,6 +93,9 @@ struct ServerOptions {
   std::size_t chunk_resources_max = 200;
   std::size_t request_bytes_max =
       16u << 20;  // a reconnecting proxy names all it holds: 0.7 MB at 3,360 clusters
+  // What gRPC may hold of one connection. Its windows open no further from some two thirds on, so
+  // a request of full length fits twice; what is sent hardly counts (docs/envoy.md 11).
+  std::size_t connection_bytes_max = 64u << 20;
   // Of one type on one stream; more end it. 10,000 services of five subsets are 60,000 clusters.
   std::size_t names_max = 250'000;
   // How long routes wait for a proxy that doesn't ACK the clusters which they need. Envoy holds its
@@ -104,8 +107,11 @@ struct ServerOptions {
   // at once, and ask the server nothing.
   std::function<void()> on_reach{};
   // What else is served on the same port: who takes a call, by its path "/package.Service/Method".
+  // A taker says how long each message was that came in whole: what nobody speaks for is taken for
+  // a message without end (docs/envoy.md 11). From one thread at a time, until the call is done.
+  using Heard = std::function<void(std::size_t bytes)>;
   using Taker = std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(
-      grpc::GenericCallbackServerContext*)>;
+      grpc::GenericCallbackServerContext*, Heard)>;
   std::map<std::string, Taker> methods{};
 };
 

@@ -1,0 +1,124 @@
+#include "control/xds/connection.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace graymesh::xds {
+namespace {
+
+constexpr std::string_view service_path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+
+// What comes beside requests, generously: heads of frames, and pings, their answers and window
+// updates.
+constexpr std::uint64_t head_bytes = 256;  // of each request
+constexpr std::uint64_t chatter_bytes_per_look = 1024;
+constexpr std::uint64_t slack_bytes = 1u << 20;
+
+// "ipv4:127.0.0.1:41234", as gRPC writes it.
+std::string peer_of(int socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "unknown";
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET6) {
+    const auto* of_6 = reinterpret_cast<const sockaddr_in6*>(&address);
+    (void)::inet_ntop(AF_INET6, &of_6->sin6_addr, text, sizeof text);
+    return fmt::format("ipv6:[{}]:{}", text, ntohs(of_6->sin6_port));
+  }
+  const auto* of_4 = reinterpret_cast<const sockaddr_in*>(&address);
+  (void)::inet_ntop(AF_INET, &of_4->sin_addr, text, sizeof text);
+  return fmt::format("ipv4:{}:{}", text, ntohs(of_4->sin_port));
+}
+
+void set_arguments(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.request_bytes_max));
+  grpc::ResourceQuota quota;
+  quota.Resize(options.connection_bytes_max);
+  builder.SetResourceQuota(quota);
+  // Each end notices within seconds that the other is gone, and bears that the other pings as
+  // often.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             static_cast<int>(options.ping_every.count()));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             static_cast<int>(options.ping_timeout.count()));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> Connection::open(Shared& shared, Descriptor socket) {
+  Descriptor second(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (!second) return nullptr;
+  std::unique_ptr<Connection> connection(new Connection(shared, std::move(second)));
+  return connection->serve(std::move(socket)) ? std::move(connection) : nullptr;
+}
+
+Connection::Connection(Shared& shared, Descriptor socket)
+    : shared_(shared),
+      socket_(std::move(socket)),
+      peer_(std::make_shared<Peer>(peer_of(socket_.get()))) {}
+
+bool Connection::serve(Descriptor socket) {
+  grpc::ServerBuilder builder;
+  set_arguments(builder, shared_.options);
+  builder.RegisterCallbackGenericService(this);
+  server_ = builder.BuildAndStart();
+  if (!server_) return false;
+  grpc::AddInsecureChannelFromFd(server_.get(), socket.release());
+  return true;
+}
+
+Connection::~Connection() {
+  if (server_) server_->Shutdown(std::chrono::system_clock::now());
+}
+
+grpc::ServerGenericBidiReactor* Connection::CreateReactor(
+    grpc::GenericCallbackServerContext* context) {
+  const std::string& method = context->method();
+  if (const auto other = shared_.options.methods.find(method);
+      other != shared_.options.methods.end()) {
+    return other->second(context, [peer = peer_](std::size_t bytes) { peer->heard(bytes); });
+  }
+  const bool delta = method == std::string(service_path) + "DeltaAggregatedResources";
+  const bool sotw = method == std::string(service_path) + "StreamAggregatedResources";
+  if (!delta && !sotw)
+    return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
+  return Stream::open(shared_, delta, peer_);
+}
+
+std::uint64_t Connection::received() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
+  return info.tcpi_bytes_received;
+}
+
+// `unheard_` is a bucket: what comes fills it, requests that are whole empty it, and it leaks what
+// is no part of a request.
+bool Connection::overflows() {
+  const Counts now{received(), peer_->requests, peer_->bytes};
+  const std::uint64_t whole = now.bytes - last_.bytes;
+  unheard_ += now.received - last_.received;
+  unheard_ -= std::min(unheard_, whole + whole / 100 + chatter_bytes_per_look +
+                                     head_bytes * (now.requests - last_.requests));
+  last_ = now;
+  return unheard_ > shared_.options.request_bytes_max + slack_bytes;
+}
+
+}  // namespace graymesh::xds
