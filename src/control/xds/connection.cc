@@ -75,6 +75,7 @@ Connection::Connection(Shared& shared, Descriptor socket)
       peer_(std::make_shared<Peer>(peer_of(socket_.get()))) {}
 
 bool Connection::serve(Descriptor socket) {
+  std::lock_guard lock(mutex_);
   grpc::ServerBuilder builder;
   set_arguments(builder, shared_.options);
   builder.RegisterCallbackGenericService(this);
@@ -90,6 +91,7 @@ Connection::~Connection() {
 
 grpc::ServerGenericBidiReactor* Connection::CreateReactor(
     grpc::GenericCallbackServerContext* context) {
+  std::lock_guard lock(mutex_);
   const std::string& method = context->method();
   if (const auto other = shared_.options.methods.find(method);
       other != shared_.options.methods.end()) {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "base/descriptor.h"
 #include "control/xds/stream.h"
@@ -40,6 +41,7 @@ class Connection final : private grpc::CallbackGenericService {
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override;
 
+  std::mutex mutex_;  // hands what serve() made to the threads of gRPC
   Shared& shared_;
   const Descriptor socket_;  // a second one: gRPC closes its own
   const std::shared_ptr<Peer> peer_;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <deque>
+#include <mutex>
 
 #include "control/xds/server_fixture.h"
 
@@ -122,8 +123,12 @@ TEST_F(XdsServer, StoppingEndsStreamsThatNeverSaidAnything) {
 // Answers every message with its length, and says or does not say that it heard it.
 class Echo final : public grpc::ServerGenericBidiReactor {
  public:
-  explicit Echo(ServerOptions::Heard heard) : heard_(std::move(heard)) { StartRead(&read_); }
+  explicit Echo(ServerOptions::Heard heard) : heard_(std::move(heard)) {
+    std::lock_guard lock(mutex_);
+    StartRead(&read_);
+  }
   void OnReadDone(bool ok) override {
+    std::lock_guard lock(mutex_);
     if (!ok) return Finish(grpc::Status::OK);
     heard_(read_.Length());
     const grpc::Slice answer(std::to_string(read_.Length()));
@@ -131,11 +136,16 @@ class Echo final : public grpc::ServerGenericBidiReactor {
     StartWrite(&write_);
   }
   void OnWriteDone(bool ok) override {
+    std::lock_guard lock(mutex_);
     if (ok) StartRead(&read_);
   }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    { std::lock_guard lock(mutex_); }
+    delete this;
+  }
 
  private:
+  std::mutex mutex_;
   const ServerOptions::Heard heard_;
   grpc::ByteBuffer read_, write_;
 };
