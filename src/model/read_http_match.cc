@@ -21,6 +21,13 @@ void read_header_matches(Fields& f, std::string_view name, Check key, NamedMatch
   const bool without = name == "withoutHeaders";
   f.entries(name, [&](const Element& value) {
     if (const auto rule = key(value.key); !rule.empty()) f.reading().error(value, {}, rule);
+    if (is_jwt_claim(value.key)) {
+      f.reading().warn(value, {},
+                       without ? "always holds: RequestAuthentication, which finds claims, is not "
+                                 "supported yet"
+                               : "never holds: RequestAuthentication, which finds claims, is not "
+                                 "supported yet");
+    }
     StringMatch& match = out[std::string(value.key)];
     if (value.is_null()) {
       // `withoutHeaders: {x: }` means: must not be there.

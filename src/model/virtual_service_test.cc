@@ -183,6 +183,24 @@ TEST(HttpRoute, ChecksItsMatches) {
                   "without a gateway, which alone knows claims"});
 }
 
+TEST(HttpRoute, TellsThatClaimsAreNotFoundYet) {
+  EXPECT_EQ(
+      warnings_of(vs(R"(  hosts: [a]
+  gateways: [edge]
+  http:
+  - match:
+    - headers: {"@request.auth.claims.sub": {exact: a}}
+      withoutHeaders: {"@request.auth.claims[x]": {exact: a}}
+    route: [{destination: {host: a}}]
+)")),
+      (Lines{
+          "f.yaml:9 VirtualService default/x: http[0].match[0].headers[@request.auth.claims.sub] "
+          "never holds: RequestAuthentication, which finds claims, is not supported yet",
+          "f.yaml:10 VirtualService default/x: "
+          "http[0].match[0].withoutHeaders[@request.auth.claims[x]] always holds: "
+          "RequestAuthentication, which finds claims, is not supported yet"}));
+}
+
 TEST(HttpRoute, ChecksItsTimes) {
   EXPECT_EQ(errors_of(with_route("timeout: 5")),
             Lines{on7("timeout 5, must be a duration such as 1.5s, 100ms or 1m30s")});

@@ -108,7 +108,9 @@ class Claims {
                   std::vector<model::L4Route> model::VirtualService::*routes, Visit visit) const {
     const std::string name = written.name();
     for (const auto& service : catalog_.virtual_services) {
-      if (std::ranges::count(service->spec.gateways, name) == 0) continue;
+      if (std::ranges::count(service->spec.gateways, name) == 0 ||
+          common_hosts(written.server(), *written.gateway, *service).empty())
+        continue;
       for (const auto& route : service->spec.*routes) {
         if (route.match.empty()) visit(model::L4Match{});
         for (const auto& match : route.match) {

@@ -164,7 +164,7 @@ spec: {hosts: [a.com], gateways: [a, b], tcp: [{route: [{destination: {host: web
 TEST(Problems, NameAServerWhosePortAnotherHasInAnotherProtocol) {
   TestMesh mesh(web);
   mesh.apply(tcp_route).apply(gateway("a", server(http_port, "a.com")), "a.yaml");
-  mesh.apply(gateway("b", server(http_port, "b.com") + server(tcp_port, "b.com")), "b.yaml");
+  mesh.apply(gateway("b", server(http_port, "b.com") + server(tcp_port, "\"*\"")), "b.yaml");
   EXPECT_THAT(
       mesh.problems(),
       ElementsAre("b.yaml:8 Gateway shop/b: servers[1].port.number 443, is already taken by "

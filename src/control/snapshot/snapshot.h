@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -208,6 +209,13 @@ struct GatewayServers {
 
   bool operator==(const GatewayServers&) const = default;
 };
+
+// "web.example.com" of "shop/Web.example.com": without the namespace, in lower case.
+std::string server_host(std::string_view text);
+// The hosts that a server and a VirtualService both allow, in lower case: of two that overlap, the
+// narrower. A server's "shop/web.example.com" allows it to VirtualServices of that namespace only.
+std::set<std::string> common_hosts(const model::GatewayServer& server,
+                                   const GatewayServers& gateway, const VirtualService& service);
 
 // What one class of gateway workloads serves.
 struct GatewayView {

@@ -152,6 +152,8 @@ class Builder {
     for (const auto& service : scope_.view->virtual_services) {
       const auto& gateways = service->spec.gateways;
       if (std::find(gateways.begin(), gateways.end(), name) == gateways.end()) continue;
+      // As in Istio, which looks at the VirtualService's hosts, and then takes all of its sniHosts.
+      if (snapshot::common_hosts(server, gateway, *service).empty()) continue;
       if (server.tls && !terminates_tls(server)) {
         add_passthrough(*service, name, server, draft);
       } else if (add_tcp(*service, name, server, draft)) {

@@ -94,6 +94,42 @@ tls:
   EXPECT_FALSE(chain.contains("transport_socket"));
 }
 
+// The names that pass through a server for the one host to a VirtualService for the other.
+std::string names_passed_through(const std::string& host, const std::string& server) {
+  Mesh mesh = edge("- {port: {number: 443, name: a, protocol: TLS}, hosts: [" + server +
+                   "], tls: {mode: PASSTHROUGH}}");
+  mesh.apply(virtual_service("shop/web", "hosts: [" + host + R"(]
+gateways: [edge]
+tls:
+- match: [{sniHosts: [)" + host + R"(]}]
+  route: [{destination: {host: web, port: {number: 8443}}}])"));
+  const auto answer = ask(mesh);
+  if (!answer.has(Type::listener, "127.1.0.1_443")) return "nothing";
+  return answer.listener("127.1.0.1_443")["filter_chains"][0]["filter_chain_match"]["server_names"]
+      .dump();
+}
+
+TEST(GatewayListeners, OnlyHostsOfTheServerPassThrough) {
+  EXPECT_EQ(names_passed_through("b.example.com", "a.example.com"), "nothing");
+  EXPECT_EQ(names_passed_through("b.example.com", "\"*.example.com\""), R"(["b.example.com"])");
+  EXPECT_EQ(names_passed_through("\"*.example.com\"", "a.example.com"), R"(["*.example.com"])")
+      << "as in Istio, the sniHosts are not cut to the server's";
+  EXPECT_EQ(names_passed_through("a.example.com", "./a.example.com"), R"(["a.example.com"])");
+  EXPECT_EQ(names_passed_through("a.example.com", "bank/a.example.com"), "nothing");
+}
+
+TEST(GatewayListeners, TcpRoutesOfOtherHostsArePassedOver) {
+  Mesh mesh = edge("- {port: {number: 9000, name: tcp, protocol: TCP}, hosts: [a.example.com]}");
+  mesh.apply(virtual_service("shop/other", R"(hosts: [b.example.com]
+gateways: [edge]
+tcp: [{route: [{destination: {host: other, port: {number: 1}}}]}])"));
+  mesh.apply(virtual_service("shop/web", R"(hosts: [a.example.com]
+gateways: [edge]
+tcp: [{route: [{destination: {host: web, port: {number: 9000}}}]}])"));
+  EXPECT_EQ(tcp_of(ask(mesh).listener("127.1.0.1_9000")["filter_chains"][0])["cluster"],
+            "outbound|9000||web.shop.svc.cluster.local");
+}
+
 TEST(GatewayListeners, TcpGoesToTheFirstRouteThatApplies) {
   Mesh mesh = edge("- {port: {number: 9000, name: tcp, protocol: TCP}, hosts: [\"*\"]}");
   mesh.apply(virtual_service("shop/web", R"(hosts: [web.example.com]

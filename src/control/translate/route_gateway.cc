@@ -36,41 +36,6 @@ std::string name_of(const GatewayServers& gateway) {
   return gateway.origin.namespace_ + "/" + gateway.origin.name;
 }
 
-// "shop/web.example.com": the host, for VirtualServices of one namespace (empty: of any).
-struct ServerHost {
-  std::string namespace_;
-  std::string host;
-};
-
-ServerHost server_host(std::string_view text, const GatewayServers& gateway) {
-  const std::size_t slash = text.find('/');
-  if (slash == std::string_view::npos) return {.namespace_ = {}, .host = lower(text)};
-  const std::string_view space = text.substr(0, slash);
-  ServerHost out{.namespace_ = std::string(space), .host = lower(text.substr(slash + 1))};
-  if (space == "*") out.namespace_.clear();
-  if (space == ".") out.namespace_ = gateway.origin.namespace_;
-  return out;
-}
-
-// The hosts that both allow: of two that overlap, the narrower.
-std::set<std::string> common_hosts(const GatewayServer& server, const GatewayServers& gateway,
-                                   const snapshot::VirtualService& rule) {
-  std::set<std::string> out;
-  for (const auto& text : server.hosts) {
-    const ServerHost allowed = server_host(text, gateway);
-    if (!allowed.namespace_.empty() && allowed.namespace_ != rule.origin.namespace_) continue;
-    for (const auto& host : rule.spec.hosts) {
-      std::string wanted = lower(host);
-      if (model::host_matches(wanted, allowed.host)) {
-        out.insert(allowed.host);
-      } else if (model::host_matches(allowed.host, wanted)) {
-        out.insert(std::move(wanted));
-      }
-    }
-  }
-  return out;
-}
-
 // A VirtualService's routes as one server of a Gateway has them.
 struct Part {
   const VirtualServicePtr* rule = nullptr;
@@ -121,7 +86,7 @@ class Table {
       const auto& attached = rule->spec.gateways;
       if (std::find(attached.begin(), attached.end(), name) == attached.end()) continue;
       if (!has_routes(*rule, place(name, server.port))) continue;
-      for (const auto& host : common_hosts(server, gateway, *rule)) {
+      for (const auto& host : snapshot::common_hosts(server, gateway, *rule)) {
         GatewayHost& found = hosts_[host];
         found.port = table_.port;
         found.require_tls |= redirects(server);
@@ -132,7 +97,7 @@ class Table {
     }
     if (!redirects(server)) return;
     for (const auto& host : server.hosts) {  // also those that nobody routes
-      GatewayHost& found = hosts_[server_host(host, gateway).host];
+      GatewayHost& found = hosts_[snapshot::server_host(host)];
       found.port = table_.port;
       found.require_tls = true;
     }
