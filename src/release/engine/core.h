@@ -56,6 +56,8 @@ class Engine::Core {
   Status may_promote(const Release& release) const;
   Status frozen(const std::string& namespace_) const;
   Status approve(const Actor& who, Release& release) const;
+
+  // declare.cc
   bool has_already(const model::ObjectPtr& declared) const;
   void take_back_undeclared(const std::set<model::Key>& declared);
 
