@@ -42,33 +42,49 @@ struct Kept {
   int age = 0;
 };
 
-// Endpoints that are not served by EDS but are part of clusters and listeners.
-void add_embedded_endpoints(const snapshot::Snapshot& snapshot,
-                            const std::vector<snapshot::SeenService>& services, Inputs& out) {
-  for (const auto& seen : services) {
-    if (is_dns(*seen.service) || seen.service->headless)
-      out.push_back(snapshot.endpoints(*seen.service));
-  }
-}
+// What the clusters of a view's services, and their endpoints, are made from.
+struct ServiceInputs {
+  Inputs clusters;
+  Inputs endpoints;
+};
 
-// For proxies on loopback: a service's clusters differ once an endpoint of it is elsewhere. While
-// none is, endpoints may come and go without a look at the clusters.
-void add_endpoints_beyond(const snapshot::Snapshot& snapshot,
-                          const std::vector<snapshot::SeenService>& services, Inputs& out) {
-  for (const auto& seen : services) {
+// Of a sidecar's View, or a gateway's.
+template <typename View>
+ServiceInputs inputs_of(const snapshot::Snapshot& snapshot, const std::shared_ptr<const View>& view,
+                        bool on_loopback) {
+  ServiceInputs inputs{.clusters = {view}, .endpoints = {view}};
+  for (const auto& seen : view->services) {
     const auto endpoints = snapshot.endpoints(*seen.service);
-    if (endpoints && leaves_loopback(*endpoints)) out.push_back(endpoints);
+    inputs.endpoints.push_back(endpoints);
+    // Not by EDS: these endpoints are part of the cluster.
+    if (is_dns(*seen.service) || seen.service->headless) inputs.clusters.push_back(endpoints);
+    // For proxies on loopback clusters differ once an endpoint is elsewhere. While none is,
+    // endpoints may come and go without a look at the clusters.
+    if (on_loopback && endpoints && leaves_loopback(*endpoints))
+      inputs.clusters.push_back(endpoints);
   }
-}
-
-void add_endpoints(const snapshot::Snapshot& snapshot,
-                   const std::vector<snapshot::SeenService>& services, Inputs& out) {
-  for (const auto& seen : services) out.push_back(snapshot.endpoints(*seen.service));
+  return inputs;
 }
 
 }  // namespace
 
 struct Generation::State {
+  // A Part that is being computed.
+  struct Making {
+    State& state;
+    const Part* previous;  // null: there was none
+    Part& part;
+
+    template <typename Scope>
+    void layer(Type type, Inputs inputs, Resources (*make)(const Scope&, Memo&),
+               const Scope& scope) {
+      inputs.push_back(state.snapshot->mesh_ptr());
+      part.of(type) = make_layer(
+          previous != nullptr ? &previous->of(type) : nullptr, std::move(inputs), state.memo,
+          [&](Memo& memo) { return make(scope, memo); }, state.counts);
+    }
+  };
+
   snapshot::SnapshotPtr snapshot;
   Memo memo;  // empty itself: gives the shared table to the Layers' memos
   // What earlier Generations had; not changed once built.
@@ -88,10 +104,7 @@ struct Generation::State {
 
   void hand_over(std::unordered_map<std::string, Kept>& to) const;
   ViewTraits traits_for(const snapshot::ViewPtr& view);
-  PartPtr part(const std::string& text, const std::function<void(const Part*, Part&)>& compute);
-  void layer(Type type, const Part* previous, Inputs inputs,
-             const std::function<Resources(Memo&)>& compute, Part& out);
-
+  PartPtr part(const std::string& text, const std::function<void(Making&)>& compute);
   PartPtr outbound(const OutboundScope& scope);
   PartPtr listeners(const OutboundScope& scope);
   PartPtr inbound(const InboundScope& scope);
@@ -121,7 +134,7 @@ ViewTraits Generation::State::traits_for(const snapshot::ViewPtr& view) {
 }
 
 PartPtr Generation::State::part(const std::string& text,
-                                const std::function<void(const Part*, Part&)>& compute) {
+                                const std::function<void(Making&)>& compute) {
   std::shared_ptr<Slot> slot;
   {
     const std::lock_guard lock(mutex);
@@ -132,112 +145,65 @@ PartPtr Generation::State::part(const std::string& text,
   std::call_once(slot->once, [&] {
     const auto it = before.find(text);
     auto fresh = std::make_shared<Part>();
-    compute(it == before.end() ? nullptr : it->second.part.get(), *fresh);
+    Making making{*this, it == before.end() ? nullptr : it->second.part.get(), *fresh};
+    compute(making);
     slot->part = std::move(fresh);
     slot->done.store(true, std::memory_order_release);
   });
   return slot->part;
 }
 
-void Generation::State::layer(Type type, const Part* previous, Inputs inputs,
-                              const std::function<Resources(Memo&)>& compute, Part& out) {
-  inputs.push_back(snapshot->mesh_ptr());
-  out.of(type) = make_layer(previous ? &previous->of(type) : nullptr, std::move(inputs), memo,
-                            compute, counts);
-}
-
 PartPtr Generation::State::outbound(const OutboundScope& scope) {
-  return part("outbound|" + text_of(scope), [&](const Part* previous, Part& out) {
+  return part("outbound|" + text_of(scope), [&](Making& making) {
     scopes.fetch_add(1, std::memory_order_relaxed);
-    const auto& services = scope.view->services;
-    Inputs with_embedded{scope.view};
-    add_embedded_endpoints(*snapshot, services, with_embedded);
-    if (scope.on_loopback) add_endpoints_beyond(*snapshot, services, with_embedded);
-    Inputs with_all{scope.view};
-    add_endpoints(*snapshot, services, with_all);
-    layer(
-        Type::cluster, previous, with_embedded,
-        [&](Memo& m) { return outbound_clusters(scope, m); }, out);
-    layer(
-        Type::endpoints, previous, with_all, [&](Memo& m) { return outbound_endpoints(scope, m); },
-        out);
-    layer(
-        Type::route, previous, {scope.view}, [&](Memo& m) { return outbound_routes(scope, m); },
-        out);
+    const ServiceInputs services = inputs_of(*snapshot, scope.view, scope.on_loopback);
+    making.layer(Type::cluster, services.clusters, outbound_clusters, scope);
+    making.layer(Type::endpoints, services.endpoints, outbound_endpoints, scope);
+    making.layer(Type::route, {scope.view}, outbound_routes, scope);
   });
 }
 
-// Apart from the rest, because where they bind may differ from instance to instance.
+// Apart from the rest, because where they bind may differ from instance to instance. Endpoints of a
+// service without EDS have listeners of their own.
 PartPtr Generation::State::listeners(const OutboundScope& scope) {
-  return part("listeners|" + listeners_text_of(scope), [&](const Part* previous, Part& out) {
-    Inputs inputs{scope.view};
-    add_embedded_endpoints(*snapshot, scope.view->services, inputs);
-    layer(
-        Type::listener, previous, inputs, [&](Memo& m) { return outbound_listeners(scope, m); },
-        out);
+  return part("listeners|" + listeners_text_of(scope), [&](Making& making) {
+    const ServiceInputs services = inputs_of(*snapshot, scope.view, false);
+    making.layer(Type::listener, services.clusters, outbound_listeners, scope);
   });
 }
 
 PartPtr Generation::State::inbound(const InboundScope& scope) {
-  return part("inbound|" + text_of(scope), [&](const Part* previous, Part& out) {
+  return part("inbound|" + text_of(scope), [&](Making& making) {
     scopes.fetch_add(1, std::memory_order_relaxed);
     Inputs inputs{scope.sidecar};
     for (const auto& port : scope.ports) {
       inputs.push_back(port.service);
       inputs.push_back(port.rule);
     }
-    layer(
-        Type::cluster, previous, inputs, [&](Memo& m) { return inbound_clusters(scope, m); }, out);
-    layer(
-        Type::listener, previous, inputs, [&](Memo& m) { return inbound_listeners(scope, m); },
-        out);
+    making.layer(Type::cluster, inputs, inbound_clusters, scope);
+    making.layer(Type::listener, inputs, inbound_listeners, scope);
   });
 }
 
 PartPtr Generation::State::gateway(const GatewayScope& scope) {
-  return part("gateway|" + text_of(scope), [&](const Part* previous, Part& out) {
+  return part("gateway|" + text_of(scope), [&](Making& making) {
     scopes.fetch_add(1, std::memory_order_relaxed);
-    const auto& services = scope.view->services;
-    Inputs with_embedded{scope.view};
-    add_embedded_endpoints(*snapshot, services, with_embedded);
-    if (scope.on_loopback) add_endpoints_beyond(*snapshot, services, with_embedded);
-    Inputs with_all{scope.view};
-    add_endpoints(*snapshot, services, with_all);
-    layer(
-        Type::cluster, previous, with_embedded, [&](Memo& m) { return gateway_clusters(scope, m); },
-        out);
-    layer(
-        Type::endpoints, previous, with_all, [&](Memo& m) { return gateway_endpoints(scope, m); },
-        out);
-    layer(
-        Type::listener, previous, {scope.view},
-        [&](Memo& m) { return gateway_listeners(scope, m); }, out);
-    layer(
-        Type::route, previous, {scope.view}, [&](Memo& m) { return gateway_routes(scope, m); },
-        out);
+    const ServiceInputs services = inputs_of(*snapshot, scope.view, scope.on_loopback);
+    making.layer(Type::cluster, services.clusters, gateway_clusters, scope);
+    making.layer(Type::endpoints, services.endpoints, gateway_endpoints, scope);
+    making.layer(Type::listener, {scope.view}, gateway_listeners, scope);
+    making.layer(Type::route, {scope.view}, gateway_routes, scope);
   });
 }
 
 PartPtr Generation::State::proxyless(const OutboundScope& scope) {
-  return part("proxyless|" + text_of(scope), [&](const Part* previous, Part& out) {
+  return part("proxyless|" + text_of(scope), [&](Making& making) {
     scopes.fetch_add(1, std::memory_order_relaxed);
-    const auto& services = scope.view->services;
-    Inputs with_embedded{scope.view};
-    add_embedded_endpoints(*snapshot, services, with_embedded);
-    Inputs with_all{scope.view};
-    add_endpoints(*snapshot, services, with_all);
-    layer(
-        Type::cluster, previous, with_embedded,
-        [&](Memo& m) { return proxyless_clusters(scope, m); }, out);
-    layer(
-        Type::endpoints, previous, with_all, [&](Memo& m) { return proxyless_endpoints(scope, m); },
-        out);
-    layer(
-        Type::listener, previous, {scope.view},
-        [&](Memo& m) { return proxyless_listeners(scope, m); }, out);
-    layer(
-        Type::route, previous, {scope.view}, [&](Memo& m) { return proxyless_routes(scope, m); },
-        out);
+    const ServiceInputs services = inputs_of(*snapshot, scope.view, false);
+    making.layer(Type::cluster, services.clusters, proxyless_clusters, scope);
+    making.layer(Type::endpoints, services.endpoints, proxyless_endpoints, scope);
+    making.layer(Type::listener, {scope.view}, proxyless_listeners, scope);
+    making.layer(Type::route, {scope.view}, proxyless_routes, scope);
   });
 }
 
