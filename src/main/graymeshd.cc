@@ -68,6 +68,12 @@ Result<std::shared_ptr<const model::MeshConfig>> load_mesh_config(const std::str
   return Error{Code::invalid_argument, fmt::format("{} is no MeshConfig that can be used", file)};
 }
 
+// None without a file: everybody may use the API.
+Result<std::optional<api::Tokens>> load_tokens(const std::string& file) {
+  if (file.empty()) return std::optional<api::Tokens>();
+  return std::optional<api::Tokens>(TRY(api::Tokens::read(file)));
+}
+
 // Lanes belong to the release platform: without it nobody is asked to tell of them.
 std::shared_ptr<const model::MeshConfig> without_lane_log(const model::MeshConfig& mesh) {
   auto out = std::make_shared<model::MeshConfig>(mesh);
@@ -131,26 +137,43 @@ struct Platform {
     poked = engine.get();
     return {};
   }
+
+  // What the last graymeshd had served is served again before anything else moves.
+  Status begin(Overlay& overlay) {
+    if (engine) {
+      engine->step();
+      engine->start();
+    } else {
+      TRY(overlay.write({}));
+    }
+    return {};
+  }
 };
 
-int serve(const Flags& flags) {
-  // Blocked before any thread starts, so that every thread inherits it and sigwait below gets them.
+// What ends us. Blocked before any thread starts, so that every thread inherits it and sigwait gets
+// them.
+sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
 
+void print_addresses(const std::string& xds, const std::string& api) {
+  fmt::print("{{\"xds\":\"{}\",\"api\":\"{}\"}}\n", xds, api);
+  std::fflush(stdout);
+}
+
+int serve(const Flags& flags) {
+  const sigset_t signals = block_signals();
   const SystemClock clock;
   metrics::Registry metrics;
   auto mesh = load_mesh_config(flags.mesh_config);
   if (!mesh) return fail(mesh.error());
-  std::optional<api::Tokens> tokens;
-  if (!flags.tokens.empty()) {
-    auto read = api::Tokens::read(flags.tokens);
-    if (!read) return fail(read.error());
-    tokens = std::move(*read);
-  }
+  const auto tokens = load_tokens(flags.tokens);
+  if (!tokens) return fail(tokens.error());
   if (flags.store.empty()) mesh = without_lane_log(**mesh);
   traffic::Table table(clock);
   traffic::Receiver receiver(table, (*mesh)->lane_header, metrics);
@@ -174,22 +197,16 @@ int serve(const Flags& flags) {
     const Status opened = platform.open(flags, xds_address, overlay, told, clock);
     if (!opened) return fail(opened.error());
   }
-  source::FolderOptions options;
-  options.folders.assign(flags.folders.begin(), flags.folders.end());
   const auto take = [&](const source::ObjectsPtr& objects) {
     overlay.folder(objects);
     if (platform.engine) platform.engine->declare(of_platform(*objects));
   };
-  auto folder = source::Folder::open(options, take);
+  auto folder =
+      source::Folder::open({.folders = {flags.folders.begin(), flags.folders.end()}}, take);
   if (!folder) return fail(folder.error());
   take((*folder)->objects());
-  if (platform.engine) {
-    // Once here: what the last graymeshd had served is served again before anything else moves.
-    platform.engine->step();
-    platform.engine->start();
-  } else if (const auto written = overlay.write({}); !written) {
-    return fail(written.error());
-  }
+  const Status begun = platform.begin(overlay);
+  if (!begun) return fail(begun.error());
 
   auto api = api::Server::start(flags.api, {.folder = **folder,
                                             .loop = loop,
@@ -199,13 +216,9 @@ int serve(const Flags& flags) {
                                             .engine = platform.engine.get(),
                                             .store = platform.store.get(),
                                             .traffic = told,
-                                            .tokens = tokens ? &*tokens : nullptr});
+                                            .tokens = *tokens ? &**tokens : nullptr});
   if (!api) return fail(api.error());
-  if (flags.print_addresses) {
-    fmt::print("{{\"xds\":\"{}\",\"api\":\"{}\"}}\n", xds_address,
-               with_port(flags.api, (*api)->port()));
-    std::fflush(stdout);
-  }
+  if (flags.print_addresses) print_addresses(xds_address, with_port(flags.api, (*api)->port()));
   int signal = 0;
   sigwait(&signals, &signal);
   // No more questions, no more changes, nobody to tell of them, no more streams. Instances go on.
