@@ -44,6 +44,7 @@ bench: deps  ## builds with optimisation and runs every benchmark
 	$(call build,release,--target benchmarks)
 	@for bench in build-release/bin/*_bench; do [ ! -x "$$bench" ] || "$$bench" $(BENCH_ARGS) || exit 1; done
 	@PYTHONDONTWRITEBYTECODE=1 bench/releases.py
+	@PYTHONDONTWRITEBYTECODE=1 bench/load.py
 
 .PHONY: fuzz
 fuzz: tools  ## runs every fuzz target for FUZZ_SECONDS (60) with its corpus

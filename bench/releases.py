@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a release and a rollback take before real Envoys and very many simulated proxies.
 
-The shop of demo/platform runs with its sidecars; N simulated proxies (simulated_proxies.cc) hold the
+The shop of demo/platform runs with its sidecars; N simulated proxies (ads_load.cc) hold the
 configuration of its namespace beside them, and the platform waits for all. One lane of one application
 goes up and is taken back, again and again.
 
@@ -19,6 +19,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -32,27 +33,34 @@ PROGRAMS = pathlib.Path(os.environ.get("GRAYMESH_BIN") or ROOT / "build-release/
 
 class Simulated:
     def __init__(self, mesh, count):
+        self.nodes = tempfile.NamedTemporaryFile("w", suffix=".jsonl")
+        for number in range(count):
+            print(json.dumps({"ip": f"127.63.{number // 250}.{number % 250 + 1}", "ns": NAMESPACE,
+                              "name": f"simulated-{number}", "labels": {"app": "simulated"},
+                              "metadata": {"INTERCEPTION_MODE": "NONE"}}), file=self.nodes)
+        self.nodes.flush()
         self.child = subprocess.Popen(
-            [PROGRAMS / "simulated_proxies", mesh.xds, str(count), NAMESPACE], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, preexec_fn=demo_mesh.die_with_parent)
-        if self.child.stdout.readline() != "ready\n":
-            raise demo_mesh.MeshError("simulated_proxies did not become ready")
+            [PROGRAMS / "ads_load", "--server", mesh.xds, "--nodes", self.nodes.name, "--streams", str(count)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=demo_mesh.die_with_parent)
+        if self.say("synced 120").get("synced") != count:
+            raise demo_mesh.MeshError("not all simulated proxies were synced")
 
     def say(self, line):
         self.child.stdin.write(line + "\n")
         self.child.stdin.flush()
-        return self.child.stdout.readline()
+        return json.loads(self.child.stdout.readline())
 
     def mark(self):
         self.say("mark")
         return time.time()
 
     def report(self):
-        return json.loads(self.say("report"))
+        return self.say("report 30")
 
     def close(self):
         self.child.stdin.close()
         self.child.wait(30)
+        self.nodes.close()
 
 
 def cpu_seconds(pid):

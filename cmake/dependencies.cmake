@@ -19,6 +19,7 @@ pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)          # PkgConfig::
 pkg_check_modules(libre2 REQUIRED IMPORTED_TARGET re2)             # PkgConfig::libre2
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)       # PkgConfig::xxhash
 pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)    # PkgConfig::httplib
+pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)    # PkgConfig::nghttp2
 pkg_check_modules(sqlite REQUIRED IMPORTED_TARGET sqlite3)         # PkgConfig::sqlite
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)

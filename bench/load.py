@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""graymeshd before very many sidecars: how long until all are synced, what it costs, how soon a change is everywhere.
+
+A mesh is generated (tools/gen_mesh.py), graymeshd reads it, ads_load opens a stream for each sidecar. Both share
+this machine's cores. Then: one endpoint changes, one route, endpoints at 5 and at 50 a second, and graymeshd is
+killed (SIGKILL), something changes while it is dead, and it comes back.
+
+    bench/load.py                                      700 services, 1,100 sidecars, delta and state of the world
+    bench/load.py --services 700 --streams 300         a point of the curve
+    bench/load.py --curve --json curve.json            all points of it (bench/draw.py draws it)
+
+Times are seconds or ms as named; CPU is the process's own, all threads.
+"""
+
+import argparse
+import json
+import sys
+import time
+
+import measure
+from measure import Graymeshd, Load, Mesh, churn, quiet
+
+SERVICES = (100, 300, 700, 2000, 10000)  # at 100 streams, then
+STREAMS = (100, 300, 1100, 5000)         # at 700 services
+
+
+def pods_for(services, streams):
+    """As many sidecars as there are instances; 1,100 at 700 services, as in the meshes of our users."""
+    return max(streams, services * 11 // 7)
+
+
+def cold(server, load, limit):
+    """From the first connect to all synced."""
+    begun = server.cpu()
+    figures = load.synced(limit)
+    used = server.cpu() - begun
+    quiet(load)
+    counts = load.counts()
+    streams = figures["streams"]
+    return {
+        "synced_p50_s": figures["p50"], "synced_last_s": figures["last"], "cpu_s": used,
+        "cpu_quiet_s": server.cpu() - begun, "client_cpu_s": counts["own_cpu"], "peak_mb": server.memory(),
+        "rejected": sum(counts["ended"].values()), "ended": counts["ended"],
+        "bytes_per_stream": sum(of["bytes"] for of in counts["types"].values()) / streams,
+        "types": {name: {key: of[key] / streams for key in ("messages", "resources", "bytes", "acks")}
+                  for name, of in counts["types"].items()},
+        "late": sum(of["late"] for of in counts["types"].values()), "held": counts["held"]}
+
+
+def changes(server, load, mesh, kind, make, limit=60):
+    load.say("reset")
+    begun = server.cpu()
+    figures = load.follow(mesh, kind, make, limit)
+    used = server.cpu() - begun
+    quiet(load)
+    counts = load.counts()
+    sent = sum(of["bytes"] for of in counts["types"].values())
+    made = figures.pop("changes")
+    return {**figures, "changes": made, "cpu_s": used / made, "bytes_per_stream": sent / load.streams / made,
+            "messages_per_stream": sum(of["messages"] for of in counts["types"].values()) / load.streams / made}
+
+
+def one_by_one(times):
+    def make(change):
+        for _ in range(times):
+            change()
+            time.sleep(3)
+    return make
+
+
+def crash(server, load, mesh, limit=60):
+    """SIGKILL; a change while it is dead; until every stream has that change from the next graymeshd."""
+    load.say("reset")
+    server.kill()
+    time.sleep(0.5)  # it is gone for a while: every stream has noticed, and knocks in vain
+    begun = time.monotonic()
+    restarted = []
+
+    def make(change):
+        change()
+        restarted.append(server.again(mesh))
+    load.follow(mesh, "endpoint", make, limit)
+    after = restarted[0]
+    current = time.monotonic() - begun
+    used = after.cpu()
+    quiet(load)
+    counts = load.counts()
+    types = counts["types"].values()
+    figures = {"current_s": current, "ready_s": after.ready_seconds, "cpu_s": used, "peak_mb": after.memory(),
+               "resent": sum(of["resent"] for of in types), "emptied": sum(of["emptied"] for of in types),
+               "bytes_per_stream": sum(of["bytes"] for of in types) / load.streams,
+               "resources_per_stream": sum(of["resources"] for of in types) / load.streams, "ended": counts["ended"]}
+    return after, figures
+
+
+def measure_one(services, streams, sotw, quick=False, limit=600):
+    mesh = Mesh(services, pods_for(services, streams))
+    server = load = None
+    try:
+        server = Graymeshd(mesh)
+        figures = {"services": services, "streams": streams, "protocol": "sotw" if sotw else "delta",
+                   "instances": mesh.summary["pods"], "ready_s": server.ready_seconds, "empty_mb": server.memory()}
+        load = Load(server.xds, mesh, streams, sotw=sotw, options=["--threads", "2"])
+        figures["cold"] = cold(server, load, limit)
+        figures["endpoint"] = changes(server, load, mesh, "endpoint", one_by_one(1 if quick else 5))
+        figures["route"] = changes(server, load, mesh, "route", one_by_one(1 if quick else 3))
+        if not quick:
+            figures["churn5"] = changes(server, load, mesh, "endpoint", churn(5, 10))
+            figures["churn50"] = changes(server, load, mesh, "endpoint", churn(50, 10))
+        figures["peak_mb"] = server.memory()
+        server, figures["crash"] = crash(server, load, mesh)
+        return figures
+    finally:
+        if load:
+            load.close()
+        if server:
+            server.kill()
+        mesh.close()
+
+
+ROWS = (  # heading, where, how it reads
+    ("all synced from cold, s", "cold.synced_last_s", "{:.1f}"),
+    ("  half of them, s", "cold.synced_p50_s", "{:.1f}"),
+    ("  server CPU, s", "cold.cpu_s", "{:.2f}"),
+    ("  load client's CPU, s", "cold.client_cpu_s", "{:.2f}"),
+    ("  connections rejected or lost", "cold.rejected", "{}"),
+    ("  MB sent to a stream", "cold.bytes_per_stream", "{:.2f}", 1e6),
+    ("peak memory, MB", "peak_mb", "{:.0f}"),
+    ("one endpoint: p50, ms", "endpoint.p50", "{:.1f}"),
+    ("  p99, ms", "endpoint.p99", "{:.1f}"),
+    ("  last stream, ms", "endpoint.last", "{:.1f}"),
+    ("  server CPU, ms", "endpoint.cpu_s", "{:.0f}", 1e-3),
+    ("  bytes a stream", "endpoint.bytes_per_stream", "{:.0f}"),
+    ("one route: p50, ms", "route.p50", "{:.0f}"),
+    ("  p99, ms", "route.p99", "{:.0f}"),
+    ("  last stream, ms", "route.last", "{:.0f}"),
+    ("  server CPU, ms", "route.cpu_s", "{:.0f}", 1e-3),
+    ("  bytes a stream", "route.bytes_per_stream", "{:.0f}"),
+    ("endpoints at 5/s: p99, ms", "churn5.p99", "{:.0f}"),
+    ("endpoints at 50/s: p99, ms", "churn50.p99", "{:.0f}"),
+    ("  server CPU a change, ms", "churn50.cpu_s", "{:.0f}", 1e-3),
+    ("kill -9, restart: all current, s", "crash.current_s", "{:.2f}"),
+    ("  server CPU, s", "crash.cpu_s", "{:.2f}"),
+    ("  resources re-sent", "crash.resent", "{}"),
+    ("  endpoints lost in a proxy", "crash.emptied", "{}"),
+    ("  bytes a stream", "crash.bytes_per_stream", "{:.0f}"),
+)
+
+
+def look_up(figures, path):
+    for part in path.split("."):
+        figures = figures.get(part, {}) if isinstance(figures, dict) else {}
+    return None if figures == {} else figures
+
+
+def table(columns):
+    heads = [f"{it['services']}/{it['streams']} {it['protocol']}" for it in columns]
+    lines = ["{:<36}".format("services/streams protocol") + "".join(f"{head:>20}" for head in heads)]
+    for name, path, form, *unit in ROWS:
+        cells = []
+        for figures in columns:
+            value = look_up(figures, path)
+            cells.append("-" if value is None else form.format(value / unit[0] if unit else value))
+        lines.append(f"{name:<36}" + "".join(f"{cell:>20}" for cell in cells))
+    return "\n".join(lines)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--services", type=int, default=700)
+    options.add_argument("--streams", type=int, default=1100)
+    options.add_argument("--protocol", choices=("delta", "sotw", "both"), default="both")
+    options.add_argument("--quick", action="store_true", help="one change of each kind, no churn")
+    options.add_argument("--curve", action="store_true", help="delta at 100 to 10,000 services and 100 to 5,000 streams")
+    options.add_argument("--json", help="figures go to this file")
+    options = options.parse_args()
+    if options.curve:
+        points = [(services, 100, False) for services in SERVICES] + [(700, streams, False) for streams in STREAMS[1:]]
+    else:
+        kinds = {"delta": (False,), "sotw": (True,), "both": (False, True)}[options.protocol]
+        points = [(options.services, options.streams, sotw) for sotw in kinds]
+    columns = []
+    for services, streams, sotw in points:
+        columns.append(measure_one(services, streams, sotw, quick=options.quick or options.curve))
+        print(table(columns[-1:]), flush=True)
+        if options.json:
+            with open(options.json, "w", encoding="utf-8") as out:
+                json.dump(columns, out, indent=1)
+    if len(columns) > 1:
+        print(table(columns))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except measure.Trouble as trouble:
+        sys.exit(f"load.py: {trouble}")
