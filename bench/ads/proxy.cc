@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "bench/ads/fields.h"
+#include "base/fields.h"
 
 namespace graymesh::ads {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/ads/fields.h"
+#include "base/fields.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"

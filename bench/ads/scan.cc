@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "bench/ads/fields.h"
+#include "base/fields.h"
 
 namespace graymesh::ads {
 namespace {
@@ -209,7 +209,7 @@ void Scanner::emit(Heard& heard) {
 std::string_view endpoints_of(std::string_view cluster) {
   std::string_view name, config;
   std::uint64_t discovery = 0;
-  each_field(cluster, [&](const Field& field) {
+  (void)each_field(cluster, [&](const Field& field) {
     if (field.number == 1) name = field.bytes;
     if (field.number == 2) discovery = field.value;
     if (field.number == 3) config = field.bytes;
@@ -222,9 +222,9 @@ std::string_view endpoints_of(std::string_view cluster) {
 
 std::vector<std::string_view> tables_of(std::string_view listener) {
   std::vector<std::string_view> tables;
-  each_field(listener, [&](const Field& chain) {
+  (void)each_field(listener, [&](const Field& chain) {
     if (chain.number != 3 && chain.number != 25) return;  // filter_chains, default_filter_chain
-    each_field(chain.bytes, [&](const Field& filter) {
+    (void)each_field(chain.bytes, [&](const Field& filter) {
       if (filter.number != 3) return;
       const std::string_view config = field_of(filter.bytes, 4);
       if (!field_of(config, 1).ends_with(".HttpConnectionManager")) return;

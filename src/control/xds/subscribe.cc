@@ -136,40 +136,53 @@ Status Channel::replace_names(const SotwRequest& request) {
 }
 
 // What the proxy says it holds. Most often that is nearly all of the target, in the same versions:
-// then it is taken to hold the target, with exceptions; else nothing, with exceptions.
+// then it is taken to hold the target, with exceptions; else nothing, with exceptions. Both lists
+// are gone through by hash, side by side: a thousand proxies come back at once.
 void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held,
                     const Target& target) {
   if (held.empty()) return;
   returned_ = true;
+  struct Claim {
+    NameHash hash;
+    const std::pair<std::string, std::string>* held;
+    const resource::ResourcePtr* same;  // null: of another version, or gone
+  };
+  std::vector<Claim> claims;
+  claims.reserve(held.size());
+  for (const auto& it : held) {
+    if (const NameHash hash = hash_of(it.first); subscription_.covers(hash))
+      claims.push_back({hash, &it, nullptr});
+  }
+  std::ranges::stable_sort(claims, {}, &Claim::hash);
+  std::size_t same = 0, wanted = subscription_.names.size();
   std::map<NameHash, Exception> others;
-  std::vector<std::pair<NameHash, resource::ResourcePtr>> same;
-  for (const auto& [name, version] : held) {
-    const NameHash hash = hash_of(name);
-    if (!subscription_.covers(hash)) continue;
-    const auto* wanted = target.find(hash);
-    if (wanted && parse_version(version) == (*wanted)->version()) {
-      same.emplace_back(hash, *wanted);
-    } else {
-      others[hash] = {.held = std::make_shared<const resource::Resource>(type_, name, ""),
-                      .claimed = true};
+  for (const auto& table : target.tables()) {
+    wanted += subscription_.wildcard ? table->entries().size() : 0;
+    auto at = claims.begin();
+    for (const auto& entry : table->entries()) {
+      while (at != claims.end() && at->hash < entry.hash) ++at;
+      bool named = false;
+      for (; at != claims.end() && at->hash == entry.hash; ++at) {
+        named = parse_version(at->held->second) == (*entry.resource)->version();
+        at->same = named ? entry.resource : nullptr;
+      }
+      same += named;
+      if (!named && subscription_.covers(entry.hash)) others.try_emplace(entry.hash);
     }
   }
-  std::size_t wanted = subscription_.names.size();
-  for (const auto& layer : target.layers()) wanted += subscription_.wildcard ? layer->size() : 0;
-  if (2 * same.size() < wanted) {
-    holding_.forget();
-    for (auto& [hash, resource] : same) others[hash] = {.held = std::move(resource)};
-  } else {
+  const bool most = 2 * same >= wanted;
+  if (most) {
     holding_.assume(target);
-    std::ranges::sort(same, {}, &std::pair<NameHash, resource::ResourcePtr>::first);
-    for (const auto& table : target.tables()) {
-      auto claimed = same.begin();
-      for (const auto& entry : table->entries()) {
-        while (claimed != same.end() && claimed->first < entry.hash) ++claimed;
-        if (claimed != same.end() && claimed->first == entry.hash) continue;
-        if (subscription_.covers(entry.hash)) others.try_emplace(entry.hash);
-      }
-    }
+  } else {
+    holding_.forget();
+    others.clear();
+  }
+  for (const Claim& it : claims) {
+    if (it.same && !most) others[it.hash] = {.held = *it.same};
+    if (it.same) continue;
+    others[it.hash] = {
+        .held = std::make_shared<const resource::Resource>(type_, it.held->first, ""),
+        .claimed = true};
   }
   holding_.exceptions() = std::move(others);
 }

@@ -1,17 +1,18 @@
 // Protobuf's wire format, field by field: to read a few fields of a message that is whole, and to
-// write requests, without the classes.
+// write small ones, without the classes.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace graymesh::ads {
+namespace graymesh {
 
 struct Field {
   std::uint64_t number = 0;
   std::uint64_t value = 0;   // of a varint
   std::string_view bytes{};  // of what has a length
+  std::string_view whole{};  // with tag and length
 };
 
 // Takes a number from the front; false if there is none.
@@ -26,38 +27,42 @@ inline bool take_number(std::string_view& from, std::uint64_t& value) {
   return false;
 }
 
-// Calls visit(const Field&) for each field; ends at what is no field.
+// Calls visit(const Field&) for each field. False: at what is no field it ended.
 template <typename Visit>
-void each_field(std::string_view message, const Visit& visit) {
+bool each_field(std::string_view message, const Visit& visit) {
   std::uint64_t tag = 0, length = 0;
-  while (take_number(message, tag)) {
+  while (!message.empty()) {
+    const std::string_view from = message;
+    if (!take_number(message, tag)) return false;
     Field field{.number = tag >> 3};
     switch (tag & 7) {
       case 0:
-        if (!take_number(message, field.value)) return;
+        if (!take_number(message, field.value)) return false;
         break;
       case 1:
       case 5:
         length = (tag & 7) == 1 ? 8 : 4;
-        if (message.size() < length) return;
+        if (message.size() < length) return false;
         message.remove_prefix(length);
         break;
       case 2:
-        if (!take_number(message, length) || message.size() < length) return;
+        if (!take_number(message, length) || message.size() < length) return false;
         field.bytes = message.substr(0, length);
         message.remove_prefix(length);
         break;
       default:
-        return;
+        return false;
     }
+    field.whole = from.substr(0, from.size() - message.size());
     visit(field);
   }
+  return true;
 }
 
 // The last field of that number, as protobuf has it; empty if there is none.
 inline std::string_view field_of(std::string_view message, std::uint64_t number) {
   std::string_view found;
-  each_field(message, [&](const Field& field) {
+  (void)each_field(message, [&](const Field& field) {
     if (field.number == number) found = field.bytes;
   });
   return found;
@@ -74,4 +79,4 @@ inline void put_field(std::string& out, std::uint64_t number, std::string_view b
   out += bytes;
 }
 
-}  // namespace graymesh::ads
+}  // namespace graymesh
