@@ -83,6 +83,11 @@ void read_http_match(Fields& f, HttpMatch& out) {
   f.text("sourceNamespace", out.source_namespace,
          [](std::string_view text) { return text.empty() ? "" : check_dns_label(text); });
   f.texts("gateways", out.gateways, check_gateway_name);
+  if (!out.gateways.empty()) {  // then Istio does not ask who the client is
+    for (const char* name : {"sourceLabels", "sourceNamespace"}) {
+      if (f.has(name)) f.warn(name, "has no effect beside gateways");
+    }
+  }
   f.flag("ignoreUriCase", out.ignore_uri_case);
   f.text("statPrefix", out.stat_prefix);
 }

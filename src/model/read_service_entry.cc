@@ -134,6 +134,7 @@ void read_workload_entry(Fields& f, WorkloadEntry& out) {
   f.text("locality", out.locality);
   f.number("weight", out.weight);
   f.text("serviceAccount", out.service_account);
+  f.without_effect({"network", "serviceAccount"});
   if (out.address.empty()) {
     if (out.network.empty())
       f.error("address", "is required, unless network is set");

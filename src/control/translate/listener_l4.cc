@@ -11,9 +11,9 @@ namespace {
 
 bool applies(const model::L4Match& match, const OutboundScope& scope, std::uint32_t port) {
   if (match.port != 0 && match.port != port) return false;
-  if (!match.gateways.empty()) {
-    return std::find(match.gateways.begin(), match.gateways.end(), "mesh") != match.gateways.end();
-  }
+  const auto& gateways = match.gateways;  // unlike in HTTP, Istio asks for the client beside them
+  if (!gateways.empty() && std::find(gateways.begin(), gateways.end(), "mesh") == gateways.end())
+    return false;
   if (!match.source_namespace.empty() && match.source_namespace != scope.view->namespace_)
     return false;
   return model::selects(match.source_labels, scope.labels);
