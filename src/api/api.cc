@@ -20,7 +20,7 @@ namespace {
 using nlohmann::json;
 
 // Those who watch and wait, and as many who do not.
-constexpr std::size_t threads_max = 2 * watchers_max;
+constexpr std::size_t threads_max = std::size_t{2} * watchers_max;
 // A folder of 700 services is 5 MB of YAML in one `apply`.
 constexpr std::size_t body_bytes_max = std::size_t{64} << 20;
 

@@ -55,7 +55,7 @@ class Api : public testing::Test {
     source::FolderOptions options;
     options.folders = {folder_path_};
     auto folder = source::Folder::open(
-        options, [this](source::ObjectsPtr objects) { loop_->changed(objects); });
+        options, [this](source::ObjectsPtr objects) { loop_->changed(std::move(objects)); });
     EXPECT_TRUE(folder) << folder.error().message;
     folder_ = *std::move(folder);
     auto server = Server::start("127.0.0.1:0", {*folder_, *loop_, *xds_, metrics_, clock_});

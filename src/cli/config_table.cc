@@ -43,7 +43,7 @@ Row name_parts(const std::string& name) {
 
 // ".../namespaces/fe-pre/virtual-service/web" as "web.fe-pre".
 std::string origin(const json& metadata) {
-  const std::string path = text(at(metadata, {"filter_metadata", "istio", "config"}));
+  std::string path = text(at(metadata, {"filter_metadata", "istio", "config"}));
   const auto name = path.rfind('/');
   const auto namespaces = path.find("/namespaces/");
   if (name == std::string::npos || namespaces == std::string::npos) return path;
@@ -174,10 +174,10 @@ std::string target_of(const json& route) {
 std::string routes(const json& config) {
   std::vector<Row> rows;
   for (const auto& one : at(config, {"dynamic_route_configs"})) {
-    const json& table_ = at(one, {"route_config"});
-    for (const auto& host : at(table_, {"virtual_hosts"})) {
+    const json& routing = at(one, {"route_config"});
+    for (const auto& host : at(routing, {"virtual_hosts"})) {
       for (const auto& route : at(host, {"routes"})) {
-        rows.push_back({text(at(table_, {"name"})), text(at(host, {"name"})),
+        rows.push_back({text(at(routing, {"name"})), text(at(host, {"name"})),
                         match_of(at(route, {"match"})), target_of(route),
                         origin(at(route, {"metadata"}))});
       }

@@ -48,7 +48,7 @@ std::vector<std::string> gateways_of(const json& object) {
   for (const auto& name : list) {
     std::string gateway = name.get<std::string>();
     if (gateway != "mesh" && gateway.find('/') == std::string::npos)
-      gateway = namespace_of(object) + "/" + gateway;
+      gateway.insert(0, namespace_of(object) + "/");
     out.push_back(std::move(gateway));
   }
   return out;

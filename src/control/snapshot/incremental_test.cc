@@ -19,9 +19,9 @@ std::size_t any(Random& random, std::size_t count) {
   return std::uniform_int_distribution<std::size_t>(0, count - 1)(random);
 }
 
-template <std::size_t count>
-std::string one_of(Random& random, const std::array<const char*, count>& words) {
-  return words[any(random, count)];
+template <std::size_t Count>
+std::string one_of(Random& random, const std::array<const char*, Count>& words) {
+  return words[any(random, Count)];
 }
 
 std::string name(Random& random) { return one_of(random, std::array{"web", "cart", "pay"}); }

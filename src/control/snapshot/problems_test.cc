@@ -5,7 +5,6 @@
 namespace graymesh::snapshot {
 namespace {
 
-using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 

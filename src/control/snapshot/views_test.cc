@@ -5,8 +5,6 @@
 namespace graymesh::snapshot {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 std::string service(const std::string& name, const std::string& namespace_,

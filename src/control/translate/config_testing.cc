@@ -128,7 +128,8 @@ std::string pod(std::string_view name, std::string_view address, const model::La
                 std::string_view locality) {
   const auto slash = name.find('/');
   std::string all;
-  for (const auto& [key, value] : labels) all += (all.empty() ? "" : ", ") + key + ": " + value;
+  for (const auto& [key, value] : labels)
+    all.append(all.empty() ? "" : ", ").append(key).append(": ").append(value);
   if (!locality.empty()) all += ", topology.istio.io/locality: " + std::string(locality);
   return "apiVersion: v1\nkind: Pod\nmetadata:\n  namespace: " +
          std::string(name.substr(0, slash)) + "\n  name: " + std::string(name.substr(slash + 1)) +

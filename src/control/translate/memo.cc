@@ -12,35 +12,36 @@ struct Memo::Entry {
 };
 
 // Entries by key. They belong to the Memos that used them; here they are only found.
-struct Memo::Table {
+class Memo::Table {
+ public:
   // Sweeping when the table has doubled since the last sweep costs a constant per entry.
   static constexpr std::size_t sweep_min = 4096;
 
   std::shared_ptr<const Entry> find(const std::string& key) {
-    const std::lock_guard lock(mutex);
-    const auto it = entries.find(key);
-    return it == entries.end() ? nullptr : it->second.lock();
+    const std::lock_guard lock(mutex_);
+    const auto it = entries_.find(key);
+    return it == entries_.end() ? nullptr : it->second.lock();
   }
 
   // `entry`, or what another thread stored first.
   std::shared_ptr<const Entry> store(const std::string& key, std::shared_ptr<const Entry> entry) {
-    const std::lock_guard lock(mutex);
-    auto& slot = entries[key];
+    const std::lock_guard lock(mutex_);
+    auto& slot = entries_[key];
     if (auto first = slot.lock()) return first;
     slot = entry;
-    if (entries.size() > sweep_at) sweep();
+    if (entries_.size() > sweep_at_) sweep();
     return entry;
   }
 
  private:
   void sweep() {
-    std::erase_if(entries, [](const auto& item) { return item.second.expired(); });
-    sweep_at = std::max(sweep_min, entries.size() * 2);
+    std::erase_if(entries_, [](const auto& item) { return item.second.expired(); });
+    sweep_at_ = std::max(sweep_min, entries_.size() * 2);
   }
 
-  std::mutex mutex;
-  std::unordered_map<std::string, std::weak_ptr<const Entry>> entries;
-  std::size_t sweep_at = sweep_min;
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::weak_ptr<const Entry>> entries_;
+  std::size_t sweep_at_ = sweep_min;
 };
 
 MemoKey& MemoKey::add(std::string_view value) {

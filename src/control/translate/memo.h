@@ -68,7 +68,7 @@ class Memo {
   std::size_t reused() const { return reused_.load(std::memory_order_relaxed); }
 
   struct Entry;
-  struct Table;
+  class Table;
 
  private:
   std::shared_ptr<const void> get(MemoKey key,

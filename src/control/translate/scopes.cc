@@ -1,5 +1,7 @@
 #include "control/translate/scopes.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "control/translate/inbound.h"
@@ -83,6 +85,13 @@ void put(std::string& text, const snapshot::Locality& locality) {
   put(text, locality.region);
   put(text, locality.zone);
   put(text, locality.sub_zone);
+}
+
+void put(std::string& text, const model::Labels& labels) {
+  for (const auto& [name, value] : labels) {
+    put(text, name);
+    put(text, value);
+  }
 }
 
 // What a label may hold. The node's own are not checked by anyone, and Envoy would read a `%`.
@@ -208,7 +217,7 @@ std::string text_of(const OutboundScope& scope) {
   put(text, scope.on_loopback ? "loopback" : "");
   put(text, std::to_string(scope.http_proxy_port));
   put(text, scope.locality);
-  for (const auto& [name, value] : scope.labels) put(text, name + "=" + value);
+  put(text, scope.labels);
   return text;
 }
 
@@ -234,7 +243,7 @@ std::string text_of(const InboundScope& scope) {
   for (const auto& port : scope.ports) {
     put(text, port.service->namespace_);
     put(text, port.service->host);
-    put(text, std::to_string(port.port) + ">" + std::to_string(port.target_port));
+    put(text, fmt::format("{}>{}", port.port, port.target_port));
   }
   return text;
 }
@@ -247,9 +256,8 @@ std::string text_of(const GatewayScope& scope) {
   put(text, scope.locality);
   put(text, scope.view->namespace_);
   for (const auto& gateway : scope.view->gateways) put(text, model::to_string(gateway.origin));
-  for (const auto& [from, to] : scope.view->target_ports)
-    put(text, std::to_string(from) + ">" + std::to_string(to));
-  for (const auto& [name, value] : scope.labels) put(text, name + "=" + value);
+  for (const auto& [from, to] : scope.view->target_ports) put(text, fmt::format("{}>{}", from, to));
+  put(text, scope.labels);
   return text;
 }
 

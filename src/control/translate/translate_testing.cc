@@ -10,7 +10,6 @@
 namespace graymesh::translate::testing {
 namespace {
 
-using envoy::config::route::v3::HeaderMatcher;
 using envoy::config::route::v3::Route;
 using envoy::config::route::v3::VirtualHost;
 

@@ -148,6 +148,7 @@ Routing routing(const World& world, const Application& app) {
   std::uint32_t rest = 100;
   // Oldest first: while one grows, those before it do not move.
   std::vector<const Release*> by_age;
+  by_age.reserve(routed.size());
   for (const auto& [tag, release] : routed) by_age.push_back(release);
   std::sort(by_age.begin(), by_age.end(),
             [](const Release* a, const Release* b) { return a->id < b->id; });

@@ -101,8 +101,7 @@ class SqliteStore final : public Store {
     if (written) written = run("COMMIT");
     // After a failed COMMIT the transaction may be gone already; then there is nothing to undo.
     if (!written && sqlite3_get_autocommit(database_) == 0) {
-      const Status undone = run("ROLLBACK");
-      if (!undone) return undone;
+      TRY(run("ROLLBACK"));
     }
     return written;
   }
