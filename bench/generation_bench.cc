@@ -3,48 +3,21 @@
 //
 // The mesh is one of N services from tools/gen_mesh.py, with 11 sidecars to 7 services, captured.
 #include <benchmark/benchmark.h>
-#include <fmt/core.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "control/snapshot/snapshot.h"
 #include "control/translate/translate.h"
+#include "generated_mesh.h"
 
 namespace graymesh {
 namespace {
 
-namespace fs = std::filesystem;
-
-using Objects = std::vector<model::ObjectPtr>;
+using bench::Objects;
 using GenerationPtr = std::shared_ptr<const translate::Generation>;
-
-Objects generate(int services) {
-  std::string name = (fs::temp_directory_path() / "graymesh-bench-XXXXXX").string();
-  const fs::path folder = ::mkdtemp(name.data());
-  const std::string command = fmt::format(
-      "python3 tools/gen_mesh.py --out {} --services {} --pods {} --format k8s >/dev/null",
-      folder.string(), services, services * 11 / 7);
-  if (std::system(command.c_str()) != 0) {
-    fmt::print(stderr, "run this from the root of the checkout: tools/gen_mesh.py was not found\n");
-    std::exit(1);
-  }
-  std::map<model::Key, model::ObjectPtr> objects;
-  for (const auto& file : fs::directory_iterator(folder / "config")) {
-    for (const auto& document : model::read(read_file(file.path()).value(), file.path().string())) {
-      if (document.object) objects[document.object->meta.key] = document.object;
-    }
-  }
-  fs::remove_all(folder);
-  Objects result;
-  for (auto& [key, object] : objects) result.push_back(object);
-  return result;
-}
 
 // A sidecar for every pod.
 std::vector<resource::Node> nodes_of(const Objects& objects) {
@@ -71,7 +44,9 @@ struct World {
   std::shared_ptr<const model::MeshConfig> mesh = std::make_shared<const model::MeshConfig>();
   snapshot::SnapshotPtr snapshot;
 
-  explicit World(int services) : objects(generate(services)), nodes(nodes_of(objects)) { build(); }
+  explicit World(int services) : objects(bench::generate(services)), nodes(nodes_of(objects)) {
+    build();
+  }
 
   void build() { snapshot = snapshot::build(objects, mesh, snapshot.get(), 1).snapshot; }
   void ask_all(const translate::Generation& generation) const {

@@ -4,52 +4,25 @@
 // The mesh is one of N services from tools/gen_mesh.py: 11 pods to 7 services, a VirtualService and
 // a DestinationRule for nine services of ten.
 #include <benchmark/benchmark.h>
-#include <fmt/core.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "control/snapshot/snapshot.h"
+#include "generated_mesh.h"
 
 namespace graymesh {
 namespace {
 
-namespace fs = std::filesystem;
-
-using Objects = std::vector<model::ObjectPtr>;
-
-Objects generate(int services) {
-  std::string name = (fs::temp_directory_path() / "graymesh-bench-XXXXXX").string();
-  const fs::path folder = ::mkdtemp(name.data());
-  const std::string command = fmt::format(
-      "python3 tools/gen_mesh.py --out {} --services {} --pods {} --format k8s >/dev/null",
-      folder.string(), services, services * 11 / 7);
-  if (std::system(command.c_str()) != 0) {
-    fmt::print(stderr, "run this from the root of the checkout: tools/gen_mesh.py was not found\n");
-    std::exit(1);
-  }
-  std::map<model::Key, model::ObjectPtr> objects;
-  for (const auto& file : fs::directory_iterator(folder / "config")) {
-    for (const auto& document : model::read(read_file(file.path()).value(), file.path().string())) {
-      if (document.object) objects[document.object->meta.key] = document.object;
-    }
-  }
-  fs::remove_all(folder);
-  Objects result;
-  for (auto& [key, object] : objects) result.push_back(object);
-  return result;
-}
+using bench::Objects;
 
 // Generated once for each size.
 const Objects& mesh_of(std::int64_t services) {
   static std::map<std::int64_t, Objects> meshes;
   auto& mesh = meshes[services];
-  if (mesh.empty()) mesh = generate(static_cast<int>(services));
+  if (mesh.empty()) mesh = bench::generate(static_cast<int>(services));
   return mesh;
 }
 
