@@ -17,76 +17,25 @@ this process dies without a word, the kernel ends its children (so start a Mesh 
 thread, or from one that lives as long as the Mesh).
 """
 
-import ctypes
 import fcntl
-import http.client
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import threading
 import time
 
 import yaml
 
+# A Mesh and what one does with it come from here together.
+from demo_client import Answer, Client, Stream  # noqa: F401
+from demo_machine import (  # noqa: F401
+    Block, MeshError, Process, answers_connects, can_listen, die_with_parent, end_instances, sweep)
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-class MeshError(Exception):
-    """Something did not come up or went away; the message names it and shows the end of its log."""
-
-
-def die_with_parent():
-    """In a child, between fork and exec: SIGKILL to us when our parent dies."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-class Process:
-    """One program with its log. In a session of its own: Ctrl-C is ours to pass on."""
-
-    def __init__(self, name, command, log, stdout=None, environment=None):
-        self.name = name
-        self.command = [str(part) for part in command]
-        self.log = pathlib.Path(log)
-        with open(self.log, "ab") as out:
-            self.child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out,
-                env=environment, start_new_session=True, preexec_fn=die_with_parent)
-        self.pid = self.child.pid
-
-    def running(self):
-        return self.child.poll() is None
-
-    def signal(self, number):
-        if self.running():
-            self.child.send_signal(number)
-
-    def wait(self, timeout):
-        """The exit code; SIGKILL after `timeout` seconds."""
-        try:
-            return self.child.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            return self.child.wait()
-
-    def tail(self, lines=15):
-        try:
-            text = self.log.read_text(errors="replace").splitlines()
-        except OSError:
-            return ""
-        return "\n".join("    " + line[:400] for line in text[-lines:])
-
-    def fault(self, what):
-        state = "runs" if self.running() else f"ended with code {self.child.returncode}"
-        return MeshError(f"{self.name}: {what} ({state})\n  {' '.join(self.command)[:400]}\n"
-                         f"  end of {self.log}:\n{self.tail()}")
 
 
 class Instance:
@@ -112,130 +61,6 @@ class Instance:
         self.port = (container.get("ports") or [{"containerPort": 8080}])[0]["containerPort"]
         self.sidecar = None
         self.app = None
-
-
-class Answer:
-    """What came back: `status` (0: nothing did), `body`, `headers` in lower case, `json` or {}."""
-
-    def __init__(self, status, body=b"", headers=None, error="", seconds=0.0):
-        self.status = status
-        self.body = body
-        self.headers = headers or {}
-        self.error = error
-        self.seconds = seconds
-        try:
-            self.json = json.loads(body) if body else {}
-        except ValueError:
-            self.json = {}
-
-    @property
-    def path(self):
-        return self.json.get("path", "") if isinstance(self.json, dict) else ""
-
-    def __repr__(self):
-        return f"{self.status} {self.path or self.error or self.body[:200]!r}"
-
-
-class Client:
-    """HTTP/1.1 to one address, keep-alive. One thread at a time.
-
-    A request that fails is never repeated: it is what a user would have seen.
-    """
-
-    def __init__(self, address, port, timeout=10.0):
-        self.address, self.port, self.timeout = address, port, timeout
-        self.connection = None
-
-    def request(self, target, host, headers=None, method="GET", body=None):
-        begun = time.monotonic()
-        try:
-            if self.connection is None:
-                self.connection = http.client.HTTPConnection(
-                    self.address, self.port, timeout=self.timeout)
-            self.connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-            self.connection.putheader("Host", host)
-            for name, value in (headers or {}).items():
-                self.connection.putheader(name, value)
-            if body is not None:
-                self.connection.putheader("Content-Length", str(len(body)))
-            self.connection.endheaders(body)
-            response = self.connection.getresponse()
-            data = response.read()
-            if response.will_close:
-                self.close()
-            return Answer(response.status, data, {k.lower(): v for k, v in response.getheaders()},
-                          seconds=time.monotonic() - begun)
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            return Answer(0, error=f"{type(error).__name__}: {error}",
-                          seconds=time.monotonic() - begun)
-
-    def close(self):
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
-
-
-class Block:
-    """A claim on 127.N.0.0/16, held by a bound socket for as long as this process lives."""
-
-    def __init__(self, wanted):
-        for number in wanted:
-            claim = socket.socket()
-            try:
-                claim.bind((f"127.{number}.255.254", 15999))
-            except OSError:
-                claim.close()
-                continue
-            self.number, self.claim = number, claim
-            return
-        raise MeshError("no block of loopback addresses is free: "
-                        "too many meshes run on this machine")
-
-    def close(self):
-        self.claim.close()
-
-
-def end_instances(folder):
-    """SIGKILL for the keepers of the instances below `folder`; each takes its own with it."""
-    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().decode(errors="replace").split("\0")
-            if "instance" in words and any(word.startswith(f"{folder}/") for word in words):
-                os.kill(int(entry.parent.name), signal.SIGKILL)
-        except OSError:
-            continue  # it has just ended by itself
-
-
-def sweep():
-    """Removes what meshes left behind whose process was killed: nobody holds their lock."""
-    for file in pathlib.Path(tempfile.gettempdir()).glob("graymesh-mesh-*/lock"):
-        try:
-            with open(file, "r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if time.time() - file.stat().st_mtime > 1:  # not just being made
-                    end_instances(file.parent)
-                    shutil.rmtree(file.parent, ignore_errors=True)
-        except OSError:
-            pass
-
-
-def answers_connects(address, port):
-    try:
-        socket.create_connection((address, port), 1).close()
-        return True
-    except OSError:
-        return False
-
-
-def can_listen(address, port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-            return True
-        except OSError:
-            return False
 
 
 class Mesh:
@@ -526,47 +351,3 @@ class Mesh:
             return client.request(path, self.api)
         finally:
             client.close()
-
-
-class Stream:
-    """Requests one after the other in a thread, until stop(); every answer is kept."""
-
-    def __init__(self, ask, pause=0.0):
-        self.ask, self.pause = ask, pause
-        self.answers = []  # (monotonic time of arrival, Answer)
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self):
-        while not self.ending.is_set():
-            answer = self.ask()
-            self.answers.append((time.monotonic(), answer))
-            if self.pause:
-                time.sleep(self.pause)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def stop(self):
-        self.ending.set()
-        self.thread.join(30)
-
-    def failures(self):
-        return [answer for _, answer in self.answers if answer.status != 200]
-
-    def wait_for(self, wanted, seconds=10.0, after=0.0):
-        """The time of the first answer after `after` that is `wanted`, or None."""
-        deadline = time.monotonic() + seconds
-        seen = 0
-        while time.monotonic() < deadline:
-            while seen < len(self.answers):
-                at, answer = self.answers[seen]
-                seen += 1
-                if at > after and wanted(answer):
-                    return at
-            time.sleep(0.001)
-        return None
