@@ -4,6 +4,8 @@
 JOBS ?= $(shell nproc)
 CTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_MINUTES ?= 10
+SOAK_STREAMS ?= 300
 
 # Switches of `make run`, handed to the demo by environment.
 export ONCE PROXY MONITORING
@@ -45,6 +47,11 @@ bench: deps  ## builds with optimisation and runs every benchmark
 	@for bench in build-release/bin/*_bench; do [ ! -x "$$bench" ] || "$$bench" $(BENCH_ARGS) || exit 1; done
 	@PYTHONDONTWRITEBYTECODE=1 bench/releases.py
 	@PYTHONDONTWRITEBYTECODE=1 bench/load.py
+
+.PHONY: soak
+soak: deps  ## churn, kills, slow and stuck readers for SOAK_MINUTES (10) before SOAK_STREAMS (300) proxies: memory stays flat
+	$(call build,release,--target graymeshd ads_load)
+	@PYTHONDONTWRITEBYTECODE=1 bench/soak.py --minutes $(SOAK_MINUTES) --streams $(SOAK_STREAMS)
 
 .PHONY: fuzz
 fuzz: tools  ## runs every fuzz target for FUZZ_SECONDS (60) with its corpus

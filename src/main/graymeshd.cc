@@ -24,6 +24,7 @@
 #include "control/traffic/traffic.h"
 #include "control/xds/xds.h"
 #include "main/judge.h"
+#include "main/memory.h"
 #include "main/overlay.h"
 #include "main/usage.h"
 #include "metrics/metrics.h"
@@ -271,5 +272,6 @@ int main(int argc, char** argv) {
       "Examples: graymeshd --config mesh/ --mesh-config mesh-config.yaml --print-addresses\n"
       "          graymeshd --config mesh/ --store graymesh.db");
   CLI11_PARSE(app, argc, argv);
+  const graymesh::GiveBack give_back;
   return graymesh::serve(flags);
 }
