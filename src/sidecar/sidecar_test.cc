@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "sidecar/process.h"
 
@@ -146,6 +147,52 @@ TEST(EnvoyCommand, IsOneEnvoyOfItsOwn) {
 TEST(FindEnvoy, AnAskedForOneIsTheOnlyOne) {
   EXPECT_EQ(find_envoy("/bin/sh").value(), "/bin/sh");
   EXPECT_EQ(find_envoy("/none/envoy").error().code, Code::not_found);
+}
+
+// What Envoy would take for the tag `name` out of a statistic; empty if nothing.
+std::string tag_of(const std::string& name, const std::string& statistic) {
+  const Json config = bootstrap_of(web())["stats_config"];
+  for (const auto& tag : config["stats_tags"]) {
+    if (tag["tag_name"] != name) continue;
+    std::smatch found;
+    const std::regex expression(tag["regex"].get<std::string>());
+    return std::regex_search(statistic, found, expression) ? found[2].str() : "";
+  }
+  return "no such tag";
+}
+
+TEST(Statistics, NameTheServiceThatIsCalled) {
+  const std::string of_web =
+      "cluster.outbound|80|feature-a|web.fe-pre.svc.cluster.local;.upstream_rq_503";
+  EXPECT_EQ(tag_of("mesh_service", of_web), "web");
+  EXPECT_EQ(tag_of("mesh_namespace", of_web), "fe-pre");
+  EXPECT_EQ(tag_of("mesh_subset", of_web), "feature-a");
+  EXPECT_EQ(tag_of("mesh_port", of_web), "80");
+  EXPECT_EQ(tag_of("mesh_host", of_web), "");
+  EXPECT_EQ(tag_of("envoy.cluster_name", of_web), "");
+}
+
+TEST(Statistics, NameTheHostOfAServiceEntryWhole) {
+  for (const char* host : {"api.example.com", "svc1.s.sv.example", "localhost", "ssvc.x"}) {
+    const std::string statistic = "cluster.outbound|443||" + std::string(host) + ";.upstream_cx";
+    EXPECT_EQ(tag_of("mesh_host", statistic), host);
+    EXPECT_EQ(tag_of("mesh_service", statistic), "");
+  }
+}
+
+TEST(Statistics, KeepClustersThatAreNobodysServiceApart) {
+  EXPECT_EQ(tag_of("envoy.cluster_name", "cluster.inbound|8080||;.upstream_rq_total"),
+            "inbound|8080||;");
+  EXPECT_EQ(tag_of("envoy.cluster_name", "cluster.xds-grpc.upstream_cx_active"), "xds-grpc");
+  EXPECT_EQ(tag_of("mesh_service", "cluster.inbound|8080||;.upstream_rq_total"), "");
+}
+
+TEST(Statistics, ArePagedByWhatWasUsed) {
+  const Json listener = bootstrap_of(web())["static_resources"]["listeners"][0];
+  const Json manager = listener["filter_chains"][0]["filters"][0]["typed_config"];
+  const Json routes = manager["route_config"]["virtual_hosts"][0]["routes"];
+  EXPECT_EQ(routes.back()["route"]["prefix_rewrite"], "/stats/prometheus?usedonly&");
+  EXPECT_EQ(routes.back()["match"]["path"], "/stats/prometheus");
 }
 
 }  // namespace
