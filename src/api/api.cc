@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "api/answers.h"
+#include "api/monitoring.h"
 #include "api/pages.h"
 #include "api/platform.h"
 #include "api/routes.h"
@@ -136,8 +137,21 @@ class HttpServer final : public Server {
                  [&](const push::State&) { response.set_content("ready\n", "text/plain"); });
     });
     http_.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
-      response.set_content(parts_.metrics.page(), "text/plain; version=0.0.4; charset=utf-8");
+      response.set_content(metrics_page(), "text/plain; version=0.0.4; charset=utf-8");
     });
+  }
+
+  std::string metrics_page() const {
+    std::string out = parts_.metrics.page() + process_series();
+    const auto proxies = parts_.xds.status();
+    out += proxy_series(proxies, parts_.clock.wall());
+    if (const push::StatePtr state = parts_.loop.state()) out += service_series(*state);
+    if (parts_.engine != nullptr) {
+      const release::ViewPtr view = parts_.engine->view();
+      out += release_series(*view, proxies);
+      if (parts_.traffic != nullptr) out += lane_series(*view, *parts_.traffic);
+    }
+    return out;
   }
 
   void add_debug() {
@@ -195,6 +209,9 @@ class HttpServer final : public Server {
   void add_proxies() {
     routes_.add("GET", "/api/v1/proxies", [this](const Call& call) {
       send_json(call.response, proxies_page(parts_.xds.status()));
+    });
+    routes_.add("GET", "/api/v1/prometheus/sidecars", [this](const Call& call) {
+      send_json(call.response, sidecar_targets(parts_.xds.status()));
     });
     routes_.add("GET", "/api/v1/proxies/{id}/config", [this](const Call& call) {
       send_config(call.response, call.part(0), call.query("type"));

@@ -25,6 +25,8 @@ metrics::Counter& rejected(metrics::Registry& registry, const char* reason) {
 Instruments::Instruments(metrics::Registry& registry)
     : delta_streams(streams(registry, "delta")),
       sotw_streams(streams(registry, "sotw")),
+      opened(registry.counter("graymesh_xds_streams_opened_total",
+                              "ADS streams that have named their node, from the start.")),
       acks(registry.counter("graymesh_xds_acks_total", "Responses that proxies accepted.")),
       stale(rejected(registry, "stale")),
       malformed(rejected(registry, "malformed")),

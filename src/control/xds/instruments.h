@@ -18,6 +18,7 @@ struct Instruments {
   };
   metrics::Gauge& delta_streams;
   metrics::Gauge& sotw_streams;
+  metrics::Counter& opened;
   metrics::Counter& acks;
   metrics::Counter& stale;
   metrics::Counter& malformed;

@@ -118,6 +118,7 @@ void AdsServer::joined(Stream& stream) {
   Entry& entry = streams_.at(&stream);
   entry.joined = true;
   (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(1);
+  instruments.opened.add();
   enqueue_locked(entry.stream);
 }
 

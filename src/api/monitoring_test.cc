@@ -1,0 +1,75 @@
+// The series that come and go, and where Prometheus finds the sidecars.
+#include "api/monitoring.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace graymesh::api {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+using State = xds::TypeStatus::State;
+
+constexpr Clock::Wall now{std::chrono::hours(1000)};
+
+xds::ProxyStatus proxy(const std::string& name, State routes, Clock::Wall since = now) {
+  xds::ProxyStatus out;
+  out.node.id = "sidecar~127.1.0.2~" + name + ".fe-pre~fe-pre.svc.cluster.local";
+  out.node.kind = resource::Node::Kind::sidecar;
+  out.node.address = "127.1.0.2";
+  out.node.name = name;
+  out.node.namespace_ = "fe-pre";
+  out.node.workload = "web";
+  out.node.labels = {{"app", "web"}, {"stage", "gray"}, {"canarytag", "feature-a"}};
+  out.types = {{.type = resource::Type::cluster, .state = State::synced},
+               {.type = resource::Type::route, .state = routes, .since = since}};
+  return out;
+}
+
+TEST(ProxySeries, CountAProxyByItsWorstType) {
+  const std::string page = proxy_series(
+      {proxy("a", State::synced), proxy("b", State::stale, now - 7s), proxy("c", State::refused)},
+      now);
+  EXPECT_THAT(page, HasSubstr("graymesh_proxies{state=\"synced\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("graymesh_proxies{state=\"stale\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("graymesh_proxies{state=\"refused\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("graymesh_proxy_stale_seconds_max 7\n"));
+  EXPECT_THAT(page,
+              HasSubstr("graymesh_proxy_stale_seconds{source_namespace=\"fe-pre\",pod=\"b\"} 7\n"));
+}
+
+TEST(ProxySeries, AreBoundedWhenEveryProxyLags) {
+  std::vector<xds::ProxyStatus> many;
+  for (int i = 0; i < 200; ++i)
+    many.push_back(proxy("p" + std::to_string(i), State::stale, now - std::chrono::seconds(i + 1)));
+  const std::string page = proxy_series(many, now);
+  EXPECT_THAT(page, HasSubstr("pod=\"p199\"} 200\n")) << "the worst";
+  EXPECT_THAT(page, Not(HasSubstr("pod=\"p149\""))) << "the 51st";
+}
+
+TEST(SidecarTargets, AreWhereEnvoysShowTheirStatistics) {
+  const auto targets = sidecar_targets({proxy("web-0", State::synced)});
+  ASSERT_EQ(targets.size(), 1u);
+  EXPECT_EQ(targets[0]["targets"], nlohmann::json({"127.1.0.2:15090"}));
+  EXPECT_EQ(targets[0]["labels"]["source_canarytag"], "feature-a");
+  EXPECT_FALSE(targets[0]["labels"].contains("source_region")) << "empty labels are none";
+}
+
+TEST(SidecarTargets, LeaveOutWhatIsNoEnvoyAndNameEachOnce) {
+  auto grpc = proxy("client", State::synced);
+  grpc.node.kind = resource::Node::Kind::other;
+  const auto web = proxy("web-0", State::synced);
+  EXPECT_EQ(sidecar_targets({grpc, web, web}).size(), 1u);
+}
+
+TEST(ProcessSeries, TellOfThisProcess) {
+  EXPECT_THAT(process_series(), HasSubstr("\nprocess_resident_memory_bytes "));
+  EXPECT_THAT(process_series(), HasSubstr("\nprocess_cpu_seconds_total "));
+}
+
+}  // namespace
+}  // namespace graymesh::api
