@@ -87,7 +87,10 @@ clean:  ## removes what the presets built
 
 .PHONY: deps tools
 deps:
-	@tools/install-deps
+	@tools/install-deps $(if $(filter-out 0,$(MONITORING)),--monitoring,$(deps_for))
+
+# Their tests are skipped, out loud, where Prometheus is missing; `make test` brings it.
+test asan tsan coverage: deps_for = --monitoring
 
 tools:
 	@tools/install-deps --all

@@ -22,7 +22,8 @@ GOOD = [
     ("Application", "{team: t, ports: [{name: a, port: 1}], hosts: [a.example], gateways: [x/y], replicas: 3, run: "
      "{version: v1, command: [a, b], environment: {A: b}, directory: /x, resources: {memory: 256Mi, cpu: 500m}}, "
      "readiness: {http: {path: /a, port: 80}, period: 1s}, liveness: {tcp: {}}, startup: {command: [x]}, "
-     "stop: {drain: 0s, timeout: 1m30s}, repeat: none}"),
+     "stop: {drain: 0s, timeout: 1m30s}, repeat: none, slo: {availability: 99.9, latency: {threshold: 250ms, target: "
+     "99.5}}}"),
     ("GrayRelease", "{tag: a, applications: [{name: web}]}"),
     ("GrayRelease", "{tag: a, applications: [{name: web, replicas: 2, run: {version: x}}], match: [{headers: {a: {exact: "
      "b}}, query: {c: {}}, cookies: {d: {regex: 'e.*'}}, sourceApplication: cart}], steps: [{weight: 1, pause: {duration: "
@@ -41,6 +42,10 @@ BAD = [
     ("Application", "{ports: [{name: http, port: 80}], run: {command: [a]}, hosts: [localhost]}"),
     ("Application", "{ports: [{name: http, port: 80}], run: {command: [a]}, readiness: {period: 1s}}"),
     ("Application", "{ports: [{name: http, port: 80}], run: {command: [a]}, repeat: all}"),
+    ("Application", "{ports: [{name: http, port: 80}], run: {command: [a]}, slo: {}}"),
+    ("Application", "{ports: [{name: http, port: 80}], run: {command: [a]}, slo: {availability: 100}}"),
+    ("Application", "{ports: [{name: http, port: 80}], run: {command: [a]}, slo: {availability: 99, latency: {threshold: "
+     "300ms}}}"),
     ("GrayRelease", "{applications: [{name: web}]}"),
     ("GrayRelease", "{tag: baseline, applications: [{name: web}]}"),
     ("GrayRelease", "{tag: a, applications: []}"),

@@ -1,4 +1,4 @@
-// render: what the platform writes, for a mesh that somebody else runs.
+// render: what the platform writes, for a mesh that somebody else runs, and what watches it.
 #include <fmt/core.h>
 
 #include <memory>
@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/istio.h"
 #include "cli/platform.h"
+#include "cli/render_monitoring.h"
 
 namespace graymesh::cli {
 namespace {
@@ -15,8 +16,9 @@ using nlohmann::json;
 
 struct Options {
   std::string namespace_;
-  bool istio = false;
+  bool istio = false, monitoring = false;
   Output output = Output::yaml;
+  MonitoringOptions of_monitoring = {};
 };
 
 Result<json> objects_of(const Common& common, const std::string& kind) {
@@ -29,6 +31,7 @@ Result<json> objects_of(const Common& common, const std::string& kind) {
 }
 
 int render(const Common& common, const Options& options) {
+  if (options.monitoring) return render_monitoring(common, options.of_monitoring);
   const auto services = objects_of(common, "VirtualService");
   if (!services) return fail(services.error());
   const auto rules = objects_of(common, "DestinationRule");
@@ -58,13 +61,22 @@ int render(const Common& common, const Options& options) {
 
 void add_render_command(CLI::App& app, const Common& common, Chosen& chosen) {
   auto* command = app.add_subcommand(
-      "render", "prints the platform's routes as one object a host, for a mesh run by istiod");
+      "render", "prints what the platform stands for, for others to run: routes, monitoring");
   auto options = std::make_shared<Options>();
-  command->add_flag("--istio", options->istio, "as istiod wants them")->required();
+  auto* what = command->add_option_group("what");
+  what->add_flag("--istio", options->istio, "the platform's routes, one object a host, for istiod");
+  what->add_flag(
+      "--monitoring", options->monitoring,
+      "Prometheus' scrapes, rules and alerts, Alertmanager's routes, Grafana's dashboards");
+  what->require_option(1);
   command->add_option("-n,--namespace", options->namespace_, "only of this namespace")
       ->envname("GRAYMESH_NAMESPACE");
   add_output(command, options->output);
-  command->footer("Example: graymesh render --istio -n fe-pre | kubectl apply -f -");
+  add_monitoring_options(command, options->of_monitoring);
+  command->footer(
+      "Examples: graymesh render --istio -n fe-pre | kubectl apply -f -\n"
+      "          graymesh render --monitoring | kubectl apply -f -\n"
+      "          graymesh render --monitoring --plain --out /etc/prometheus/graymesh");
   command->callback([&common, &chosen, options] {
     chosen = [&common, options] { return render(common, *options); };
   });

@@ -1,6 +1,7 @@
 // Application, GrayRelease, Lane, Environment.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 
@@ -118,6 +119,34 @@ void read_probe(Fields& f, HealthProbe& out) {
   f.number("successes", out.successes, {1, 1000});
 }
 
+// What an Application's callers may expect over 30 days. Nothing here acts on it: `graymesh render
+// --monitoring` makes alerts of it, from the text, so it is only checked.
+struct Slo {
+  double availability = 0;            // percent of requests that are not answered 5xx
+  std::optional<Duration> threshold;  // of latency
+  double target = 99;                 // percent of requests within `threshold`
+};
+
+// Only at these does Envoy count how many requests were faster (milliseconds).
+bool is_bucket(Duration threshold) {
+  using namespace std::chrono_literals;
+  constexpr Duration buckets[] = {1ms,   5ms,    10ms,   25ms,   50ms,     100ms,    250ms,
+                                  500ms, 1000ms, 2500ms, 5000ms, 10'000ms, 30'000ms, 60'000ms};
+  return std::ranges::find(buckets, threshold) != std::end(buckets);
+}
+
+void read_slo(Fields& f, Slo& out) {
+  if (f.require("availability")) f.real("availability", out.availability, 50, 99.999);
+  f.visit("latency", [&](Fields& latency) {
+    if (latency.require("threshold")) latency.duration("threshold", out.threshold);
+    latency.real("target", out.target, 50, 99.999);
+    if (out.threshold && !is_bucket(*out.threshold))
+      latency.error("threshold",
+                    "must be a bound of Envoy's histogram: 1, 5, 10, 25, 50, 100, 250 or 500 ms, "
+                    "1, 2.5, 5, 10, 30 or 60 s");
+  });
+}
+
 void read_application_port(Fields& f, ApplicationPort& out) {
   out.position = f.position();
   if (f.require("name")) f.text("name", out.name, check_dns_label);
@@ -233,6 +262,8 @@ void read_application(Fields& f, Application& out) {
                                 {{"safe", Application::Repeat::safe},
                                  {"idempotent", Application::Repeat::idempotent},
                                  {"none", Application::Repeat::none}});
+  std::optional<Slo> slo;
+  f.object("slo", slo, read_slo);
   if (!out.hosts.empty() && out.gateways.empty())
     f.warn("hosts", "are served by no gateway: name some in gateways");
 }

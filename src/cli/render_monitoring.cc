@@ -1,0 +1,189 @@
+// render --monitoring: what watches the mesh, as files or as objects of the prometheus-operator.
+#include "cli/render_monitoring.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/platform.h"
+#include "monitoring/monitoring.h"
+
+namespace graymesh::cli {
+namespace {
+
+using monitoring::Description;
+using monitoring::Slo;
+using nlohmann::json;
+
+// Milliseconds of "250ms", "2.5s", "1m"; which ones may stand here the model has checked.
+std::optional<std::chrono::milliseconds> milliseconds(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const double factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
+  if (factor == 0) return std::nullopt;
+  return std::chrono::milliseconds(std::llround(number * factor));
+}
+
+// What an Application, as the API or a file has it, promises; null if nothing.
+Result<std::optional<Slo>> slo_of(const json& application) {
+  const json* slo = nullptr;
+  if (application.contains("spec") && application["spec"].contains("slo"))
+    slo = &application["spec"]["slo"];
+  if (slo == nullptr) return std::optional<Slo>();
+  const std::string name =
+      text_at(application, "/metadata/namespace") + "/" + text_at(application, "/metadata/name");
+  Slo out{.namespace_ = text_at(application, "/metadata/namespace"),
+          .service = text_at(application, "/metadata/name"),
+          .availability = slo->value("availability", 0.0)};
+  if (slo->contains("latency")) {
+    const std::string threshold = text_at(*slo, "/latency/threshold");
+    out.threshold = milliseconds(threshold);
+    if (!out.threshold) {
+      return Error{Code::invalid_argument,
+                   fmt::format("Application {}: slo.latency.threshold {:?}, must be one time such "
+                               "as 250ms, 2.5s or 1m",
+                               name, threshold)};
+    }
+    out.target = (*slo)["latency"].value("target", 99.0);
+  }
+  return std::optional<Slo>(std::move(out));
+}
+
+// From files, or from graymeshd; one without a release platform has no Applications.
+Result<std::vector<json>> applications(const Common& common, const MonitoringOptions& options) {
+  std::vector<json> out;
+  if (!options.files.empty()) {
+    for (json& object : TRY(read_objects(options.files, "default"))) {
+      if (text_at(object, "/kind") == "Application") out.push_back(std::move(object));
+    }
+    return out;
+  }
+  const auto found = all_items(common, "/api/v1/applications?");
+  if (!found && found.error().code == Code::unimplemented) return out;
+  if (!found) return found.error();
+  for (const json& item : *found) out.push_back(item);
+  return out;
+}
+
+Result<Description> describe(const Common& common, const MonitoringOptions& options) {
+  Description out = options.description;
+  out.interval =
+      std::chrono::milliseconds(static_cast<std::int64_t>(options.interval_seconds * 1000));
+  out.graymeshd = options.graymeshd.empty() ? common.server : options.graymeshd;
+  for (const json& application : TRY(applications(common, options))) {
+    if (auto slo = TRY(slo_of(application))) out.slos.push_back(*std::move(slo));
+  }
+  return out;
+}
+
+std::string text_of(const std::string& name, const monitoring::Json& value) {
+  return name.ends_with(".json") ? value.dump(2) + "\n" : monitoring::to_yaml(value);
+}
+
+Status write_all(const std::string& folder, const monitoring::Files& files) {
+  for (const auto& [name, value] : files) {
+    const std::filesystem::path file = std::filesystem::path(folder) / name;
+    std::error_code fault;
+    std::filesystem::create_directories(file.parent_path(), fault);
+    if (fault) {
+      return Error{Code::unavailable,
+                   fmt::format("cannot make {}: {}", file.parent_path().string(), fault.message())};
+    }
+    TRY(write_file(file, text_of(name, value)));
+    fmt::print("{}\n", file.string());
+  }
+  return {};
+}
+
+}  // namespace
+
+int render_monitoring(const Common& common, const MonitoringOptions& options) {
+  const auto description = describe(common, options);
+  if (!description) return fail(description.error());
+  auto files =
+      options.plain ? monitoring::plain(*description) : monitoring::operator_(*description);
+  if (options.out.empty()) {
+    if (options.plain) {
+      return fail({Code::invalid_argument, "--plain writes files: name a folder with --out"});
+    }
+    bool first = true;
+    for (const auto& [name, object] : files) {
+      fmt::print("{}{}", first ? "" : "---\n", monitoring::to_yaml(object));
+      first = false;
+    }
+    return exit_ok;
+  }
+  for (auto& file : monitoring::dashboards()) files.push_back(std::move(file));
+  const Status written = write_all(options.out, files);
+  return written ? exit_ok : fail(written.error());
+}
+
+void add_monitoring_options(CLI::App* command, MonitoringOptions& options) {
+  Description& out = options.description;
+  const char* group = "With --monitoring";
+  command->add_flag("--plain", options.plain, "for Prometheus without the operator")->group(group);
+  command->add_option("--out", options.out, "folder for the files; dashboards only with it")
+      ->type_name("DIR")
+      ->group(group);
+  command->add_option("-f,--filename", options.files, "Applications of files, not of graymeshd")
+      ->type_name("FILE|DIR")
+      ->group(group);
+  command->add_option("--interval", options.interval_seconds, "seconds between two scrapes")
+      ->check(CLI::Range(0.2, 300.0))
+      ->capture_default_str()
+      ->group(group);
+  command->add_option("--patience", out.patience, "factor on how long conditions must hold")
+      ->check(CLI::Range(0.0, 10.0))
+      ->capture_default_str()
+      ->group(group);
+  command->add_option("--pager", out.pager, "web hook of alerts that wake somebody")
+      ->type_name("URL")
+      ->group(group);
+  command->add_option("--tickets", out.tickets, "web hook of the others")
+      ->type_name("URL")
+      ->group(group);
+  command->add_option("--quiet-namespaces", out.quiet_namespaces, "regex: their alerts wake nobody")
+      ->capture_default_str()
+      ->group(group);
+  command
+      ->add_option("--baseline-subsets", out.baseline_subsets,
+                   "regex: every other subset is a canarytag")
+      ->capture_default_str()
+      ->group(group);
+  command->add_option("--runbooks", out.runbooks, "URL of docs/runbooks.md")
+      ->capture_default_str()
+      ->group(group);
+  command->add_option("--remote-write", out.remote_write, "URL that gets every sample; repeatable")
+      ->type_name("URL")
+      ->group(group);
+  command->add_option("--shards", out.shards, "of the data plane's Prometheus (operator)")
+      ->check(CLI::Range(1, 100))
+      ->group(group);
+  command
+      ->add_option("--graymeshd", options.graymeshd, "where Prometheus finds it; default: --server")
+      ->type_name("HOST:PORT")
+      ->group(group);
+  command->add_option("--alertmanager", out.alertmanager, "with --plain")
+      ->type_name("HOST:PORT")
+      ->capture_default_str()
+      ->group(group);
+  command->add_option("--prometheus", out.prometheus, "host of the three, with --plain")
+      ->capture_default_str()
+      ->group(group);
+  command->add_option("--first-port", out.first_port, "of the three, with --plain")
+      ->capture_default_str()
+      ->group(group);
+  command->add_flag("--one", out.one, "one Prometheus instead of three, with --plain")
+      ->group(group);
+}
+
+}  // namespace graymesh::cli

@@ -1,0 +1,374 @@
+// Grafana's dashboards from a small table: a dashboard is a list of rows of panels, a panel a
+// title, a unit and its queries. Everything else (places, ids, variables, annotations) follows.
+//
+// tests/e2e/monitoring_test.py runs every query on a Prometheus that scraped a real mesh.
+#include <array>
+
+#include "monitoring/monitoring.h"
+
+namespace graymesh::monitoring {
+namespace {
+
+struct Query {
+  const char* expr;
+  const char* legend = "";
+};
+struct Panel {
+  const char* title;
+  const char* unit;  // Grafana's: reqps, percentunit, ms, s, bytes, short, Bps
+  std::vector<Query> queries;
+  const char* kind = "timeseries";
+};
+struct Dashboard {
+  const char* name;
+  const char* title;
+  std::vector<const char*> variables;  // of `variable`, by name
+  std::vector<Panel> panels;
+};
+
+// Each variable is the values of a label of a series.
+constexpr std::array<std::array<const char*, 3>, 6> variables = {{
+    {"namespace", "graymesh_service_endpoints", "namespace"},
+    {"service", "graymesh_service_endpoints{namespace=~\"$namespace\"}", "service"},
+    {"pod", "up{job=\"graymesh-sidecars\"}", "pod"},
+    {"lane", "graymesh_release_info", "lane"},
+    {"release", "graymesh_release_info{namespace=~\"$namespace\"}", "release"},
+    {"region", "up{job=\"graymesh-sidecars\"}", "source_region"},
+}};
+
+#define GRAYMESH_OF R"({namespace=~"$namespace",service=~"$service"})"
+
+const std::vector<Dashboard>& all() {
+  static const std::vector<Dashboard> list = {
+      {"mesh",
+       "Mesh",
+       {"namespace"},
+       {
+           {"Requests",
+            "reqps",
+            {{R"(sum by (namespace) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace"}[$__rate_interval])))",
+              "{{namespace}}"}}},
+           {"Answers by class",
+            "reqps",
+            {{R"(sum by (response_code_class) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace"}[$__rate_interval])))",
+              "{{response_code_class}}"}}},
+           {"Share of 5xx by service",
+            "percentunit",
+            {{R"(topk(10, graymesh:errors:ratio_rate5m{namespace=~"$namespace"}))",
+              "{{service}}.{{namespace}}"}}},
+           {"Latency p99 by service",
+            "ms",
+            {{R"(topk(10, histogram_quantile(0.99, sum by (le, namespace, service) (rate(envoy_cluster_upstream_rq_time_bucket{namespace=~"$namespace"}[$__rate_interval])))))",
+              "{{service}}.{{namespace}}"}}},
+           {"Healthy instances",
+            "short",
+            {{R"(sum by (namespace) (graymesh_service_endpoints{namespace=~"$namespace",health="healthy"}))",
+              "{{namespace}}"}}},
+           {"Proxies", "short", {{"graymesh_proxies", "{{state}}"}}},
+           {"Who calls whom",
+            "reqps",
+            {{R"(sum by (source_workload, source_canarytag, service, canarytag) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace"}[$__rate_interval])))",
+              "{{source_workload}} {{source_canarytag}} > {{service}} {{canarytag}}"}},
+            "table"},
+       }},
+      {"service",
+       "Service",
+       {"namespace", "service"},
+       {
+           {"Requests by version",
+            "reqps",
+            {{R"(sum by (stage, canarytag) (rate(envoy_cluster_upstream_rq)" GRAYMESH_OF
+              R"([$__rate_interval])))",
+              "{{stage}} {{canarytag}}"}}},
+           {"Answers by class",
+            "reqps",
+            {{R"(sum by (response_code_class) (rate(envoy_cluster_upstream_rq)" GRAYMESH_OF
+              R"([$__rate_interval])))",
+              "{{response_code_class}}"}}},
+           {"Answers by code",
+            "reqps",
+            {{R"(sum by (response_code) (rate(istio_requests_total{destination_service_namespace=~"$namespace",destination_service_name=~"$service"}[$__rate_interval])))",
+              "{{response_code}}"}}},
+           {"Share of 5xx by version",
+            "percentunit",
+            {{R"(sum by (stage, canarytag) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",service=~"$service",response_code_class="5xx"}[$__rate_interval])) / sum by (stage, canarytag) (rate(envoy_cluster_upstream_rq)" GRAYMESH_OF
+              R"([$__rate_interval])))",
+              "{{stage}} {{canarytag}}"}}},
+           {"Latency",
+            "ms",
+            {{R"(histogram_quantile(0.5, sum by (le, canarytag) (rate(envoy_cluster_upstream_rq_time_bucket)" GRAYMESH_OF
+              R"([$__rate_interval]))))",
+              "p50 {{canarytag}}"},
+             {R"(histogram_quantile(0.99, sum by (le, canarytag) (rate(envoy_cluster_upstream_rq_time_bucket)" GRAYMESH_OF
+              R"([$__rate_interval]))))",
+              "p99 {{canarytag}}"}}},
+           {"Callers",
+            "reqps",
+            {{R"(sum by (source_workload) (rate(envoy_cluster_upstream_rq)" GRAYMESH_OF
+              R"([$__rate_interval])))",
+              "{{source_workload}}"}}},
+           {"Healthy instances",
+            "short",
+            {{R"(graymesh_service_endpoints{namespace=~"$namespace",service=~"$service",health="healthy"})",
+              "{{service}}.{{namespace}}"}}},
+           {"Connections",
+            "short",
+            {{R"(sum by (service) (envoy_cluster_upstream_cx_active)" GRAYMESH_OF ")",
+              "{{service}} open"}}},
+           {"Calls that found no instance",
+            "reqps",
+            {{R"(sum by (service) (rate(envoy_cluster_upstream_cx_none_healthy)" GRAYMESH_OF
+              R"([$__rate_interval])))",
+              "{{service}} none healthy"},
+             {R"(sum by (service) (rate(envoy_cluster_upstream_cx_connect_fail)" GRAYMESH_OF
+              R"([$__rate_interval])))",
+              "{{service}} connect failed"}}},
+       }},
+      {"workload",
+       "Workload",
+       {"pod"},
+       {
+           {"Requests in",
+            "reqps",
+            {{R"(sum by (pod) (rate(envoy_own_cluster_upstream_rq_total{pod=~"$pod",envoy_cluster_name=~"inbound.*"}[$__rate_interval])))",
+              "{{pod}}"}}},
+           {"Requests out",
+            "reqps",
+            {{R"(sum by (pod, service) (rate(envoy_cluster_upstream_rq_total{pod=~"$pod"}[$__rate_interval])))",
+              "{{pod}} > {{service}}"}}},
+           {"Answers to callers by class",
+            "reqps",
+            {{R"(sum by (pod, envoy_response_code_class) (rate(envoy_http_downstream_rq_xx{pod=~"$pod"}[$__rate_interval])))",
+              "{{pod}} {{envoy_response_code_class}}xx"}}},
+           {"Envoy's memory",
+            "bytes",
+            {{R"(envoy_server_memory_physical_size{pod=~"$pod"})", "{{pod}}"}}},
+           {"Connected to the control plane",
+            "short",
+            {{R"(envoy_control_plane_connected_state{pod=~"$pod"})", "{{pod}}"}}},
+           {"Scrapes",
+            "s",
+            {{R"(scrape_duration_seconds{job="graymesh-sidecars",pod=~"$pod"})", "{{pod}}"}}},
+           {"Series of a scrape",
+            "short",
+            {{R"(scrape_samples_scraped{job="graymesh-sidecars",pod=~"$pod"})", "{{pod}}"}}},
+       }},
+      {"control-plane",
+       "Control plane and push",
+       {},
+       {
+           {"Proxies by state", "short", {{"graymesh_proxies", "{{state}}"}}},
+           {"Streams", "short", {{"graymesh_xds_streams", "{{protocol}}"}}},
+           {"Streams opened",
+            "short",
+            {{"increase(graymesh_xds_streams_opened_total[5m])", "in 5 minutes"}}},
+           {"A change until ACK",
+            "s",
+            {{"histogram_quantile(0.5, sum by (le) "
+              "(rate(graymesh_xds_convergence_seconds_bucket[5m])))",
+              "p50"},
+             {"histogram_quantile(0.99, sum by (le) "
+              "(rate(graymesh_xds_convergence_seconds_bucket[5m])))",
+              "p99"}}},
+           {"Responses",
+            "reqps",
+            {{"sum by (type) (rate(graymesh_xds_pushes_total[5m]))", "{{type}}"}}},
+           {"Bytes sent",
+            "Bps",
+            {{"sum by (type) (rate(graymesh_xds_push_bytes_total[5m]))", "{{type}}"}}},
+           {"ACKs and NACKs",
+            "reqps",
+            {{"rate(graymesh_xds_acks_total[5m])", "ACK"},
+             {"sum by (type) (rate(graymesh_xds_nacks_total[5m]))", "NACK {{type}}"}}},
+           {"Snapshots built",
+            "short",
+            {{"increase(graymesh_snapshots_total[5m])", "in 5 minutes"}}},
+           {"Building one",
+            "s",
+            {{"histogram_quantile(0.99, sum by (le) "
+              "(rate(graymesh_snapshot_build_seconds_bucket[5m])))",
+              "p99"}}},
+           {"Longest without an ACK", "s", {{"graymesh_proxy_stale_seconds_max", "longest"}}},
+           {"Objects",
+            "short",
+            {{"sum by (kind) (graymesh_objects)", "{{kind}}"},
+             {"sum by (kind) (graymesh_objects_refused)", "refused {{kind}}"}}},
+           {"CPU",
+            "percentunit",
+            {{R"(rate(process_cpu_seconds_total{job="graymeshd"}[$__rate_interval]))", "cores"}}},
+           {"Memory", "bytes", {{R"(process_resident_memory_bytes{job="graymeshd"})", "resident"}}},
+       }},
+      {"release",
+       "Release",
+       {"namespace", "release"},
+       {
+           {"Releases under way",
+            "short",
+            {{R"(graymesh_release_info{namespace=~"$namespace",release=~"$release"})",
+              "{{release}} {{phase}}"}},
+            "table"},
+           {"In this phase for",
+            "s",
+            {{R"(time() - graymesh_release_phase_started_seconds{namespace=~"$namespace",release=~"$release"})",
+              "{{release}} {{phase}}"}}},
+           {"Proxies not yet reached",
+            "short",
+            {{R"(graymesh_release_proxies_missing{namespace=~"$namespace",release=~"$release"})",
+              "{{release}}"}}},
+           {"Requests, gray and baseline",
+            "reqps",
+            {{R"(sum by (service, stage, canarytag) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",stage!=""}[$__rate_interval])))",
+              "{{service}} {{stage}} {{canarytag}}"}}},
+           {"Share of gray",
+            "percentunit",
+            {{R"(sum by (service) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",stage="gray"}[$__rate_interval])) / sum by (service) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace"}[$__rate_interval])))",
+              "{{service}}"}}},
+           {"Latency p99, gray and baseline",
+            "ms",
+            {{R"(histogram_quantile(0.99, sum by (le, service, stage, canarytag) (rate(envoy_cluster_upstream_rq_time_bucket{namespace=~"$namespace",stage!=""}[$__rate_interval]))))",
+              "{{service}} {{stage}} {{canarytag}}"}}},
+           {"Instances",
+            "short",
+            {{R"(graymesh_instances{namespace=~"$namespace"})", "{{namespace}} {{phase}}"}}},
+       }},
+      {"lane",
+       "Lane",
+       {"namespace", "lane"},
+       {
+           {"Requests in the lane by service",
+            "reqps",
+            {{R"(sum by (service) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval])))",
+              "{{service}}"}}},
+           {"Answers by class",
+            "reqps",
+            {{R"(sum by (response_code_class) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval])))",
+              "{{response_code_class}}"}}},
+           {"Received, by application (last 1 to 2 hours)",
+            "short",
+            {{R"(graymesh_lane_requests{namespace=~"$namespace",lane=~"$lane"})",
+              "{{lane}} {{service}}"}}},
+           {"Calls that lost the lane (last 1 to 2 hours)",
+            "short",
+            {{R"(graymesh_lane_lost_requests{namespace=~"$namespace",lane=~"$lane"})",
+              "{{lane}} {{service}} > {{to}}"}}},
+           {"Logged requests",
+            "reqps",
+            {{"rate(graymesh_lane_log_requests_total[5m])", "{{result}}"}}},
+       }},
+      // Of the callers' regions, by the locality of their proxies. Where the called instance is, a
+      // stock Envoy's statistics do not say.
+      {"region",
+       "Region",
+       {"region"},
+       {
+           {"Proxies",
+            "short",
+            {{R"(count by (source_region, source_zone) (up{job="graymesh-sidecars",source_region=~"$region"}))",
+              "{{source_region}} {{source_zone}}"}}},
+           {"Requests made",
+            "reqps",
+            {{R"(sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region"}[$__rate_interval])))",
+              "{{source_region}}"}}},
+           {"Share of 5xx",
+            "percentunit",
+            {{R"(sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region",response_code_class="5xx"}[$__rate_interval])) / sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region"}[$__rate_interval])))",
+              "{{source_region}}"}}},
+           {"Latency p99",
+            "ms",
+            {{R"(histogram_quantile(0.99, sum by (le, source_region) (rate(envoy_cluster_upstream_rq_time_bucket{source_region=~"$region"}[$__rate_interval]))))",
+              "{{source_region}}"}}},
+       }},
+  };
+  return list;
+}
+
+#undef GRAYMESH_OF
+
+const Json datasource = {{"type", "prometheus"}, {"uid", "${datasource}"}};
+
+Json templating(const Dashboard& dashboard) {
+  Json list = {{{"name", "datasource"},
+                {"label", "Prometheus"},
+                {"type", "datasource"},
+                {"query", "prometheus"}}};
+  for (const char* name : dashboard.variables) {
+    for (const auto& [known, series, label] : variables) {
+      if (std::string_view(name) != known) continue;
+      const std::string query = std::string("label_values(") + series + ", " + label + ")";
+      list.push_back({{"name", name},
+                      {"label", name},
+                      {"type", "query"},
+                      {"datasource", datasource},
+                      {"query", {{"query", query}, {"refId", name}}},
+                      {"refresh", 2},  // when the time range changes
+                      {"sort", 1},
+                      {"includeAll", true},
+                      {"allValue", ".*"},
+                      {"multi", true},
+                      {"current", {{"text", "All"}, {"value", "$__all"}}}});
+    }
+  }
+  return {{"list", std::move(list)}};
+}
+
+// A release comes into a phase: a line at the time that is the series' value.
+Json annotations() {
+  return {{"list",
+           {{{"name", "Releases"},
+             {"enable", true},
+             {"datasource", datasource},
+             {"expr", "graymesh_release_phase_started_seconds * 1000"},
+             {"useValueForTime", "on"},
+             {"titleFormat", "{{release}} {{phase}}"},
+             {"tagKeys", "namespace,release,phase"},
+             {"iconColor", "blue"}}}}};
+}
+
+Json panel(const Panel& panel, int at) {
+  Json targets = Json::array();
+  for (const Query& query : panel.queries) {
+    Json target = {{"refId", std::string(1, static_cast<char>('A' + targets.size()))},
+                   {"datasource", datasource},
+                   {"expr", query.expr},
+                   {"legendFormat", query.legend}};
+    if (std::string_view(panel.kind) == "table") {
+      target["instant"] = true;
+      target["format"] = "table";
+    }
+    targets.push_back(std::move(target));
+  }
+  constexpr int width = 12, height = 8;  // of 24: two in a row
+  return {{"id", at + 1},
+          {"type", panel.kind},
+          {"title", panel.title},
+          {"datasource", datasource},
+          {"gridPos", {{"x", at % 2 * width}, {"y", at / 2 * height}, {"w", width}, {"h", height}}},
+          {"fieldConfig", {{"defaults", {{"unit", panel.unit}}}, {"overrides", Json::array()}}},
+          {"options", Json::object()},
+          {"targets", std::move(targets)}};
+}
+
+}  // namespace
+
+Files dashboards() {
+  Files out;
+  for (const Dashboard& dashboard : all()) {
+    Json panels = Json::array();
+    for (const Panel& one : dashboard.panels)
+      panels.push_back(panel(one, static_cast<int>(panels.size())));
+    out.emplace_back("dashboards/" + std::string(dashboard.name) + ".json",
+                     Json{{"uid", std::string("graymesh-") + dashboard.name},
+                          {"title", std::string("graymesh: ") + dashboard.title},
+                          {"tags", {"graymesh"}},
+                          {"schemaVersion", 38},
+                          {"timezone", "browser"},
+                          {"refresh", "30s"},
+                          {"time", {{"from", "now-1h"}, {"to", "now"}}},
+                          {"templating", templating(dashboard)},
+                          {"annotations", annotations()},
+                          {"panels", std::move(panels)}});
+  }
+  return out;
+}
+
+}  // namespace graymesh::monitoring

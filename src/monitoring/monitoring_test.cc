@@ -1,0 +1,182 @@
+// What the generated files promise; promtool and real servers have their say in tests/monitoring.
+#include "monitoring/monitoring.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "monitoring/relabel.h"
+#include "monitoring/rules.h"
+
+namespace graymesh::monitoring {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+using Series = std::map<std::string, std::string>;  // labels, __name__ among them
+
+// Prometheus' relabelling, as its documentation has it; empty: dropped.
+Series relabelled(Series series, const std::vector<Relabel>& steps) {
+  for (const Relabel& step : steps) {
+    const std::regex expression(step.regex.empty() ? "(.*)" : step.regex);
+    if (step.action == "labeldrop") {
+      std::erase_if(series,
+                    [&](const auto& label) { return std::regex_match(label.first, expression); });
+      continue;
+    }
+    std::string value;
+    for (std::size_t i = 0; i < step.source.size(); ++i)
+      value += (i == 0 ? "" : ";") + series[step.source[i]];
+    std::smatch found;
+    if (!std::regex_match(value, found, expression)) continue;
+    if (step.action == "drop") return {};
+    std::string format = step.replacement;
+    if (const auto at = format.find("${1}"); at != std::string::npos) format.replace(at, 4, "$1");
+    series[step.target] = found.format(format);
+  }
+  std::erase_if(series, [](const auto& label) { return label.second.empty(); });
+  return series;
+}
+
+Series kept(Series series) { return relabelled(std::move(series), metrics_of_sidecars({})); }
+
+Series of_web(const std::string& name, const std::string& subset, Series more = {}) {
+  Series out = {{"__name__", name},
+                {"mesh_namespace", "fe-pre"},
+                {"mesh_service", "web"},
+                {"mesh_subset", subset},
+                {"mesh_port", "8080"}};
+  out.merge(more);
+  return out;
+}
+
+TEST(Relabelling, NamesTheVersionThatIsCalled) {
+  EXPECT_EQ(kept(of_web("envoy_cluster_upstream_cx_active", "feature-a")),
+            (Series{{"__name__", "envoy_cluster_upstream_cx_active"},
+                    {"namespace", "fe-pre"},
+                    {"service", "web"},
+                    {"port", "8080"},
+                    {"canarytag", "feature-a"},
+                    {"lane", "feature-a"},
+                    {"stage", "gray"}}));
+  EXPECT_EQ(kept(of_web("envoy_cluster_upstream_cx_active", "baseline")),
+            (Series{{"__name__", "envoy_cluster_upstream_cx_active"},
+                    {"namespace", "fe-pre"},
+                    {"service", "web"},
+                    {"port", "8080"},
+                    {"stage", "normal"}}));
+}
+
+TEST(Relabelling, SaysNoStageWhereAnyVersionMayAnswer) {
+  EXPECT_FALSE(kept(of_web("envoy_cluster_upstream_cx_active", "")).contains("stage"));
+}
+
+TEST(Relabelling, GivesEachFamilyANameOfItsOwn) {
+  const auto by_class = kept(
+      of_web("envoy_cluster_upstream_rq_xx", "baseline", {{"envoy_response_code_class", "5"}}));
+  EXPECT_EQ(by_class.at("__name__"), "envoy_cluster_upstream_rq");
+  EXPECT_EQ(by_class.at("response_code_class"), "5xx");
+  EXPECT_FALSE(by_class.contains("envoy_response_code_class"));
+  const auto by_code =
+      kept(of_web("envoy_cluster_upstream_rq", "baseline", {{"envoy_response_code", "503"}}));
+  EXPECT_EQ(by_code.at("__name__"), "envoy_cluster_upstream_rq_503");
+  EXPECT_FALSE(by_code.contains("envoy_response_code"));
+  EXPECT_EQ(kept(of_web("envoy_cluster_upstream_rq_total", "baseline")).at("__name__"),
+            "envoy_cluster_upstream_rq_total");
+}
+
+TEST(Relabelling, CountsNobodysClustersAsNoService) {
+  EXPECT_EQ(
+      kept({{"__name__", "envoy_cluster_upstream_cx_active"}, {"envoy_cluster_name", "xds-grpc"}}),
+      (Series{{"__name__", "envoy_own_cluster_upstream_cx_active"},
+              {"envoy_cluster_name", "xds-grpc"}}));
+}
+
+TEST(Relabelling, KeepsHostsOfServiceEntries) {
+  const auto out =
+      kept({{"__name__", "envoy_cluster_upstream_rq_total"}, {"mesh_host", "api.example.com"}});
+  EXPECT_EQ(out.at("service"), "api.example.com");
+  EXPECT_EQ(out.at("namespace"), "service-entry");
+}
+
+TEST(Relabelling, DropsWhatRepeatsOtherSeries) {
+  EXPECT_TRUE(kept(of_web("envoy_cluster_external_upstream_rq_xx", "baseline")).empty());
+}
+
+TEST(Rules, KeepTheThreeWordForWord) {
+  std::vector<std::string> expressions;
+  for (const Alert& alert : rules_as_given()) expressions.push_back(alert.expr);
+  EXPECT_THAT(
+      expressions,
+      testing::ElementsAre(
+          R"(sum(envoy_cluster_upstream_cx_active{namespace!="fe-pre"}) by (namespace, service) < 1)",
+          R"(sum by(namespace, service) (rate(envoy_cluster_upstream_rq_503[1m])) > 0)",
+          R"(sum by(namespace, service) (rate(envoy_cluster_upstream_rq{response_code_class!="2xx"}[1m])) != 0)"));
+}
+
+TEST(Rules, HaveARunbookEach) {
+  std::ifstream file("docs/runbooks.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  std::set<std::string> names;
+  for (const auto& name : alert_names()) {
+    EXPECT_THAT(text.str(), HasSubstr("\n## " + name + "\n"));
+    EXPECT_TRUE(names.insert(name).second) << name << " is there twice";
+  }
+}
+
+TEST(Rules, OfAnSloHoldTheirWindowsToItsBudget) {
+  const auto alerts = slo_alerts({.namespace_ = "shop", .service = "web", .availability = 99.9});
+  ASSERT_EQ(alerts.size(), 4u);
+  EXPECT_EQ(alerts[0].expr,
+            "graymesh:errors:ratio_rate1h{namespace=\"shop\",service=\"web\"} > 0.0144\n"
+            "and graymesh:errors:ratio_rate5m{namespace=\"shop\",service=\"web\"} > 0.0144");
+}
+
+TEST(Rules, AreHeldAsLongAsPatienceSays) {
+  const auto group =
+      alert_group("g", {{.name = "A", .hold = std::chrono::seconds(30)}}, {.patience = 0.02});
+  EXPECT_EQ(group["rules"][0]["for"], "600ms");
+}
+
+TEST(Dashboards, HaveAPlaceAndAQueryForEachPanel) {
+  const Files files = dashboards();
+  EXPECT_EQ(files.size(), 7u);
+  for (const auto& [name, dashboard] : files) {
+    std::set<std::pair<int, int>> places;
+    for (const auto& panel : dashboard["panels"]) {
+      EXPECT_FALSE(panel["targets"].empty()) << name;
+      const auto& place = panel["gridPos"];
+      EXPECT_TRUE(places.emplace(place["x"].get<int>(), place["y"].get<int>()).second) << name;
+    }
+  }
+}
+
+TEST(Yaml, KeepsTextsOfSeveralLinesAndWhatLooksLikeSomethingElse) {
+  EXPECT_EQ(to_yaml({{"b", "x\ny"},
+                     {"a", "true"},
+                     {"list", {{{"k", 1}}, "two words"}},
+                     {"none", Json::object()}}),
+            "b: |-\n  x\n  y\na: \"true\"\nlist:\n  - k: 1\n  - \"two words\"\nnone: {}\n");
+}
+
+TEST(Operator, SpellsItsObjectsAsTheirDefinitionsDo) {
+  std::set<std::string> kinds;
+  for (const auto& [name, object] : operator_({.shards = 3})) {
+    kinds.insert(object["kind"]);
+    if (name == "prometheus-data-plane.yaml") {
+      EXPECT_EQ(object["spec"]["shards"], 3);
+    }
+    EXPECT_EQ(object.dump().find("_configs\""), std::string::npos) << name;
+  }
+  EXPECT_EQ(kinds, (std::set<std::string>{"Alertmanager", "AlertmanagerConfig", "PodMonitor",
+                                          "Prometheus", "PrometheusRule", "ServiceMonitor"}));
+}
+
+}  // namespace
+}  // namespace graymesh::monitoring

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""What `graymesh render --monitoring` writes, before Debian's promtool and amtool: the files hold, and
+every alert fires, does not fire, and ends."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import yaml
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import alerts  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = pathlib.Path(os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
+TROUBLE, HEALED = "11m30s", "40m"
+APPLICATION = """\
+apiVersion: graymesh.io/v1alpha1
+kind: Application
+metadata: {name: web, namespace: shop}
+spec:
+  team: team-web
+  ports: [{name: http, port: 8080}]
+  run: {command: [web]}
+  slo: {availability: 99.9, latency: {threshold: 250ms, target: 99}}
+"""
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+class Rendered(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-rules-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        (cls.folder / "shop.yaml").write_text(APPLICATION)
+        cls.plain = cls.folder / "plain"
+        cls.render("--plain", "--out", cls.plain)
+
+    @classmethod
+    def render(cls, *options):
+        done = run(PROGRAMS / "graymesh", "render", "--monitoring", "-f", cls.folder / "shop.yaml", *options)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return done.stdout
+
+    def rules(self):
+        for file in sorted((self.plain / "rules").glob("*.yml")):
+            for group in yaml.safe_load(file.read_text())["groups"]:
+                yield from group["rules"]
+
+
+class Files(Rendered):
+    def test_prometheus_and_alertmanager_take_them(self):
+        for command in (["promtool", "check", "rules", *(self.plain / "rules").glob("*.yml")],
+                        *(["promtool", "check", "config", file] for file in self.plain.glob("prometheus*.yml")),
+                        ["amtool", "check-config", self.plain / "alertmanager.yml"]):
+            done = run(*command)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(len(list(self.plain.glob("prometheus*.yml"))), 3)
+
+    def test_one_prometheus_can_do_it_all(self):
+        self.render("--plain", "--one", "--out", self.folder / "one", "--remote-write", "http://far/write")
+        done = run("promtool", "check", "config", self.folder / "one/prometheus.yml")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("http://far/write", (self.folder / "one/prometheus.yml").read_text())
+
+    def test_a_pager_of_nobody_is_refused_before_anything_is_written(self):
+        done = run(PROGRAMS / "graymesh", "render", "--monitoring", "--plain", "-f", self.folder / "shop.yaml")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--out", done.stderr)
+
+    def test_a_namespace_that_is_quiet_wakes_nobody(self):
+        def told(**labels):
+            done = run("amtool", "config", "routes", "test", f"--config.file={self.plain / 'alertmanager.yml'}",
+                       *(f"{key}={value}" for key, value in labels.items()))
+            return done.stdout.strip()
+        self.assertEqual(told(severity="page", namespace="shop"), "pager")
+        self.assertEqual(told(severity="page", namespace="fe-pre"), "tickets")
+        self.assertEqual(told(severity="ticket", namespace="shop"), "tickets")
+        self.assertEqual(told(severity="info", namespace="shop"), "nobody")
+
+
+class OperatorObjects(Rendered):
+    # Fields of the definitions (monitoring.coreos.com, prometheus-operator 0.70 and later) that we use, written
+    # down once: a name that is not among them is a slip of the pen.
+    SPECS = {
+        "Prometheus": {"replicas", "shards", "scrapeInterval", "evaluationInterval", "externalLabels",
+                       "serviceAccountName", "serviceMonitorSelector", "podMonitorSelector", "ruleSelector",
+                       "serviceMonitorNamespaceSelector", "podMonitorNamespaceSelector", "ruleNamespaceSelector",
+                       "alerting", "remoteWrite"},
+        "PodMonitor": {"selector", "namespaceSelector", "podMetricsEndpoints", "sampleLimit"},
+        "ServiceMonitor": {"selector", "namespaceSelector", "endpoints"},
+        "PrometheusRule": {"groups"},
+        "Alertmanager": {"replicas", "alertmanagerConfiguration"},
+        "AlertmanagerConfig": {"route", "receivers", "inhibitRules"},
+    }
+    ENDPOINT = {"path", "port", "interval", "honorLabels", "relabelings", "metricRelabelings"}
+    RELABELING = {"sourceLabels", "targetLabel", "regex", "replacement", "action", "separator", "modulus"}
+    ROUTE = {"receiver", "matchers", "groupBy", "groupWait", "groupInterval", "repeatInterval", "routes", "continue"}
+
+    def setUp(self):
+        self.objects = list(yaml.safe_load_all(self.render("--shards", "2", "--remote-write", "http://far/")))
+
+    def test_have_the_fields_of_their_definitions(self):
+        self.assertEqual({object["kind"] for object in self.objects}, set(self.SPECS))
+        for object in self.objects:
+            self.assertLessEqual(set(object["spec"]), self.SPECS[object["kind"]], object["metadata"]["name"])
+            for key in ("podMetricsEndpoints", "endpoints"):
+                for endpoint in object["spec"].get(key, []):
+                    self.assertLessEqual(set(endpoint), self.ENDPOINT)
+                    for step in endpoint.get("relabelings", []) + endpoint.get("metricRelabelings", []):
+                        self.assertLessEqual(set(step), self.RELABELING)
+            if object["kind"] == "AlertmanagerConfig":
+                self.assert_routes(object["spec"]["route"])
+
+    def assert_routes(self, route):
+        self.assertLessEqual(set(route), self.ROUTE)
+        for matcher in route.get("matchers", []):
+            self.assertEqual(set(matcher), {"name", "value", "matchType"})
+        for child in route.get("routes", []):
+            self.assert_routes(child)
+
+    def test_are_the_same_rules_as_the_plain_files(self):
+        found = [rule for object in self.objects if object["kind"] == "PrometheusRule"
+                 for group in object["spec"]["groups"] for rule in group["rules"]]
+        self.assertEqual(sorted(found, key=json.dumps), sorted(self.rules(), key=json.dumps))
+
+    def test_each_monitor_is_selected_by_a_prometheus(self):
+        prometheus = [object["spec"] for object in self.objects if object["kind"] == "Prometheus"]
+        self.assertEqual(len(prometheus), 3)
+        for object in self.objects:
+            if object["kind"] in ("PodMonitor", "ServiceMonitor", "PrometheusRule"):
+                selecting = [spec for spec in prometheus
+                             if spec["ruleSelector"]["matchLabels"].items() <= object["metadata"]["labels"].items()]
+                self.assertEqual(len(selecting), 1, object["metadata"])
+
+
+class Alerts(Rendered):
+    def promtool(self, tests, interval="30s", groups=("as-given", "services", "mesh", "own")):
+        """Before these groups alone: promtool evaluates every rule of its files at every step."""
+        kept = [group for each in (self.plain / "rules").glob("*.yml")
+                for group in yaml.safe_load(each.read_text())["groups"]
+                if group["name"].removeprefix("graymesh-").startswith(groups)]
+        (self.folder / "kept.yml").write_text(yaml.safe_dump({"groups": kept}))
+        file = self.folder / "alerts.test.yml"
+        file.write_text(yaml.safe_dump({"rule_files": [str(self.folder / "kept.yml")],
+                                        "group_eval_order": [group["name"] for group in kept],
+                                        "evaluation_interval": interval, "tests": tests}, width=4096))
+        done = run("promtool", "test", "rules", file)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    @staticmethod
+    def case(name, series, expectations):
+        """`expectations`: (time, labels or None): the alert fires with at least these labels, or not at all."""
+        checks = []
+        for at, labels in expectations:
+            selector = "".join(f',{key}="{value}"' for key, value in (labels or {}).items())
+            firing = f'ALERTS{{alertname="{name}",alertstate="firing"{selector}}}'
+            checks.append({"expr": f"count({firing}) or vector(0)", "eval_time": at,
+                           "exp_samples": [{"labels": "{}", "value": 1 if labels is not None else 0}]})
+        return {"interval": "15s", "promql_expr_test": checks,
+                "input_series": [{"series": key, "values": value} for key, value in series.items()]}
+
+    def test_there_is_a_case_for_each(self):
+        there = {rule["alert"] for rule in self.rules() if "alert" in rule}
+        elsewhere = {name for name in there if "Burns" in name} | {"Watchdog"}
+        self.assertEqual(there - elsewhere, set(alerts.FIRES))
+
+    def test_each_fires_with_its_labels_and_ends(self):
+        self.promtool([self.case(name, {**alerts.INFO, **alerts.UP, **series},
+                                 [("1m30s", None), (TROUBLE, labels), (HEALED, None)])
+                       for name, (series, labels) in alerts.FIRES.items()])
+
+    def test_none_fires_for_what_is_no_fault(self):
+        self.promtool([self.case(name, {**alerts.INFO, **alerts.UP, **series},
+                                 [(at, None) for at in ("1m", "4m", "8m", "11m", "12m", "20m", "40m")])
+                       for name, series in alerts.QUIET.items()])
+
+    def test_an_slo_burns_fast_and_slowly(self):
+        bad, good = alerts.rq(alerts.BASE, "5xx"), alerts.rq(alerts.BASE, "2xx")
+        bucket = f'envoy_cluster_upstream_rq_time_bucket{{pod="web-0",{alerts.BASE},le="250"}}'
+        count = f'envoy_cluster_upstream_rq_time_count{{pod="web-0",{alerts.BASE}}}'
+        labels = {**alerts.SERVICE}
+        # Minutes of burning, and when it is over for long enough.
+        for what, minutes, share, end in (("Fast", 60, 0.05, 90), ("Medium", 360, 0.01, 480),
+                                          ("Slow", 1440, 0.004, 1800), ("Steady", 4320, 0.002, 5400)):
+            # A sample every `step` minutes; 5-minute rates need two.
+            step = 1 if what == "Fast" else 2
+            on, off, each = minutes // step, (end - minutes) // step + 5, 10000
+            tests = []
+            for kind, series in (
+                    ("Availability", {bad: f"0+{share * each:g}x{on} {share * each * on:g}x{off}",
+                                      good: f"0+{each}x{on + off}"}),
+                    # Of the latency SLO 1 % may be slow: ten times as many.
+                    ("Latency", {count: f"0+{each}x{on + off}",
+                                 bucket: f"0+{each * (1 - 10 * share):g}x{on} "
+                                         f"{each * (1 - 10 * share) * on + each:.10g}+{each}x{off}"})):
+                known = dict.fromkeys(alerts.INFO, f"1x{on + off}")
+                case = self.case(kind + "Burns" + what, {**known, **series},
+                                 [(f"{minutes - (1 if step == 1 else 30)}m", labels), (f"{end}m", None)])
+                tests.append({**case, "interval": f"{step}m"})
+            self.promtool(tests, interval="1m" if step == 1 else "30m", groups=("ratios", "latency", "slo"))
+
+    def test_annotations_name_owner_release_lane_and_the_way_back(self):
+        name = "ServiceErrors"
+        series, labels = alerts.FIRES[name]
+        self.promtool([{"interval": "15s",
+                        "input_series": [{"series": key, "values": value}
+                                         for key, value in {**alerts.INFO, **alerts.UP, **series}.items()],
+                        "alert_rule_test": [{"eval_time": TROUBLE, "alertname": name, "exp_alerts": [{
+                            "exp_labels": {**labels, "severity": "page"},
+                            "exp_annotations": {
+                                "summary": "9.091% of the answers of web.shop are 5xx",
+                                "runbook_url": "https://graymesh.io/docs/runbooks.md#serviceerrors",
+                                "owner": "team-web", "release": "web/feature-a (step) ", "lane": "feature-a ",
+                                "rollback": "graymesh release rollback web/feature-a -n shop --wait\n"}}]}]}])
+
+
+if __name__ == "__main__":
+    for program in ("promtool", "amtool"):
+        if not shutil.which(program):
+            print(f"skipped: no {program}: tools/install-deps brings Debian's prometheus and prometheus-alertmanager")
+            sys.exit(77)
+    unittest.main()
