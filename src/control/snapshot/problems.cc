@@ -142,11 +142,6 @@ class RouteCheck {
   std::vector<Problem> problems_;
 };
 
-bool overlap(const Visibility& a, const Visibility& b) {
-  if (a.everywhere) return b.everywhere || !b.namespaces.empty();
-  return std::ranges::any_of(a.namespaces, [&b](const std::string& name) { return b.to(name); });
-}
-
 // Istio does not merge for sidecars: the VirtualService that goes before has the host alone.
 void find_host_clashes(const Catalog& catalog, const Objects& objects,
                        std::vector<Problem>& problems) {
@@ -295,6 +290,11 @@ bool same_surroundings(const Catalog& a, const Catalog* b) {
 
 }  // namespace
 
+bool overlap(const Visibility& a, const Visibility& b) {
+  if (a.everywhere) return b.everywhere || !b.namespaces.empty();
+  return std::ranges::any_of(a.namespaces, [&b](const std::string& name) { return b.to(name); });
+}
+
 DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& objects,
                                         const DeclaredProblems* before,
                                         const Catalog* catalog_before, const Unchanged& unchanged) {
@@ -317,6 +317,7 @@ DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& o
   FragmentCheck(catalog, objects, result.problems).run();
   find_service_clashes(catalog, objects, result.problems);
   find_gateway_clashes(catalog, objects, result.problems);
+  find_port_clashes(catalog, objects, result.problems);
   result.lost_rules =
       same && unchanged.rule_lines ? before->lost_rules : find_lost_rules(catalog, objects);
   result.problems.insert(result.problems.end(), result.lost_rules.begin(), result.lost_rules.end());

@@ -40,6 +40,13 @@ DeclaredProblems find_declared_problems(const Catalog& catalog, const Objects& o
 void find_gateway_clashes(const Catalog& catalog, const Objects& objects,
                           std::vector<model::Problem>& problems);
 
+// Ports that sidecars without interception do not serve for everyone who has them.
+void find_port_clashes(const Catalog& catalog, const Objects& objects,
+                       std::vector<model::Problem>& problems);
+
+// Whether some namespace sees both.
+bool overlap(const Visibility& a, const Visibility& b);
+
 // DestinationRules whose subsets select no endpoint.
 struct SubsetProblems {
   // What one rule was found to select.

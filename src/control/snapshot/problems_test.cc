@@ -254,5 +254,42 @@ spec: {ports: [{name: http, port: 80}]}
   EXPECT_THAT(mesh.problems(), IsEmpty());
 }
 
+std::string service(const std::string& name, const std::string& port) {
+  return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name +
+         ", namespace: shop}\nspec: {ports: [" + port + "]}\n";
+}
+
+TEST(Ports, OfTwoTcpServicesAreOneSidecarsOnlyWithInterception) {
+  TestMesh mesh;
+  mesh.apply(service("a", "{name: tcp, port: 5432}"), "a.yaml");
+  mesh.apply(service("b", "{name: tcp, port: 5432}"), "b.yaml");
+  EXPECT_THAT(mesh.problems(), IsEmpty());
+  mesh.config().proxy_http_port = 15001;
+  EXPECT_THAT(
+      mesh.problems(),
+      ElementsAre("b.yaml:1 Service shop/b: ports 5432, is also a port of Service shop/a at "
+                  "a.yaml:1: sidecars without interception give it to one: of their own "
+                  "namespace, else to that one"));
+}
+
+TEST(Ports, OfTcpBesideHttpAreNotServedWithoutInterception) {
+  TestMesh mesh;
+  mesh.config().proxy_http_port = 15001;
+  mesh.apply(service("a", "{name: tcp, port: 80}"), "a.yaml");
+  mesh.apply(service("b", "{name: http, port: 80}"), "b.yaml");
+  EXPECT_THAT(
+      mesh.problems(),
+      ElementsAre("a.yaml:1 Service shop/a: ports 80, is also a port of Service shop/b at "
+                  "b.yaml:1: sidecars without interception serve no TCP on a port of HTTP"));
+}
+
+TEST(Ports, AreSharedByHttpServicesAndByTlsServices) {
+  TestMesh mesh;
+  mesh.config().proxy_http_port = 15001;
+  mesh.apply(service("a", "{name: http, port: 80}, {name: tls, port: 443}"));
+  mesh.apply(service("b", "{name: http, port: 80}, {name: tls, port: 443}"));
+  EXPECT_THAT(mesh.problems(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace graymesh::snapshot
