@@ -24,8 +24,9 @@ Code code_of(int status) {
       return Code::not_found;
     case 409:
     case 412:
-    case 501:
       return Code::failed_precondition;
+    case 501:
+      return Code::unimplemented;
     case 422:
       return Code::invalid_argument;
     default:

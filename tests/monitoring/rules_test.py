@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 import yaml
 
@@ -72,7 +73,25 @@ class Files(Rendered):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("http://far/write", (self.folder / "one/prometheus.yml").read_text())
 
-    def test_a_pager_of_nobody_is_refused_before_anything_is_written(self):
+    def test_a_mesh_without_a_release_platform_has_no_slos(self):
+        (self.folder / "mesh").mkdir()
+        control = subprocess.Popen([PROGRAMS / "graymeshd", "--config", self.folder / "mesh", "--xds", "127.0.0.1:0",
+                                    "--api", "127.0.0.1:0", "--print-addresses"], stdout=subprocess.PIPE, text=True)
+        try:
+            api = json.loads(control.stdout.readline())["api"]
+            done = run(PROGRAMS / "graymesh", "--server", api, "render", "--monitoring")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("alert: ControlPlaneDown", done.stdout)
+            self.assertNotIn("BurnsFast", done.stdout)
+            page = urllib.request.urlopen(f"http://{api}/metrics", timeout=5).read().decode()
+            done = run("promtool", "check", "metrics", input=page)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        finally:
+            control.terminate()
+            control.wait(10)
+            control.stdout.close()
+
+    def test_plain_files_are_written_to_a_folder_or_not_at_all_before_anything_is_written(self):
         done = run(PROGRAMS / "graymesh", "render", "--monitoring", "--plain", "-f", self.folder / "shop.yaml")
         self.assertEqual(done.returncode, 1)
         self.assertIn("--out", done.stderr)
