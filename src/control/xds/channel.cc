@@ -25,6 +25,8 @@ Status Channel::hear(const DeltaRequest& request, const resource::Config& config
   const bool first = !heard_;
   const Target target(config.of(type_), *diffs_);
   heard_ = dirty_ = true;
+  dropped_.clear();
+  shrank_ = false;
   answer(request, now);
   // Names given and taken back are always meant, also beside a stale nonce.
   unsubscribe(request.unsubscribe, target);
@@ -48,6 +50,8 @@ Status Channel::hear(const SotwRequest& request, const resource::Config& config,
     return {};
   }
   heard_ = dirty_ = true;
+  dropped_.clear();
+  shrank_ = false;
   answer(request, now);
   TRY(replace_names(request));
   if (!first) return {};
@@ -187,7 +191,7 @@ void Channel::try_later(const std::vector<const Sent*>& suspects) {
 }
 
 std::vector<resource::ResourceSetPtr> Channel::acked() const {
-  if (auto layers = holding_.layers(); layers && subscription_.wildcard && !flight_)
+  if (auto layers = holding_.layers(); layers && !flight_ && covers(*layers))
     return *std::move(layers);
   std::map<NameHash, ResourcePtr> held;
   holding_.each(subscription_, [&](NameHash hash, const Held& it) {
@@ -202,6 +206,36 @@ std::vector<resource::ResourceSetPtr> Channel::acked() const {
     if (resource) resources.push_back(std::move(resource));
   }
   return {std::make_shared<const resource::ResourceSet>(std::move(resources))};
+}
+
+// Whether it is subscribed to all that is in them.
+bool Channel::covers(std::span<const resource::ResourceSetPtr> layers) const {
+  if (subscription_.wildcard) return true;
+  std::size_t resources = 0;
+  for (const auto& layer : layers) resources += layer->size();
+  if (resources > subscription_.names.size()) return false;
+  const Target all(layers, *diffs_);
+  return std::ranges::all_of(all.tables(), [&](const auto& table) {
+    auto name = subscription_.names.all().begin();
+    const auto end = subscription_.names.all().end();
+    return std::ranges::all_of(table->entries(), [&](const Table::Entry& entry) {
+      while (name != end && *name < entry.hash) ++name;
+      return name != end && *name == entry.hash;
+    });
+  });
+}
+
+std::vector<std::string> Channel::claimed() const {
+  std::vector<std::string> names;
+  for (const auto& [hash, exception] : holding_.exceptions()) {
+    if (exception.held && exception.claimed) names.push_back(exception.held->name());
+  }
+  if (flight_) {
+    for (const auto& sent : flight_->sent) {
+      if (sent.before.claimed) names.push_back(sent.before.resource->name());
+    }
+  }
+  return names;
 }
 
 std::size_t Channel::held_count() const {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -97,6 +98,10 @@ class Channel {
   const Step& cleared() const { return cleared_; }  // the same, and its removals
   const std::map<NameHash, Refusal>& refusals() const { return refusals_; }
   std::size_t names() const { return subscription_.names.size(); }
+  // What the last request no longer wants of what was told.
+  const std::vector<std::string>& dropped() const { return dropped_; }
+  // It wants fewer names, perhaps of what no longer is there: state of the world is not told that.
+  bool shrank() const { return shrank_; }
 
   struct Counts {
     std::uint64_t sent = 0, acked = 0, nacked = 0, bytes = 0, stale = 0;
@@ -105,6 +110,7 @@ class Channel {
 
   // What it holds for sure, as layers: what is in flight is not.
   std::vector<resource::ResourceSetPtr> acked() const;
+  std::vector<std::string> claimed() const;  // names it holds in versions we don't know
   std::size_t held_count() const;
 
  private:
@@ -127,6 +133,8 @@ class Channel {
   void try_later(const std::vector<const Sent*>& suspects);
   void owe(const std::vector<std::pair<NameHash, resource::ResourcePtr>>& resources);
   std::vector<std::size_t> blamed(const Flight& flight, const std::string& error) const;
+
+  bool covers(std::span<const resource::ResourceSetPtr> layers) const;
 
   // Responses (take.cc).
   bool idle(const Goal& goal) const;
@@ -153,6 +161,8 @@ class Channel {
   bool due_ = false;    // an answer is owed, if only an empty one
   bool dirty_ = false;  // something but the Config changed since the last take()
   Subscription subscription_;
+  std::vector<std::string> dropped_;
+  bool shrank_ = false;
   Names unasked_;  // told before they were asked for
   std::vector<std::pair<NameHash, resource::ResourcePtr>>
       owed_first_;                           // by resend() before the first request

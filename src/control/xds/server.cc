@@ -39,6 +39,7 @@ class AdsServer final : public Server, private Shared {
   std::vector<ProxyStatus> status() const override;
   std::vector<Reach> reached() const override;
   resource::ConfigPtr config_of(const std::string& node_id) const override;
+  void recap() override;
 
  private:
   void opened(std::shared_ptr<Stream> stream) override;
@@ -207,6 +208,10 @@ resource::ConfigPtr AdsServer::config_of(const std::string& node_id) const {
       newest = stream;
   }
   return newest ? newest->acked() : nullptr;
+}
+
+void AdsServer::recap() {
+  for (const auto& stream : streams()) stream->recap();
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 // An Envoy in a storm: Configs change at any moment, ACKs come late and in any order, and still no
 // route ever leads to a cluster that isn't there and warm, and in the end the proxy runs exactly
-// the Config.
+// the Config. Whoever adds up what he is told of it knows at any moment what it has ACKed.
 #include <gtest/gtest.h>
 
 #include <random>
 #include <set>
 
 #include "control/xds/fake_proxy.h"
+#include "control/xds/fold.h"
+#include "control/xds/teller.h"
 
 namespace graymesh::xds {
 namespace {
@@ -21,10 +23,13 @@ class Envoy {
       : delta_(protocol == FakeProxy::delta),
         limits_{.chunk_resources_max = 3},
         session_(delta_, limits_, diffs_),
-        random_(random) {}
+        random_(random) {
+    teller_.opened({}, "", delta_);
+  }
 
   void runs(resource::ConfigPtr config) {
     ASSERT_TRUE(session_.update(std::move(config), clock_.now(), now()));
+    teller_.heard({}, session_);
   }
 
   void starts() {
@@ -36,13 +41,16 @@ class Envoy {
   // Hears one response, or answers one.
   bool steps() {
     if (random_() % 2 == 0) {
-      if (auto response = session_.next(now())) return apply(*response), true;
+      if (auto response = next()) return apply(*response), true;
       return answers_one();
     }
     if (answers_one()) return true;
-    if (auto response = session_.next(now())) return apply(*response), true;
+    if (auto response = next()) return apply(*response), true;
     return false;
   }
+
+  // What the witness made of what it was told.
+  const Fold& witnessed() const { return fold_; }
 
   const std::map<std::string, std::string>& of(Type type) const {
     return held_[static_cast<std::size_t>(type)];
@@ -54,6 +62,19 @@ class Envoy {
     return held_[static_cast<std::size_t>(type)];
   }
   Now now() const { return {clock_.now(), clock_.wall()}; }
+
+  std::optional<Response> next() {
+    auto response = session_.next(now());
+    if (response) teller_.sent(*response, session_, 1);
+    return response;
+  }
+
+  template <typename Request>
+  void hear(Request request) {
+    const auto listened = teller_.listen(request);
+    ASSERT_TRUE(session_.hear(std::move(request), now()));
+    teller_.heard(listened, session_);
+  }
 
   void apply(const Response& response) {
     const Type type = *std::ranges::find_if(
@@ -128,8 +149,7 @@ class Envoy {
       request.unsubscribe = std::move(dropped);
       request.nonce = std::move(nonce);
       request.error = std::move(error);
-      ASSERT_TRUE(session_.hear(std::move(request), now()));
-      return;
+      return hear(std::move(request));
     }
     if (!nonce.empty()) nonces_[i] = nonce;
     SotwRequest request;
@@ -137,7 +157,7 @@ class Envoy {
     request.names = names_[i] = std::move(names);
     request.nonce = nonces_[i];
     request.error = std::move(error);
-    ASSERT_TRUE(session_.hear(std::move(request), now()));
+    hear(std::move(request));
   }
 
   bool answers_one() {
@@ -162,6 +182,8 @@ class Envoy {
   Limits limits_;
   Diffs diffs_;
   Session session_;
+  Fold fold_;
+  Teller teller_{&fold_, 1};
   FakeClock clock_;
   std::mt19937& random_;
   std::array<std::map<std::string, std::string>, resource::type_count> held_;
@@ -199,6 +221,22 @@ std::map<std::string, std::string> map_of(const resource::Config& config, Type t
   return all;
 }
 
+// In state of the world endpoints that are gone are not removed: the proxy has them until it asks
+// for fewer.
+void expect_witnessed(const Envoy& envoy, bool at_rest) {
+  const auto acked = envoy.session().acked();
+  for (const Type type : resource::all_types) {
+    Fold::Names names;
+    for (const auto& layer : acked->of(type)) {
+      for (const auto& resource : layer->all()) names[resource->name()] = resource->body();
+    }
+    auto witnessed = envoy.witnessed().of(type);
+    if (!at_rest && type == Type::endpoints && !envoy.session().delta())
+      std::erase_if(witnessed, [&](const auto& it) { return !names.contains(it.first); });
+    EXPECT_EQ(witnessed, names) << short_name(type);
+  }
+}
+
 void ride(FakeProxy::Protocol protocol, unsigned seed) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
@@ -208,6 +246,7 @@ void ride(FakeProxy::Protocol protocol, unsigned seed) {
   envoy.starts();
   for (int change = 0; change < 30; ++change) {
     for (auto steps = random() % 12; steps > 0; --steps) envoy.steps();
+    expect_witnessed(envoy, false);
     config = make_config(weather(random, seed % 2 == 1), config);
     envoy.runs(config);
   }
@@ -220,6 +259,7 @@ void ride(FakeProxy::Protocol protocol, unsigned seed) {
   const auto acked = envoy.session().acked();
   EXPECT_EQ(map_of(*acked, Type::cluster), envoy.of(Type::cluster));
   EXPECT_EQ(map_of(*acked, Type::endpoints), envoy.of(Type::endpoints));
+  expect_witnessed(envoy, true);
 }
 
 TEST(Storm, DeltaEnvoyIsNeverBrokenAndEndsAtTheLastConfig) {

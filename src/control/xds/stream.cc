@@ -29,6 +29,7 @@ Stream::Stream(Shared& shared, bool delta, std::shared_ptr<Peer> peer)
       peer_(std::move(peer)),
       connected_(shared.clock.wall()),
       session_(delta, shared.limits, shared.diffs),
+      teller_(shared.options.witness, ++shared.streams_opened),
       deadline_(never) {}
 
 void Stream::OnReadDone(bool ok) {
@@ -61,8 +62,11 @@ void Stream::hear(Result<Request> request) {
     if (finish_) return;
     joins = request->node && !node_;
     if (joins) node_ = std::move(request->node);
+    if (joins) teller_.opened(*node_, peer_->address, session_.delta());
+    const auto listened = teller_.listen(*request);
     const auto heard = session_.hear(*std::move(request), shared_->now());
     count_locked();
+    teller_.heard(listened, session_);
     if (!heard) {
       instruments().unbounded.add();
       return finish_locked(to_grpc(heard.error()));
@@ -95,6 +99,7 @@ void Stream::refresh() {
   if (finish_) return;
   const auto updated = session_.update(std::move(config), published, shared_->now());
   count_locked();
+  teller_.heard({}, session_);
   if (!updated) {
     instruments().unbounded.add();
     return finish_locked(to_grpc(updated.error()));
@@ -114,6 +119,7 @@ void Stream::send_next_locked() {
   const auto now = shared_->now();
   if (const auto response = session_.next(now)) {
     write_ = to_bytes(*response, session_.delta(), shared_->frames);
+    teller_.sent(*response, session_, write_.Length());
     for (const auto type : resource::all_types) {
       if (type_url(type) != response->type_url) continue;
       instruments().of_type[static_cast<std::size_t>(type)].pushes->add();
@@ -133,6 +139,7 @@ void Stream::note_reach_locked() {
   if (snapshot == reached_) return;
   reached_ = snapshot;
   reached_at_ = shared_->clock.wall();
+  teller_.reached(snapshot);
   if (shared_->options.on_reach) shared_->options.on_reach();
 }
 
@@ -165,6 +172,7 @@ void Stream::OnDone() {
   {
     std::lock_guard lock(mutex_);  // sees all that other threads did
     self = std::move(self_);
+    teller_.closed();
   }
   shared_->closed(*this);
 }
@@ -188,6 +196,11 @@ Reach Stream::reached() const {
           .at = reached_at_,
           .refuses = session_.refuses(),
           .takes_lane_log = node_->takes_lane_log};
+}
+
+void Stream::recap() {
+  std::lock_guard lock(mutex_);
+  teller_.recap(session_);
 }
 
 resource::ConfigPtr Stream::acked() const {

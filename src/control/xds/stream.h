@@ -19,6 +19,7 @@
 #include "control/xds/bytes.h"
 #include "control/xds/instruments.h"
 #include "control/xds/session.h"
+#include "control/xds/teller.h"
 #include "control/xds/xds.h"
 
 namespace graymesh::xds {
@@ -59,6 +60,7 @@ struct Shared {
   Now now() const { return {clock.now(), clock.wall()}; }
 
   const ServerOptions options;
+  std::atomic<resource::Witness::StreamId> streams_opened = 0;
   const Limits limits;
   ConfigSource& source;
   const Clock& clock;
@@ -82,6 +84,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   ProxyStatus status() const;
   Reach reached() const;
   resource::ConfigPtr acked() const;
+  void recap();  // tells the witness what the proxy holds
   const std::string& peer() const { return peer_->address; }
   bool is_delta() const { return session_.delta(); }
   Clock::Wall connected() const { return connected_; }
@@ -114,6 +117,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   mutable std::mutex mutex_;
   std::optional<resource::Node> node_;  // set once, before joined()
   Session session_;
+  Teller teller_;
   std::uint64_t reached_ = 0;  // session_.snapshot() when it was last looked at
   Clock::Wall reached_at_{};
   grpc::ByteBuffer read_, write_;

@@ -93,6 +93,7 @@ void Channel::unsubscribe(const std::vector<std::string>& names, const Target& t
     unasked_.erase(hash);
     if (!subscription_.names.erase(hash)) continue;
     if (!subscription_.wildcard) {
+      dropped_.push_back(name);
       holding_.exceptions().erase(hash);
     } else if (target.find(hash)) {
       // It still matches "*", and the proxy, which has dropped it, waits to hear of it.
@@ -131,6 +132,12 @@ Status Channel::replace_names(const SotwRequest& request) {
   }
   for (const NameHash hash : hashes) unasked_.erase(hash);
   next.names.insert({unasked_.all().begin(), unasked_.all().end()});
+  for (const NameHash hash : subscription_.names.all()) {
+    if (next.covers(hash)) continue;
+    shrank_ = true;
+    if (const auto told = holding_.told(hash, subscription_); told.resource)
+      dropped_.push_back(told.resource->name());
+  }
   subscription_ = std::move(next);
   return {};
 }

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "control/resource/node.h"
 #include "control/resource/resource.h"
+#include "control/resource/witness.h"
 #include "metrics/metrics.h"
 
 namespace grpc {
@@ -106,6 +107,8 @@ struct ServerOptions {
   // Called after reached() has changed, from any of the server's threads and often: it must return
   // at once, and ask the server nothing.
   std::function<void()> on_reach{};
+  // Is told of everything that happens on streams; null: nobody. Outlives the server.
+  resource::Witness* witness = nullptr;
   // What else is served on the same port: who takes a call, by its path "/package.Service/Method".
   // A taker says how long each message was that came in whole: what nobody speaks for is taken for
   // a message without end (docs/envoy.md 11). From one thread at a time, until the call is done.
@@ -135,6 +138,9 @@ class Server {
 
   // What the proxy was sent and has ACKed: versions by type and name; null if it isn't connected.
   virtual resource::ConfigPtr config_of(const std::string& node_id) const = 0;
+
+  // Has the witness told what each connected proxy holds; not from one of its calls.
+  virtual void recap() = 0;
 };
 
 }  // namespace graymesh::xds
