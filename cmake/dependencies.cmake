@@ -8,6 +8,7 @@ find_package(spdlog CONFIG REQUIRED)    # spdlog::spdlog
 find_package(CLI11 CONFIG REQUIRED)     # CLI11::CLI11
 find_package(nlohmann_json CONFIG REQUIRED)  # nlohmann_json::nlohmann_json
 find_package(simdjson CONFIG REQUIRED)  # simdjson::simdjson
+find_package(ZLIB REQUIRED)             # ZLIB::ZLIB
 find_package(CURL REQUIRED)             # CURL::libcurl
 find_package(OpenSSL REQUIRED)          # OpenSSL::SSL
 find_package(GTest CONFIG REQUIRED)

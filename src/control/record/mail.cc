@@ -1,0 +1,202 @@
+#include "control/record/mail.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+
+namespace graymesh::record {
+namespace {
+
+using resource::Type;
+
+Milliseconds milliseconds(Clock::Wall time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+std::uint64_t hash_of(const std::vector<std::uint64_t>& words) {
+  return hash64({reinterpret_cast<const char*>(words.data()), words.size() * sizeof words[0]});
+}
+
+std::uint64_t word(Event::Kind kind, Type type) {
+  return static_cast<std::uint64_t>(kind) << 8 | static_cast<std::uint64_t>(type);
+}
+
+Opened opened_of(const resource::Node& node, const std::string& peer, bool delta) {
+  Opened opened;
+  opened.node_id = node.id;
+  opened.name = node.name;
+  opened.namespace_ = node.namespace_;
+  opened.address = node.address;
+  opened.user_agent = node.user_agent;
+  opened.peer = peer;
+  opened.kind = static_cast<std::uint8_t>(node.kind);
+  opened.delta = delta;
+  return opened;
+}
+
+}  // namespace
+
+std::uint64_t SetHashes::of(const resource::ResourceSetPtr& set) {
+  // A proxy's own layer is smaller than this and told once.
+  constexpr std::size_t kept_size_min = 48;
+  if (set->size() >= kept_size_min) {
+    std::lock_guard lock(mutex_);
+    const auto found = kept_.find(set.get());
+    if (found != kept_.end() && found->second.set.lock() == set) return found->second.hash;
+  }
+  std::vector<std::uint64_t> words;
+  words.reserve(2 * set->size());
+  for (const auto& resource : set->all()) {
+    words.push_back(hash64(resource->name()));
+    words.push_back(resource->version());
+  }
+  const auto hash = hash_of(words);
+  if (set->size() < kept_size_min) return hash;
+  std::lock_guard lock(mutex_);
+  if (kept_.size() >= kept_max_) {
+    std::erase_if(kept_, [](const auto& kept) { return kept.second.set.expired(); });
+    kept_max_ = std::max<std::size_t>(64, 2 * kept_.size());
+  }
+  kept_[set.get()] = {set, hash};
+  return hash;
+}
+
+void Mailbox::opened(StreamId stream, const resource::Node& node, const std::string& peer,
+                     bool delta) {
+  Content content;
+  content.opened = opened_of(node, peer, delta);
+  Event event{.kind = Event::Kind::opened,
+              .stream = stream,
+              .content = std::make_shared<const Content>(std::move(content))};
+  put(event);
+}
+
+void Mailbox::holds(StreamId stream, const resource::Possession& all) {
+  Event event{.kind = Event::Kind::holds, .type = all.type, .stream = stream};
+  std::vector<std::uint64_t> words = {word(event.kind, event.type)};
+  std::vector<std::uint64_t> layer_hashes;
+  for (const auto& layer : all.layers) layer_hashes.push_back(hashes_.of(layer));
+  words.insert(words.end(), layer_hashes.begin(), layer_hashes.end());
+  for (const auto& name : all.claimed) words.push_back(hash64(name));
+  event.hash = hash_of(words);
+  put(std::move(event), [&] {
+    Content content;
+    content.layers.assign(all.layers.begin(), all.layers.end());
+    content.layer_hashes = layer_hashes;
+    content.claimed.assign(all.claimed.begin(), all.claimed.end());
+    return content;
+  });
+}
+
+void Mailbox::sent(StreamId stream, const resource::Delivery& delivery) {
+  Event event{.kind = Event::Kind::sent, .type = delivery.type, .stream = stream};
+  std::vector<std::uint64_t> words = {word(event.kind, event.type)};
+  words.reserve(1 + 2 * delivery.changes.size());
+  for (const auto& change : delivery.changes) {
+    words.push_back(change.name_hash);
+    words.push_back(change.now ? (*change.now)->version() : 0);
+  }
+  event.hash = hash_of(words);
+  put(std::move(event), [&] {
+    Content content;
+    content.bytes = delivery.bytes;
+    for (const auto& change : delivery.changes) {
+      if (change.now)
+        content.changes.push_back({change.before ? *change.before : nullptr, *change.now});
+      else if (change.before)
+        content.removed.push_back((*change.before)->name());
+    }
+    return content;
+  });
+}
+
+void Mailbox::acked(StreamId stream, Type type) {
+  Event event{.kind = Event::Kind::acked, .type = type, .stream = stream};
+  put(event);
+}
+
+void Mailbox::refused(StreamId stream, Type type, const std::string& error) {
+  constexpr std::size_t error_bytes_max = 4096;  // of a proxy's words
+  Content content;
+  content.error = error.substr(0, error_bytes_max);
+  Event event{.kind = Event::Kind::refused,
+              .type = type,
+              .stream = stream,
+              .hash = hash64(content.error),
+              .content = std::make_shared<const Content>(std::move(content))};
+  put(event);
+}
+
+void Mailbox::dropped(StreamId stream, Type type, std::span<const std::string> names) {
+  Content content;
+  content.removed.assign(names.begin(), names.end());
+  std::vector<std::uint64_t> words;
+  for (const auto& name : names) words.push_back(hash64(name));
+  Event event{.kind = Event::Kind::dropped,
+              .type = type,
+              .stream = stream,
+              .hash = hash_of(words),
+              .content = std::make_shared<const Content>(std::move(content))};
+  put(event);
+}
+
+void Mailbox::closed(StreamId stream) {
+  Event event{.kind = Event::Kind::closed, .stream = stream};
+  put(event);
+}
+
+template <typename Make>
+void Mailbox::put(Event event, Make content) {
+  while (!put(event)) event.content = std::make_shared<const Content>(content());
+}
+
+bool Mailbox::put(Event& event) {
+  using Kind = Event::Kind;
+  std::unique_lock lock(mutex_);
+  const bool of_streams = event.kind == Kind::opened || event.kind == Kind::closed;
+  // After the first that is lost the others of its stream make no sense.
+  const bool full = lost_ > 0 || events_.size() >= events_max_;
+  if (of_streams ? events_.size() >= 2 * events_max_ : full) {
+    ++lost_;
+    return true;
+  }
+  if (event.kind == Kind::holds || event.kind == Kind::sent) {
+    if (!event.content && !known_.contains(event.hash)) return false;
+    if (event.content && !known_.insert(event.hash).second) event.content = nullptr;
+  }
+  // So that a look at a time finds what came before it also where the clock was set back.
+  event.at = last_ = std::max(last_, milliseconds(clock_.wall()));
+  events_.push_back(std::move(event));
+  const bool half_full = events_.size() == events_max_ / 2;
+  lock.unlock();
+  if (half_full) full_.notify_one();
+  return true;
+}
+
+Mailbox::Mail Mailbox::take(bool anew) {
+  std::lock_guard lock(mutex_);
+  if (anew) known_.clear();
+  return {std::exchange(events_, {}), std::exchange(lost_, 0)};
+}
+
+void Mailbox::wait(std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  full_.wait_for(lock, most, [this] { return hurry_ || events_.size() >= events_max_ / 2; });
+  hurry_ = false;
+}
+
+void Mailbox::hurry() {
+  {
+    std::lock_guard lock(mutex_);
+    hurry_ = true;
+  }
+  full_.notify_one();
+}
+
+std::size_t Mailbox::size() const {
+  std::lock_guard lock(mutex_);
+  return events_.size();
+}
+
+}  // namespace graymesh::record
