@@ -7,7 +7,11 @@ killed (SIGKILL), something changes while it is dead, and it comes back.
 
     bench/load.py                                      700 services, 1,100 sidecars, delta and state of the world
     bench/load.py --services 700 --streams 300         a point of the curve
-    bench/load.py --curve --json curve.json            all points of it (bench/draw.py draws it)
+    bench/load.py --curve --json curve.json            all points of it
+
+Another control plane, started by hand on a folder of tools/gen_mesh.py --format k8s, by the same client:
+
+    bench/load.py --mesh DIR --server 127.0.0.1:15010 --pid 4711 --streams 100 --protocol delta --ping 0
 
 Times are seconds or ms as named; CPU is the process's own, all threads.
 """
@@ -18,7 +22,7 @@ import sys
 import time
 
 import measure
-from measure import Graymeshd, Load, Mesh, churn, quiet
+from measure import Graymeshd, Load, Mesh, Running, churn, quiet
 
 SERVICES = (100, 300, 700, 2000, 10000)  # at 100 streams, then
 STREAMS = (100, 300, 1100, 5000)         # at 700 services
@@ -56,6 +60,8 @@ def changes(server, load, mesh, kind, make, limit=60):
     counts = load.counts()
     sent = sum(of["bytes"] for of in counts["types"].values())
     made = figures.pop("changes")
+    if figures["missing"]:
+        raise measure.Trouble(f"{figures['missing']} of {made} {kind} changes at {load.streams} streams never came")
     return {**figures, "changes": made, "cpu_s": used / made, "bytes_per_stream": sent / load.streams / made,
             "messages_per_stream": sum(of["messages"] for of in counts["types"].values()) / load.streams / made}
 
@@ -79,9 +85,11 @@ def crash(server, load, mesh, limit=60):
     def make(change):
         change()
         restarted.append(server.again(mesh))
-    load.follow(mesh, "endpoint", make, limit)
+    figures = load.follow(mesh, "endpoint", make, limit)
     after = restarted[0]
     current = time.monotonic() - begun
+    if figures["missing"]:
+        raise measure.Trouble(f"{figures['missing']} streams not current {limit} s after a restart: {load.counts()}")
     used = after.cpu()
     quiet(load)
     counts = load.counts()
@@ -93,14 +101,15 @@ def crash(server, load, mesh, limit=60):
     return after, figures
 
 
-def measure_one(services, streams, sotw, quick=False, limit=600):
-    mesh = Mesh(services, pods_for(services, streams))
+def measure_one(services, streams, sotw, options, limit=600):
+    quick = options.quick or options.curve
+    mesh = Mesh(services, pods_for(services, streams), folder=options.mesh)
     server = load = None
     try:
-        server = Graymeshd(mesh)
-        figures = {"services": services, "streams": streams, "protocol": "sotw" if sotw else "delta",
-                   "instances": mesh.summary["pods"], "ready_s": server.ready_seconds, "empty_mb": server.memory()}
-        load = Load(server.xds, mesh, streams, sotw=sotw, options=["--threads", "2"])
+        server = Running(options.pid, options.server) if options.pid else Graymeshd(mesh)
+        figures = {"services": mesh.summary["services"], "streams": streams, "protocol": "sotw" if sotw else "delta",
+                   "instances": mesh.summary["pods"], "empty_mb": server.memory()}
+        load = Load(server.xds, mesh, streams, sotw=sotw, options=["--threads", "2", "--ping", str(options.ping)])
         figures["cold"] = cold(server, load, limit)
         figures["endpoint"] = changes(server, load, mesh, "endpoint", one_by_one(1 if quick else 5))
         figures["route"] = changes(server, load, mesh, "route", one_by_one(1 if quick else 3))
@@ -108,12 +117,13 @@ def measure_one(services, streams, sotw, quick=False, limit=600):
             figures["churn5"] = changes(server, load, mesh, "endpoint", churn(5, 10))
             figures["churn50"] = changes(server, load, mesh, "endpoint", churn(50, 10))
         figures["peak_mb"] = server.memory()
-        server, figures["crash"] = crash(server, load, mesh)
+        if not options.pid:
+            server, figures["crash"] = crash(server, load, mesh)
         return figures
     finally:
         if load:
             load.close()
-        if server:
+        if server and not options.pid:
             server.kill()
         mesh.close()
 
@@ -172,6 +182,10 @@ def main():
     options.add_argument("--protocol", choices=("delta", "sotw", "both"), default="both")
     options.add_argument("--quick", action="store_true", help="one change of each kind, no churn")
     options.add_argument("--curve", action="store_true", help="delta at 100 to 10,000 services and 100 to 5,000 streams")
+    options.add_argument("--mesh", help="a folder that gen_mesh.py wrote, instead of a new one")
+    options.add_argument("--server", help="xDS of a control plane that runs already; with --pid")
+    options.add_argument("--pid", type=int, help="its process; it is not killed")
+    options.add_argument("--ping", type=float, default=1, help="each stream's HTTP/2 ping, in seconds; 0: none")
     options.add_argument("--json", help="figures go to this file")
     options = options.parse_args()
     if options.curve:
@@ -181,7 +195,7 @@ def main():
         points = [(options.services, options.streams, sotw) for sotw in kinds]
     columns = []
     for services, streams, sotw in points:
-        columns.append(measure_one(services, streams, sotw, quick=options.quick or options.curve))
+        columns.append(measure_one(services, streams, sotw, options))
         print(table(columns[-1:]), flush=True)
         if options.json:
             with open(options.json, "w", encoding="utf-8") as out:

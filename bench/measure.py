@@ -31,17 +31,23 @@ def die_with_parent():
 class Mesh:
     """A folder of Kubernetes and Istio objects, and numbered changes to it (ads/watch.h)."""
 
-    def __init__(self, services=700, pods=1100, seed=7):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-load-"))
-        subprocess.run([sys.executable, ROOT / "tools/gen_mesh.py", "--out", self.folder, "--services", str(services),
-                        "--pods", str(pods), "--format", "k8s", "--seed", str(seed)], check=True,
-                       stdout=subprocess.DEVNULL)
+    def __init__(self, services=700, pods=1100, seed=7, folder=None):
+        self.keep = folder is not None  # one that is there, written by gen_mesh.py --format k8s
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="graymesh-load-"))
+        if not self.keep:
+            self.generate(services, pods, seed)
         self.config = self.folder / "config"
         self.nodes = self.folder / "nodes.jsonl"
         self.summary = json.loads((self.folder / "summary.json").read_text())
         changes = json.loads((self.folder / "changes.json").read_text())
         self.changes = {kind: changes[kind][:TARGETS] for kind in ("endpoint", "route")}
-        self.numbers = {"endpoint": TARGETS, "route": TARGETS}
+        self.used = self.folder / "numbers.json"  # a change that was made before would be none
+        self.numbers = json.loads(self.used.read_text()) if self.used.exists() else dict.fromkeys(changes, TARGETS)
+
+    def generate(self, services, pods, seed):
+        subprocess.run([sys.executable, ROOT / "tools/gen_mesh.py", "--out", self.folder, "--services", str(services),
+                        "--pods", str(pods), "--format", "k8s", "--seed", str(seed)], check=True,
+                       stdout=subprocess.DEVNULL)
 
     def change(self, kind):
         """Makes the next change: its number, and when it was made (CLOCK_MONOTONIC, ns)."""
@@ -56,20 +62,17 @@ class Mesh:
         return number, now
 
     def close(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.keep:
+            self.used.write_text(json.dumps(self.numbers))
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Process:
-    """A program whose CPU time and memory are looked at. It ends with us."""
+class Running:
+    """A process whose CPU time and memory are looked at."""
 
-    def __init__(self, command, log, environment=None):
-        self.log = pathlib.Path(log)
-        self.out = open(self.log, "ab")
-        self.child = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-                                      if environment is None else self.out, stderr=self.out, text=True,
-                                      env=environment, preexec_fn=die_with_parent)
-        self.pid = self.child.pid
-        self.started = time.monotonic_ns()
+    def __init__(self, pid, xds):
+        self.pid, self.xds = pid, xds
 
     def cpu(self):
         """Seconds that all of its threads have run: the process's CPU clock, in ns by the kernel."""
@@ -82,35 +85,35 @@ class Process:
                 return int(line.split()[1]) / 1024
         raise Trouble(f"{what} of {self.pid}: not told")
 
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
-        self.out.close()
 
-    def ask(self, url, seconds=5):
-        with urllib.request.urlopen(url, timeout=seconds) as answer:
-            return answer.read().decode()
-
-
-class Graymeshd(Process):
-    """On free ports, or on those of the one before."""
-
-    name = "graymeshd"
+class Graymeshd(Running):
+    """Ends with us. On free ports, or on those of the one before."""
 
     def __init__(self, mesh, xds="127.0.0.1:0", api="127.0.0.1:0"):
-        super().__init__([PROGRAMS / "graymeshd", "--config", mesh.config, "--xds", xds, "--api", api,
-                          "--print-addresses"], mesh.folder / "graymeshd.log")
+        self.log = mesh.folder / "graymeshd.log"
+        begun = time.monotonic()
+        with open(self.log, "ab") as out:
+            self.child = subprocess.Popen(
+                [PROGRAMS / "graymeshd", "--config", mesh.config, "--xds", xds, "--api", api, "--print-addresses"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=out, text=True, preexec_fn=die_with_parent)
         line = self.child.stdout.readline()
         if not line:
             raise Trouble("graymeshd did not come up:\n" + self.log.read_text()[-2000:])
         addresses = json.loads(line)
-        self.xds, self.api = addresses["xds"], addresses["api"]
+        super().__init__(self.child.pid, addresses["xds"])
+        self.api = addresses["api"]
         wait_until(self.ready, 60, "graymeshd is ready")
-        self.ready_seconds = (time.monotonic_ns() - self.started) / 1e9
+        self.ready_seconds = time.monotonic() - begun
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+        self.child.stdout.close()
 
     def ready(self):
         try:
-            return bool(self.ask(f"http://{self.api}/ready", 1))
+            with urllib.request.urlopen(f"http://{self.api}/ready", timeout=1):
+                return True
         except OSError:
             return False
 
