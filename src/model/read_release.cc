@@ -320,7 +320,6 @@ void read_environment(Fields& f, Environment& out) {
   f.text("promoteTo", out.promote_to, [](std::string_view text) -> std::string_view {
     return text.empty() ? "" : check_namespace(text);
   });
-  f.without_effect({"promoteTo"});
 }
 
 }  // namespace graymesh::model

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <utility>
 
-#include "control/snapshot/shadow.h"
+#include "model/shadow.h"
 
 namespace graymesh::snapshot {
 namespace {
@@ -105,7 +105,7 @@ class Pair {
     if (route.match.empty()) return std::exchange(route, {});
     const auto all = std::ranges::find_if(route.match, [](model::HttpMatch match) {
       match.gateways.clear();  // they are those of the pair
-      return takes_all(match);
+      return model::takes_all(match);
     });
     if (all == route.match.end()) return std::nullopt;
     HttpRoute last = route;
@@ -230,6 +230,10 @@ class Split {
 };
 
 }  // namespace
+
+std::vector<std::pair<std::size_t, std::size_t>> shadowed(std::span<const HttpRoute> routes) {
+  return model::shadowed(routes);
+}
 
 std::vector<FragmentPlan> plan_fragments(const std::vector<VirtualServicePtr>& services,
                                          const std::vector<GatewayServers>* gateways) {

@@ -9,10 +9,11 @@
 
 #include "control/snapshot/delegate.h"
 #include "control/snapshot/fragment.h"
-#include "control/snapshot/shadow.h"
 #include "control/snapshot/view.h"
 #include "control/snapshot/virtual_service.h"
 #include "control/snapshot/warning.h"
+#include "model/names.h"
+#include "model/shadow.h"
 
 namespace graymesh::snapshot {
 namespace {
@@ -73,7 +74,7 @@ class RouteCheck {
 
   void check_gateways() {
     for (std::size_t i = 0; i < spec_.gateways.size(); ++i) {
-      const std::string name = gateway_name(spec_.gateways[i], namespace_);
+      const std::string name = model::gateway_name(spec_.gateways[i], namespace_);
       const bool known =
           name == "mesh" || std::ranges::any_of(catalog_.gateways, [&name](const auto& gateway) {
             return gateway.origin.namespace_ + '/' + gateway.origin.name == name;
@@ -122,13 +123,13 @@ class RouteCheck {
     for (std::size_t i = 0; i + 1 < spec_.http.size(); ++i) {
       const auto& http = spec_.http[i];
       if (http.delegate) continue;  // its delegates may take less
-      if (!takes_all(http)) continue;
+      if (!model::takes_all(http)) continue;
       report(spec_.http[i + 1].position, fmt::format("http[{}]", i + 1), spec_.http[i + 1].name,
              fmt::format("is never reached: http[{}] at line {} takes every request", i,
                          http.position.line));
       return;
     }
-    for (const auto& [hidden, hiding] : shadowed(spec_.http)) {
+    for (const auto& [hidden, hiding] : model::shadowed(spec_.http)) {
       if (spec_.http[hiding].delegate) continue;
       report(spec_.http[hidden].position, fmt::format("http[{}]", hidden), spec_.http[hidden].name,
              hidden_by(spec_.http[hiding], hiding, ""));
@@ -203,7 +204,7 @@ class FragmentCheck {
   }
 
   void check(const FragmentPlan& plan) {
-    for (const auto& [hidden, hiding] : shadowed(plan.http)) {
+    for (const auto& [hidden, hiding] : model::shadowed(plan.http)) {
       const RouteSource& source = plan.sources[hidden];
       const RouteSource& other = plan.sources[hiding];
       if (source.service == other.service) continue;     // told of the object by itself

@@ -4,12 +4,13 @@
 
 #include "control/snapshot/carry.h"
 #include "control/snapshot/visibility.h"
+#include "model/names.h"
 
 namespace graymesh::snapshot {
 namespace {
 
 void resolve_gateways(std::vector<std::string>& gateways, std::string_view namespace_) {
-  for (auto& gateway : gateways) gateway = gateway_name(gateway, namespace_);
+  for (auto& gateway : gateways) gateway = model::gateway_name(gateway, namespace_);
 }
 
 VirtualService resolve(const model::Object& object, const model::MeshConfig& mesh) {
@@ -45,20 +46,6 @@ VirtualService resolve(const model::Object& object, const model::MeshConfig& mes
 }
 
 }  // namespace
-
-std::string gateway_name(std::string_view name, std::string_view namespace_) {
-  if (name == "mesh") return "mesh";
-  if (const auto slash = name.find('/'); slash != std::string_view::npos) {
-    const std::string_view given = name.substr(0, slash);
-    return std::string(given == "." ? namespace_ : given) + std::string(name.substr(slash));
-  }
-  // The form before Istio 1.1: "public.shop.svc.cluster.local", "public.shop".
-  if (const auto dot = name.find('.'); dot != std::string_view::npos) {
-    const std::string_view rest = name.substr(dot + 1);
-    return std::string(rest.substr(0, rest.find('.'))) + '/' + std::string(name.substr(0, dot));
-  }
-  return std::string(namespace_) + '/' + std::string(name);
-}
 
 std::vector<VirtualServicePtr> derive_virtual_services(
     const NamespaceObjects& objects, const model::MeshConfig& mesh,

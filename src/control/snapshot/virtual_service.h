@@ -10,9 +10,6 @@
 
 namespace graymesh::snapshot {
 
-// "public" in namespace "shop" is "shop/public"; "mesh" stays.
-std::string gateway_name(std::string_view name, std::string_view namespace_);
-
 // One for each VirtualService of the namespace, sorted by name, delegates among them and not yet
 // merged. Positions are left out, so that a VirtualService that only moved in its file is equal.
 // Equal ones keep the address they had in `before`. Those of objects that are still the same are

@@ -1,13 +1,9 @@
-#include "control/snapshot/shadow.h"
+#include "model/shadow.h"
 
 #include <algorithm>
 
-namespace graymesh::snapshot {
+namespace graymesh::model {
 namespace {
-
-using model::HttpMatch;
-using model::HttpRoute;
-using model::StringMatch;
 
 bool takes_any_path(const std::optional<StringMatch>& uri) {
   return !uri || (uri->kind == StringMatch::Kind::prefix && uri->value == "/") ||
@@ -24,16 +20,38 @@ bool covers_path(const HttpMatch& earlier, const HttpMatch& later) {
          later.uri->value.starts_with(earlier.uri->value);
 }
 
-bool covers(const std::optional<StringMatch>& earlier, const std::optional<StringMatch>& later) {
-  return !earlier || earlier == later;
+bool covers_value(const StringMatch& earlier, const StringMatch& later) {
+  using Kind = StringMatch::Kind;
+  if (earlier == later || earlier.kind == Kind::present) return true;
+  const bool plain = later.kind == Kind::exact || later.kind == Kind::prefix;
+  return plain && earlier.kind == Kind::prefix && later.value.starts_with(earlier.value);
+}
+
+bool covers_value(const std::optional<StringMatch>& earlier,
+                  const std::optional<StringMatch>& later) {
+  return !earlier || (later && covers_value(*earlier, *later));
 }
 
 // Conditions hold all at once: fewer of them take more.
-template <typename Map>
-bool covers_all(const Map& earlier, const Map& later) {
+bool covers_all(const NamedMatches& earlier, const NamedMatches& later) {
   return std::ranges::all_of(earlier, [&later](const auto& condition) {
     const auto at = later.find(condition.first);
-    return at != later.end() && at->second == condition.second;
+    return at != later.end() && covers_value(condition.second, at->second);
+  });
+}
+
+// What `earlier` excludes, `later` excludes as well: the other way round.
+bool excludes_no_more(const NamedMatches& earlier, const NamedMatches& later) {
+  return std::ranges::all_of(earlier, [&later](const auto& condition) {
+    const auto at = later.find(condition.first);
+    return at != later.end() && covers_value(at->second, condition.second);
+  });
+}
+
+bool covers_labels(const Labels& earlier, const Labels& later) {
+  return std::ranges::all_of(earlier, [&later](const auto& label) {
+    const auto at = later.find(label.first);
+    return at != later.end() && at->second == label.second;
   });
 }
 
@@ -45,19 +63,20 @@ bool covers_gateways(const HttpMatch& earlier, const HttpMatch& later) {
          });
 }
 
+}  // namespace
+
 bool covers(const HttpMatch& earlier, const HttpMatch& later) {
-  return covers_path(earlier, later) && covers(earlier.scheme, later.scheme) &&
-         covers(earlier.method, later.method) && covers(earlier.authority, later.authority) &&
+  return covers_path(earlier, later) && covers_value(earlier.scheme, later.scheme) &&
+         covers_value(earlier.method, later.method) &&
+         covers_value(earlier.authority, later.authority) &&
          covers_all(earlier.headers, later.headers) &&
-         covers_all(earlier.without_headers, later.without_headers) &&
+         excludes_no_more(earlier.without_headers, later.without_headers) &&
          covers_all(earlier.query_params, later.query_params) &&
          (earlier.port == 0 || earlier.port == later.port) &&
-         covers_all(earlier.source_labels, later.source_labels) &&
+         covers_labels(earlier.source_labels, later.source_labels) &&
          (earlier.source_namespace.empty() || earlier.source_namespace == later.source_namespace) &&
          covers_gateways(earlier, later);
 }
-
-}  // namespace
 
 bool takes_all(const HttpMatch& match) { return covers(match, HttpMatch{}); }
 
@@ -86,4 +105,4 @@ std::vector<std::pair<std::size_t, std::size_t>> shadowed(std::span<const HttpRo
   return result;
 }
 
-}  // namespace graymesh::snapshot
+}  // namespace graymesh::model

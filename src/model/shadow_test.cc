@@ -1,8 +1,10 @@
+#include "model/shadow.h"
+
 #include <gmock/gmock.h>
 
-#include "control/snapshot/test_mesh.h"
+#include "model/model.h"
 
-namespace graymesh::snapshot {
+namespace graymesh::model {
 namespace {
 
 using Pairs = std::vector<std::pair<std::size_t, std::size_t>>;
@@ -20,9 +22,9 @@ spec:
     yaml += "  - {route: [{destination: {host: web}}]" +
             (match.empty() ? "" : ", match: " + match) + "}\n";
   }
-  const auto documents = model::read(yaml, "mesh.yaml");
+  const auto documents = read(yaml, "mesh.yaml");
   EXPECT_TRUE(documents.at(0).errors.empty()) << yaml;
-  return shadowed(documents.at(0).object->as<model::VirtualService>().http);
+  return shadowed(documents.at(0).object->as<VirtualService>().http);
 }
 
 TEST(Shadowed, IsWhatStandsBehindARouteForEveryRequest) {
@@ -39,6 +41,27 @@ TEST(Shadowed, IsAnEqualMatchOrOneOfMoreConditions) {
   EXPECT_EQ(shadowed_of({"[{" + lane + "}]", "[{headers: {canarytag: {exact: b}}}]"}), Pairs{});
   EXPECT_EQ(shadowed_of({"[{withoutHeaders: {x: {}}}]", "[{headers: {x: {}}}]"}), Pairs{});
   EXPECT_EQ(shadowed_of({"[{sourceLabels: {app: a}}]", "[{uri: {prefix: /}}]"}), Pairs{});
+}
+
+TEST(Shadowed, IsAValueBehindItsPrefixOrBehindAnyValue) {
+  const auto header = [](const std::string& match) { return "[{headers: {user: " + match + "}}]"; };
+  EXPECT_EQ(shadowed_of({header("{prefix: be}"), header("{exact: beta}"), header("{prefix: bet}")}),
+            (Pairs{{1, 0}, {2, 0}}));
+  EXPECT_EQ(shadowed_of({header("{}"), header("{exact: beta}"), header("{regex: b.*}")}),
+            (Pairs{{1, 0}, {2, 0}}));
+  EXPECT_EQ(shadowed_of({header("{exact: beta}"), header("{prefix: be}"), header("{}")}), Pairs{});
+  EXPECT_EQ(shadowed_of({header("{prefix: be}"), header("{regex: beta}")}), Pairs{});
+  EXPECT_EQ(shadowed_of({"[{method: {prefix: P}}]", "[{method: {exact: PUT}}]", ""}),
+            (Pairs{{1, 0}}));
+}
+
+TEST(Shadowed, IsWhatExcludesMore) {
+  const auto without = [](const std::string& match) {
+    return "[{withoutHeaders: {user: " + match + "}}]";
+  };
+  EXPECT_EQ(shadowed_of({without("{exact: beta}"), without("{prefix: be}"), without("{}")}),
+            (Pairs{{1, 0}, {2, 0}}));
+  EXPECT_EQ(shadowed_of({without("{prefix: be}"), without("{exact: beta}")}), Pairs{});
 }
 
 TEST(Shadowed, IsALongerPathBehindItsPrefix) {
@@ -68,4 +91,4 @@ TEST(Shadowed, LooksAtGateways) {
 }
 
 }  // namespace
-}  // namespace graymesh::snapshot
+}  // namespace graymesh::model
