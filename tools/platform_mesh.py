@@ -94,6 +94,10 @@ class PlatformMesh(demo_mesh.Mesh):
 
     # The platform.
 
+    def who(self, user):
+        """What tells the API who asks."""
+        return {"X-Graymesh-User": user}
+
     def api_call(self, method, path, body=None, timeout=130.0, user=None):
         """The JSON of an answer; ApiError for an error. A text body is YAML."""
         data, kind = None, "application/json"
@@ -103,7 +107,7 @@ class PlatformMesh(demo_mesh.Mesh):
             data = json.dumps(body).encode()
         request = urllib.request.Request(
             f"http://{self.api}{path}", data=data, method=method,
-            headers={"Content-Type": kind, "X-Graymesh-User": user or self.user})
+            headers={"Content-Type": kind, **self.who(user or self.user)})
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 text = answer.read()

@@ -51,16 +51,55 @@ std::string team_of(const release::World& world, const release::Name& applicatio
   return found == world.applications.end() ? "" : found->second.spec().team;
 }
 
-// When each release was asked to go back: by a person, or by the engine itself.
-std::map<std::string, std::int64_t> rollbacks_asked(const std::vector<release::Act>& acts) {
-  std::map<std::string, std::int64_t> out;
+// One release that came to an end, as the log of acts tells it: also of those that the engine has
+// forgotten since.
+struct End {
+  Phase phase = Phase::promoted;
+  std::string namespace_ = {}, team = {};
+  Clock::Wall at{};
+  std::optional<Clock::Wall> started = {};
+  // Of a rollback, asked by a person or by the engine itself; reached when every proxy has ACKed.
+  std::optional<Clock::Wall> asked = {}, reached = {};
+};
+
+Clock::Wall time_of(const release::Act& act) {
+  return Clock::Wall(std::chrono::milliseconds(act.at_ms));
+}
+
+// Fills `end` from what was done before, going back in time.
+void take_earlier(const release::Act& act, const std::string& phase, End& end) {
+  if (act.verb == "start" && !end.started) end.started = time_of(act);
+  if (end.phase != Phase::rolled_back || end.asked) return;
+  // Whatever follows the ACKs of a rollback; the earliest is right behind them.
+  if (phase == "back-subset" || (phase == "back-stopping" && !end.reached))
+    end.reached = time_of(act);
+  if (act.verb == "rollback" || phase == "back-routes") end.asked = time_of(act);
+}
+
+// The newest end of each release, of acts from the newest to the oldest.
+std::map<std::string, End> ends_of(const std::vector<release::Act>& acts, const Span& span) {
+  std::map<std::string, End> out;
   for (const auto& act : acts) {
-    const bool asked = act.verb == "rollback" ||
-                       (act.verb == "advance" && act.detail == R"({"phase":"back-routes"})");
-    if (!asked) continue;
-    const auto [known, first] = out.emplace(act.object, act.at_ms);
-    if (!first) known->second = std::min(known->second, act.at_ms);
+    if (!act.object.starts_with("release/")) continue;
+    const json detail = json::parse(act.detail, nullptr, false);
+    std::string phase;
+    if (act.verb == "advance" && detail.is_object()) phase = detail.value("phase", "");
+    if (const auto known = out.find(act.object); known != out.end()) {
+      take_earlier(act, phase, known->second);
+      continue;
+    }
+    const auto named = release::phase_named(phase);
+    if (!named || !ended(*named)) continue;
+    End end{.phase = *named, .namespace_ = act.namespace_, .at = time_of(act)};
+    end.team = detail.value("team", "");
+    if (const std::int64_t started = detail.value("started_ms", std::int64_t{0}); started != 0)
+      end.started = Clock::Wall(std::chrono::milliseconds(started));
+    out.emplace(act.object, std::move(end));
   }
+  std::erase_if(out, [&](const auto& entry) {
+    return entry.second.at < span.from || entry.second.at > span.to ||
+           entry.second.phase == Phase::superseded;
+  });
   return out;
 }
 
@@ -74,29 +113,20 @@ json figures(const release::World& world, const std::vector<release::Act>& acts,
     add(namespaces[namespace_]);
     if (!team.empty()) add(teams[team]);
   };
-  const auto asked = rollbacks_asked(acts);
-  for (const auto& [id, release] : world.releases) {
-    if (!ended(release.phase) || release.over < span.from || release.over > span.to) continue;
-    if (release.phase == Phase::superseded || release.members.empty()) continue;
-    std::optional<double> rollback;
-    const auto receipt = release.receipts.find("rollback");
-    const auto when = asked.find("release/" + std::to_string(id));
-    if (receipt != release.receipts.end() && when != asked.end())
-      rollback = std::max(
-          0.0, seconds(receipt->second.at - Clock::Wall(std::chrono::milliseconds(when->second))));
-    const release::Name first{release.name.namespace_, release.members.front().application};
-    each(release.name.namespace_, team_of(world, first), [&, &of_one = release](Tally& tally) {
+  for (const auto& [object, end] : ends_of(acts, span)) {
+    each(end.namespace_, end.team, [&of_one = end](Tally& tally) {
       if (of_one.phase == Phase::promoted) {
         ++tally.promoted;
-        tally.lead_times.push_back(seconds(of_one.over - of_one.started));
+        if (of_one.started) tally.lead_times.push_back(seconds(of_one.at - *of_one.started));
       } else {
         ++tally.rolled_back;
-        if (rollback) tally.rollbacks.push_back(*rollback);
+        if (of_one.asked && of_one.reached)
+          tally.rollbacks.push_back(seconds(*of_one.reached - *of_one.asked));
       }
     });
   }
   for (const auto& act : acts) {
-    const Clock::Wall at{std::chrono::milliseconds(act.at_ms)};
+    const Clock::Wall at = time_of(act);
     if (at < span.from || at > span.to || act.verb != "advance") continue;
     if (act.detail != R"({"baseline":"switched"})") continue;
     const std::string name = act.object.substr(act.object.find('/') + 1);

@@ -76,6 +76,39 @@ Result<std::string> reason_in(const std::string& body) {
   return read.value("reason", "");
 }
 
+// {"reason", "to", "spec"}: to where, and what is otherwise there than where it is from.
+struct Promotion {
+  std::string reason, to;
+  json spec = json::object();
+};
+
+std::variant<Promotion, Refusal> promotion_in(const std::string& body) {
+  Promotion out;
+  if (body.empty()) return out;
+  const json read = json::parse(body, nullptr, false);
+  const Refusal refused{
+      .error = {
+          Code::invalid_argument,
+          "the body must be {\"reason\": \"...\", \"to\": NAMESPACE, \"spec\": {...}}, each of "
+          "them or none; spec only with to"}};
+  if (!read.is_object()) return refused;
+  for (const auto& [name, value] : read.items()) {
+    const bool text = name == "reason" || name == "to";
+    if (!(text && value.is_string()) && !(name == "spec" && value.is_object())) return refused;
+  }
+  out.reason = read.value("reason", "");
+  out.to = read.value("to", "");
+  if (read.contains("spec")) out.spec = read["spec"];
+  if (out.to.empty() && !out.spec.empty()) return refused;
+  for (const char* own : {"tag", "applications"}) {
+    if (out.spec.contains(own))
+      return Refusal{.error = {Code::invalid_argument,
+                               fmt::format("spec.{} is the release's own, must not be given", own)},
+                     .status = 422};
+  }
+  return out;
+}
+
 Until until_of(Verb verb) {
   return verb == Verb::promote    ? Until::promoted
          : verb == Verb::rollback ? Until::rolled_back
@@ -155,10 +188,11 @@ void Platform::start_release(const Call& call) {
     if (!problems) return send_error(call.response, problems.error());
     return send_json(call.response, {{"holds", problems->empty()}, {"problems", *problems}});
   }
-  const auto outcome = replies_.once(call, [&]() -> Outcome {
+  const auto outcome = replies_.once(call, [&](const release::Once& once) -> Outcome {
     auto read = object_in(call.request.body, model::Kind::gray_release);
     if (auto* refusal = std::get_if<Refusal>(&read)) return *refusal;
-    const auto id = engine_.apply(call.who, std::get<model::ObjectPtr>(read), call.query("reason"));
+    const auto id =
+        engine_.apply(call.who, std::get<model::ObjectPtr>(read), call.query("reason"), once);
     if (!id) return refusal_of(id.error());
     return Done{.release = *id};
   });
@@ -171,16 +205,40 @@ void Platform::act_on_release(const Call& call, Verb verb) {
   const auto patience = number_of(call.request, "wait", {0, wait_seconds_max, 0});
   if (!patience) return send_error(call.response, patience.error());
   const std::uint64_t id = id_in(call.part(0));
-  const auto outcome = replies_.once(call, [&]() -> Outcome {
+  const auto outcome = replies_.once(call, [&](const release::Once& once) -> Outcome {
+    if (verb == Verb::promote) return promote(call, id, once);
     const auto reason = reason_in(call.request.body);
     if (!reason) return Refusal{.error = reason.error()};
-    if (const auto done = engine_.act(call.who, id, verb, *reason); !done)
+    if (const auto done = engine_.act(call.who, id, verb, *reason, once); !done)
       return Refusal{.error = done.error()};
     return Done{.release = id};
   });
   if (const auto* refusal = std::get_if<Refusal>(&outcome))
     return send_refusal(call.response, *refusal);
-  answer_release(call, std::get<Done>(outcome), until_of(verb));
+  const Done& done = std::get<Done>(outcome);
+  // A promotion to another environment is a release there, which starts.
+  answer_release(call, done, done.release == id ? until_of(verb) : Until::started);
+}
+
+Outcome Platform::promote(const Call& call, std::uint64_t id, const release::Once& once) {
+  auto read = promotion_in(call.request.body);
+  if (auto* refusal = std::get_if<Refusal>(&read)) return *std::move(refusal);
+  const auto& promotion = std::get<Promotion>(read);
+  if (promotion.to.empty()) {
+    if (const auto done = engine_.act(call.who, id, Verb::promote, promotion.reason, once); !done)
+      return Refusal{.error = done.error()};
+    return Done{.release = id};
+  }
+  const auto world = engine_.view()->world;
+  const auto found = world->releases.find(id);
+  if (found == world->releases.end()) return Refusal{.error = no_release(call.part(0))};
+  auto object = object_in(gray_release_json(found->second, promotion.to, promotion.spec).dump(),
+                          model::Kind::gray_release);
+  if (auto* refusal = std::get_if<Refusal>(&object)) return *std::move(refusal);
+  const auto started =
+      engine_.promote_to(call.who, id, std::get<model::ObjectPtr>(object), promotion.reason, once);
+  if (!started) return refusal_of(started.error());
+  return Done{.release = *started};
 }
 
 // The release as it is when what was asked for is reached, or `?wait=` seconds are over.
@@ -251,6 +309,9 @@ void Platform::show_figures(const Call& call) {
     if (more) filter.before = some->back().id;
     acts.insert(acts.end(), some->begin(), some->end());
   }
+  // What was not read is not told of.
+  if (acts.size() >= figure_acts_max)
+    span.from = std::max(span.from, Clock::Wall(std::chrono::milliseconds(acts.back().at_ms)));
   send_json(call.response, figures(*engine_.view()->world, acts, span));
 }
 

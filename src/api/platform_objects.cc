@@ -149,7 +149,7 @@ void Platform::show_object(const Call& call, const Kind& kind) {
 
 void Platform::apply_object(const Call& call, const Kind& kind, const std::string& namespace_,
                             const std::string& name) {
-  const auto outcome = replies_.once(call, [&]() -> Outcome {
+  const auto outcome = replies_.once(call, [&](const release::Once& once) -> Outcome {
     auto read = object_in(call.request.body, kind.kind);
     if (const auto* refusal = std::get_if<Refusal>(&read)) return *refusal;
     const auto& object = std::get<model::ObjectPtr>(read);
@@ -166,14 +166,23 @@ void Platform::apply_object(const Call& call, const Kind& kind, const std::strin
     if (auto refusal = precondition(call.request, model::to_string(object->meta.key),
                                     known.is_null() ? "" : etag_of(known)))
       return *std::move(refusal);
-    const auto applied = engine_.apply(call.who, object, call.query("reason"));
+    const auto applied = engine_.apply(call.who, object, call.query("reason"), once);
     if (!applied) return refusal_of(applied.error());
     const json now = object_named(wanted, *engine_.view(), traffic_, kind);
     return Done{.body = now, .etag = now.is_null() ? "" : etag_of(now)};
   });
   if (const auto* refusal = std::get_if<Refusal>(&outcome))
     return send_refusal(call.response, *refusal);
-  const Done& done = std::get<Done>(outcome);
+  Done done = std::get<Done>(outcome);
+  if (done.replayed && done.body.is_null()) {
+    // graymeshd ended between the act and its answer: as it stands now.
+    auto read = object_in(call.request.body, kind.kind);
+    if (const auto* object = std::get_if<model::ObjectPtr>(&read)) {
+      const model::Key& key = (*object)->meta.key;
+      done.body = object_named({key.namespace_, key.name}, *engine_.view(), traffic_, kind);
+      done.etag = done.body.is_null() ? "" : etag_of(done.body);
+    }
+  }
   if (done.replayed) call.response.set_header("Idempotent-Replayed", "true");
   if (!done.etag.empty()) call.response.set_header("ETag", done.etag);
   send_json(call.response, done.body);
@@ -181,22 +190,22 @@ void Platform::apply_object(const Call& call, const Kind& kind, const std::strin
 
 void Platform::remove_object(const Call& call, const Kind& kind) {
   const model::Key key{kind.kind, call.part(0), call.part(1)};
-  const auto outcome = replies_.once(call, [&]() -> Outcome {
+  const auto outcome = replies_.once(call, [&](const release::Once& once) -> Outcome {
     std::lock_guard lock(objects_);
     const auto before = engine_.view();
     const json known = object_named({key.namespace_, key.name}, *before, traffic_, kind);
     if (auto refusal = precondition(call.request, model::to_string(key),
                                     known.is_null() ? "" : etag_of(known)))
       return *std::move(refusal);
-    if (const auto removed = engine_.remove(call.who, key, call.query("reason")); !removed)
+    if (const auto removed = engine_.remove(call.who, key, call.query("reason"), once); !removed)
       return Refusal{.error = removed.error()};
-    return Done{.body = {{"deleted", model::to_string(key)}}};
+    return Done{};
   });
   if (const auto* refusal = std::get_if<Refusal>(&outcome))
     return send_refusal(call.response, *refusal);
   const Done& done = std::get<Done>(outcome);
   if (done.replayed) call.response.set_header("Idempotent-Replayed", "true");
-  send_json(call.response, done.body);
+  send_json(call.response, {{"deleted", model::to_string(key)}});
 }
 
 void Platform::add_objects(Routes& routes, Platform* self) {

@@ -199,6 +199,75 @@ TEST_F(PlatformApi, DoesARequestSentTwiceOnce) {
   EXPECT_EQ(post("/api/v1/lanes", gray("x").dump(), key).status, 422) << "another path";
 }
 
+// As if graymeshd had been killed after the act, and before its answer was kept.
+TEST_F(PlatformApi, ARequestThatWasDoneIsNotDoneAgainAlsoIfItsAnswerWasLost) {
+  const auto lose_answer = [&](const std::string& key) {
+    json kept = json::parse(platform_.store->reply(key)->value());
+    for (const char* field : {"body", "etag"}) kept.erase(field);
+    ASSERT_TRUE(platform_.store->commit({.replies = {{key, kept.dump()}}}));
+  };
+  const httplib::Headers app_key = {{"Idempotency-Key", "app-1"}},
+                         key = {{"Idempotency-Key", "r-1"}};
+  const Answer applied = post("/api/v1/applications", application("web"), app_key);
+  lose_answer("app-1");
+  const Answer again = post("/api/v1/applications", application("web"), app_key);
+  EXPECT_EQ(again.header("Idempotent-Replayed"), "true");
+  EXPECT_EQ(again.header("ETag"), applied.header("ETag"));
+  EXPECT_EQ(again.body["metadata"]["name"], "web");
+
+  const Answer started = post("/api/v1/releases?wait=20", gray("x").dump(), key);
+  lose_answer("r-1");
+  EXPECT_EQ(post("/api/v1/releases", gray("x").dump(), key).body["id"], started.body["id"]);
+  EXPECT_EQ(get("/api/v1/releases").body["items"].size(), 1u);
+}
+
+TEST_F(PlatformApi, PromotesToAnotherEnvironmentByABodyAndOnlyWhatIsProven) {
+  const std::string id = gray_web("feature-a");
+  std::string online = application("web");
+  online.replace(online.find("fe-pre"), 6, "fe-online");
+  online.replace(online.find("version: v1"), 11, "version: v0");
+  ASSERT_EQ(post("/api/v1/applications", online).status, 200);
+  const std::string path = "/api/v1/releases/" + id + "/promote";
+  EXPECT_EQ(post(path, R"({"to": 7})").status, 400);
+  EXPECT_EQ(post(path, R"({"spec": {"steps": []}})").status, 400) << "spec is of another place";
+  EXPECT_EQ(post(path, R"({"to": "fe-online", "spec": {"tag": "other"}})").status, 422);
+  const Answer bad = post(path, R"({"to": "fe-online", "spec": {"steps": [{"weight": 101}]}})");
+  EXPECT_EQ(bad.status, 422);
+  EXPECT_EQ(bad.body["errors"].size(), 1u) << bad.body;
+  EXPECT_EQ(post(path, R"({"to": "fe-lab"})").status, 409) << "no application there";
+
+  const Answer there =
+      post(path + "?wait=20",
+           R"({"to": "fe-online", "reason": "as agreed", "spec": {"steps": [{"weight": 5}]}})",
+           {{"X-Graymesh-User", "bob"}});
+  ASSERT_EQ(there.status, 200) << there.body;
+  EXPECT_EQ(there.body["namespace"], "fe-online");
+  EXPECT_EQ(there.body["phase"], "gray");
+  EXPECT_EQ(there.body["weight"], 5);
+  EXPECT_EQ(there.body["startedBy"], "bob");
+  EXPECT_EQ(there.body["from"], (json{{"release", std::stoi(id)}, {"namespace", "fe-pre"}}));
+  const json here = get("/api/v1/releases/" + id).body;
+  EXPECT_EQ(here["phase"], "gray") << "it stays what it is";
+  EXPECT_EQ(here["promotedTo"][0]["release"], there.body["id"]);
+  EXPECT_EQ(here["applications"][0]["artefact"], there.body["applications"][0]["artefact"]);
+  EXPECT_EQ(post(path, R"({"to": "fe-online"})").status, 409) << "it runs there";
+}
+
+TEST_F(PlatformApi, TakesBackWhatWasPromoted) {
+  const std::string id = gray_web("feature-a");
+  const std::string path = "/api/v1/releases/" + id;
+  ASSERT_EQ(post(path + "/promote?wait=20").body["phase"], "promoted");
+  const Answer back = post(path + "/rollback?wait=20");
+  EXPECT_EQ(back.body["phase"], "rolled-back") << back.body;
+  EXPECT_EQ(back.body["reached"], true);
+  EXPECT_EQ(back.body["receipt"]["what"], "rollback");
+  EXPECT_EQ(get("/api/v1/applications/fe-pre/web").body["status"]["baseline"]["version"], "v1");
+  const json figures = get("/api/v1/figures?days=1").body;
+  EXPECT_EQ(figures["all"]["rolledBack"], 1) << figures;
+  EXPECT_EQ(figures["all"]["promoted"], 0);
+  EXPECT_TRUE(figures["all"]["rollbackMedianSeconds"].is_number());
+}
+
 TEST_F(PlatformApi, SaysForEachApplicationOfALaneWhatAnswersAndWhatCarriesIt) {
   ASSERT_EQ(post("/api/v1/applications", application("cart")).status, 200);
   gray_web("feature-a");
@@ -370,6 +439,31 @@ TEST_F(PlatformWithTokens, LetsActOnlyWhoIsKnown) {
   EXPECT_EQ(get("/api/v1/history").body["items"].back()["who"], "bob smith");
 }
 
+TEST_F(PlatformWithTokens, ItsStarterMayNotApproveWhereFourEyesAreAskedFor) {
+  const auto as = [](const char* name) {
+    return httplib::Headers{{"Authorization", std::string("Bearer 0123456789abcdef-") + name}};
+  };
+  ASSERT_EQ(post("/api/v1/environments",
+                 "apiVersion: graymesh.io/v1alpha1\nkind: Environment\nmetadata: {name: policy, "
+                 "namespace: fe-pre}\nspec: {approval: {required: 1, fourEyes: true}}\n",
+                 as("ann"))
+                .status,
+            200);
+  ASSERT_EQ(post("/api/v1/applications", application("web"), as("ann")).status, 200);
+  const Answer started = post("/api/v1/releases?wait=20", gray("a").dump(), as("ann"));
+  const std::string path = "/api/v1/releases/" + std::to_string(started.body.value("id", 0));
+  ASSERT_EQ(post(path + "/promote", "", as("ann")).status, 200);
+  const Answer own = post(path + "/approve", "", as("ann"));
+  EXPECT_EQ(own.status, 403);
+  EXPECT_EQ(own.body["detail"], "ann started release 1: fe-pre asks for four eyes");
+  auto disguised = as("ann");
+  disguised.emplace("X-Graymesh-User", "bob smith");
+  EXPECT_EQ(post(path + "/approve", "", disguised).status, 403) << "a token is who it is";
+  EXPECT_EQ(get(path).body["phase"], "gray");
+  EXPECT_EQ(post(path + "/approve", "", as("bob")).status, 200);
+  EXPECT_EQ(get(path + "?until=promoted&wait=20").body["phase"], "promoted");
+}
+
 class NoPlatform : public PlatformApi {
  protected:
   NoPlatform() : PlatformApi("", false) {}
@@ -397,37 +491,41 @@ TEST(Figures, CountAndTakeMediansByNamespaceAndTeam) {
   using release::Phase;
   const auto at = [](int seconds) { return Clock::Wall(std::chrono::seconds(seconds)); };
   release::World world;
-  const auto add = [&](std::uint64_t id, Phase phase, int started, int over) {
-    release::Release release;
-    release.id = id;
-    release.name = {"fe-pre", "r"};
-    release.members.push_back({.application = "web"});
-    release.phase = phase;
-    release.started = at(started);
-    release.over = at(over);
-    if (phase == Phase::rolled_back) release.receipts["rollback"] = {.at = at(over - 1)};
-    world.releases[id] = release;
+  std::vector<release::Act> acts;  // newest first, as the store tells them
+  const auto add = [&](int second, const std::string& object, const std::string& verb,
+                       const std::string& detail = "{}") {
+    acts.insert(acts.begin(), {.at_ms = second * 1000LL,
+                               .verb = verb,
+                               .namespace_ = "fe-pre",
+                               .object = object,
+                               .detail = detail});
   };
-  add(1, Phase::promoted, 1000, 1100);
-  add(2, Phase::promoted, 1000, 1300);
-  add(3, Phase::rolled_back, 1000, 1011);
-  add(4, Phase::superseded, 1000, 1100);
-  add(5, Phase::promoted, 1, 2);  // before
-  std::vector<release::Act> acts(2);
-  acts[0] = {.at_ms = 1'008'000, .verb = "rollback", .namespace_ = "fe-pre", .object = "release/3"};
-  acts[1] = {.at_ms = 1'008'000,
-             .verb = "advance",
-             .namespace_ = "fe-pre",
-             .object = "application/web",
-             .detail = R"({"baseline":"switched"})"};
+  const auto end = [](const std::string& phase, int started) {
+    return json{{"phase", phase}, {"started_ms", started * 1000LL}, {"team", "shop"}}.dump();
+  };
+  add(1, "release/5", "advance", end("promoted", 0));  // before
+  add(1008, "release/3", "rollback");
+  add(1008, "application/web", "advance", R"({"baseline":"switched"})");
+  add(1010, "release/3", "advance", R"({"phase":"back-subset"})");
+  add(1011, "release/3", "advance", end("rolled-back", 1000));
+  add(1100, "release/1", "advance", end("promoted", 1000));
+  add(1100, "release/4", "advance", end("superseded", 1000));
+  add(1300, "release/2", "advance", end("promoted", 1000));
+  // Promoted, and then taken back behind it: one release, which was rolled back.
+  add(1350, "release/6", "advance", end("promoted", 1000));
+  add(1400, "release/6", "rollback");
+  add(1405, "release/6", "advance", R"({"phase":"back-switching"})");
+  add(1406, "release/6", "advance", R"({"phase":"back-stopping"})");
+  add(1407, "release/6", "advance", end("rolled-back", 1000));
   const json page = figures(world, acts, {.from = at(500), .to = at(500 + 86'400)});
   const json& all = page["namespaces"]["fe-pre"];
-  EXPECT_EQ(all["releases"], 3);
-  EXPECT_DOUBLE_EQ(all["releasesPerDay"], 3.0);
-  EXPECT_DOUBLE_EQ(all["grayShare"], 0.75);
+  EXPECT_EQ(all["releases"], 4);
+  EXPECT_DOUBLE_EQ(all["releasesPerDay"], 4.0);
+  EXPECT_DOUBLE_EQ(all["grayShare"], 0.8);
   EXPECT_DOUBLE_EQ(all["leadTimeMedianSeconds"], 200.0);
-  EXPECT_DOUBLE_EQ(all["rollbackRate"], 1.0 / 3);
-  EXPECT_DOUBLE_EQ(all["rollbackMedianSeconds"], 2.0);
+  EXPECT_DOUBLE_EQ(all["rollbackRate"], 0.5);
+  EXPECT_DOUBLE_EQ(all["rollbackMedianSeconds"], 4.0);  // of 2 and 6
+  EXPECT_EQ(page["teams"]["shop"]["releases"], 4) << "known without the World";
 }
 
 }  // namespace

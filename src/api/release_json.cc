@@ -100,6 +100,7 @@ json member_json(const release::Release& release, const release::Member& member,
   return {{"name", member.application},
           {"revision", member.gray.revision},
           {"version", member.gray.run.version},
+          {"artefact", to_hex(release::run_hash(member.gray.run))},
           {"replicas", member.gray.replicas},
           {"baselineRevision", member.baseline_revision},
           {"instances", std::move(instances)}};
@@ -211,6 +212,30 @@ json instance_json(const workload::Instance& instance) {
           {"log", instance.log.string()}};
 }
 
+json gray_release_json(const release::Release& release, const std::string& namespace_,
+                       const json& otherwise) {
+  const model::GrayRelease& was = release.spec;
+  json spec = {{"tag", was.tag}, {"applications", json::array()}};
+  for (const auto& member : release.members)
+    spec["applications"].push_back(
+        {{"name", member.application}, {"replicas", member.gray.replicas}});
+  if (!was.match.empty()) spec["match"] = matches_json(was.match);
+  if (!was.steps.empty()) spec["steps"] = steps_json(was.steps);
+  if (!was.sticky_cookie.empty()) spec["stickyCookie"] = was.sticky_cookie;
+  using Laggards = model::GrayRelease::Laggards;
+  spec["laggards"]["policy"] = was.laggards == Laggards::hold      ? "hold"
+                               : was.laggards == Laggards::isolate ? "isolate"
+                                                                   : "goOn";
+  if (was.laggards_after) spec["laggards"]["after"] = duration_text(*was.laggards_after);
+  if (was.ready_within) spec["readyWithin"] = duration_text(*was.ready_within);
+  if (was.promote) spec["promote"] = true;
+  spec.update(otherwise);
+  return {{"apiVersion", api_version},
+          {"kind", "GrayRelease"},
+          {"metadata", {{"name", release.name.name}, {"namespace", namespace_}}},
+          {"spec", std::move(spec)}};
+}
+
 json release_json(const release::Release& release, const View& view) {
   json applications = json::array();
   for (const auto& member : release.members)
@@ -219,6 +244,15 @@ json release_json(const release::Release& release, const View& view) {
   for (const auto& [key, receipt] : release.receipts) receipts[key] = receipt_json(receipt);
   json approvals = json::array();
   for (const auto& approval : release.approvals) approvals.push_back(approval.name);
+  json from, promoted_to = json::array();
+  if (release.from != 0) {
+    const auto source = view.world->releases.find(release.from);
+    const bool known = source != view.world->releases.end();
+    from = {{"release", release.from},
+            {"namespace", known ? json(source->second.name.namespace_) : json()}};
+  }
+  for (const auto& passage : release.promoted_to)
+    promoted_to.push_back({{"namespace", passage.namespace_}, {"release", passage.release}});
   return {{"id", release.id},
           {"namespace", release.name.namespace_},
           {"name", release.name.name},
@@ -228,6 +262,8 @@ json release_json(const release::Release& release, const View& view) {
           {"steps", steps_json(release.spec.steps)},
           {"match", matches_json(release.spec.match)},
           {"promote", release.spec.promote || release.promote_asked},
+          {"promotedTo", std::move(promoted_to)},
+          {"from", std::move(from)},
           {"held", release.held},
           {"approvals", std::move(approvals)},
           {"applications", std::move(applications)},

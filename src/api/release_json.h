@@ -22,6 +22,11 @@ nlohmann::json instance_json(const workload::Instance& instance);
 
 nlohmann::json release_json(const release::Release& release, const release::View& view);
 
+// The GrayRelease that releases in `namespace_` what `release` runs, the same way but for what the
+// fields of `otherwise` say.
+nlohmann::json gray_release_json(const release::Release& release, const std::string& namespace_,
+                                 const nlohmann::json& otherwise);
+
 // Objects as they are written, {"apiVersion", "kind", "metadata", "spec"}, and "status" with what
 // became of them.
 nlohmann::json application_json(const release::Application& app, const release::View& view);

@@ -30,8 +30,8 @@ bool is_key(const std::string& key) {
 
 }  // namespace
 
-Outcome Replies::once(const Call& call, const std::function<Outcome()>& act) {
-  if (!call.request.has_header("Idempotency-Key")) return act();
+Outcome Replies::once(const Call& call, const std::function<Outcome(const release::Once&)>& act) {
+  if (!call.request.has_header("Idempotency-Key")) return act({});
   const std::string key = call.request.get_header_value("Idempotency-Key");
   if (key.empty() || !is_key(key)) {
     return Refusal{.error = {Code::invalid_argument,
@@ -53,7 +53,7 @@ Outcome Replies::once(const Call& call, const std::function<Outcome()>& act) {
 }
 
 Outcome Replies::act_or_replay(const Call& call, const std::string& key,
-                               const std::function<Outcome()>& act) {
+                               const std::function<Outcome(const release::Once&)>& act) {
   const std::string hash = request_hash(call);
   auto kept = store_.reply(key);
   if (!kept) return Refusal{.error = kept.error()};
@@ -71,14 +71,14 @@ Outcome Replies::act_or_replay(const Call& call, const std::string& key,
                 .release = reply.value("release", std::uint64_t{0}),
                 .replayed = true};
   }
-  Outcome outcome = act();
+  Outcome outcome = act({.key = key, .request = hash});
   if (const auto* done = std::get_if<Done>(&outcome)) {
     const json reply = {
         {"request", hash}, {"body", done->body}, {"etag", done->etag}, {"release", done->release}};
     release::Batch batch;
     batch.replies[key] = reply.dump(-1, ' ', false, json::error_handler_t::replace);
-    // It is done, and the client is about to know: that the reply is not kept matters only if it
-    // does not arrive.
+    // That it was done is kept already. Without this, a second request is told what stands by then
+    // instead of what stood then.
     (void)store_.commit(batch);
   }
   return outcome;

@@ -12,6 +12,7 @@
 
 #include "api/answers.h"
 #include "api/routes.h"
+#include "release/engine/engine.h"
 #include "release/store/store.h"
 
 namespace graymesh::api {
@@ -31,11 +32,12 @@ class Replies {
 
   // Without a key: just `act()`. Two requests with one key at once: the second waits for the first.
   // Refusals are not kept: the same request may succeed later.
-  Outcome once(const Call& call, const std::function<Outcome()>& act);
+  // `act` hands what it is given to the engine, which keeps that it was done with what it did.
+  Outcome once(const Call& call, const std::function<Outcome(const release::Once&)>& act);
 
  private:
   Outcome act_or_replay(const Call& call, const std::string& key,
-                        const std::function<Outcome()>& act);
+                        const std::function<Outcome(const release::Once&)>& act);
 
   release::Store& store_;
   std::mutex mutex_;

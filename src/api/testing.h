@@ -49,6 +49,10 @@ class SidecarMesh final : public release::Mesh {
     return out;
   }
 
+  Objects virtual_services() const override {
+    return std::make_shared<const std::vector<model::ObjectPtr>>();
+  }
+
   void silence(const std::string& instance) {
     std::lock_guard lock(mutex_);
     silent_.insert(instance);

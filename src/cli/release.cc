@@ -26,6 +26,7 @@ struct Options {
   std::string timeout = "5m";
   ReleaseWords words = {};
   std::string application, tag;  // of a list
+  std::string to;                // of a promotion: another environment
   bool wait = false, dry_run = false, all_namespaces = false, active = false;
   Output output = Output::table;
 };
@@ -162,18 +163,41 @@ int start(const Common& common, Options& options) {
   return object ? start_one(common, options, *object) : fail(object.error());
 }
 
+// What a promotion to another environment says beside where to.
+Result<json> body_of(const Options& options, const json& release) {
+  json body = {{"reason", options.reason}};
+  ReleaseWords words = options.words;
+  words.tag = text_at(release, "/tag");
+  json spec = TRY(way_of(words));
+  if (options.to.empty() && !spec.empty()) {
+    return Error{Code::invalid_argument,
+                 "--match, --weight, --steps, --promote, --laggards and --ready-within are of a "
+                 "promotion to another environment: --to must be there"};
+  }
+  if (options.to.empty()) return body;
+  body["to"] = options.to;
+  if (!spec.empty()) body["spec"] = std::move(spec);
+  return body;
+}
+
 int act(const Common& common, const Options& options, const std::string& verb) {
   const auto timeout = seconds_of(options.timeout);
   if (!timeout) return fail(timeout.error());
   const auto found = find(common, options);
   if (!found) return fail(found.error());
-  const std::string id = text_at(*found, "/id");
-  const auto page = post_once(common.server, fmt::format("/api/v1/releases/{}/{}", id, verb),
-                              json{{"reason", options.reason}}.dump(), options.key);
+  const auto body = body_of(options, *found);
+  if (!body) return fail(body.error());
+  const auto page =
+      post_once(common.server, fmt::format("/api/v1/releases/{}/{}", text_at(*found, "/id"), verb),
+                body->dump(), options.key);
   if (!page) return fail(page.error());
-  if (options.wait && verb == "promote") return follow(common, options, id, "promoted", *timeout);
-  if (options.wait && verb == "rollback")
-    return follow(common, options, id, "rolled-back", *timeout);
+  // Of a promotion to another environment: the release there.
+  const std::string id = text_at(*page, "/id");
+  if (options.wait) {
+    const bool starts = !options.to.empty() && !options.words.promote;
+    const char* until = verb == "rollback" ? "rolled-back" : starts ? "started" : "promoted";
+    return follow(common, options, id, until, *timeout);
+  }
   if (options.output == Output::table) {
     fmt::print("{}\n", line_of(*page));
   } else {
@@ -267,17 +291,8 @@ int watch_release(const Common& common, const Options& options) {
   return exit_ok;
 }
 
-void add_start(CLI::App* release, const Common& common, Chosen& chosen) {
-  auto* command = release->add_subcommand("start", "starts a gray version beside the baseline");
-  auto options = std::make_shared<Options>();
-  ReleaseWords& words = options->words;
-  command->add_option("applications", words.applications, "web, or web,cart: all or nothing");
-  command->add_option("--tag", words.tag, "canarytag of its instances");
-  command
-      ->add_option("--set", words.sets,
-                   "what differs: command=, version=, replicas=, directory=, environment.NAME=; "
-                   "APP.command= for one of several")
-      ->type_name("KEY=VALUE");
+// How it is released: who meets it, in which steps.
+void add_way(CLI::App* command, ReleaseWords& words) {
   command
       ->add_option("--match", words.matches,
                    "who meets it: header:N=V, cookie:N=V, query:N=V (^= prefix, ~= regex), "
@@ -296,6 +311,20 @@ void add_start(CLI::App* release, const Common& common, Chosen& chosen) {
   command->add_option("--laggards", words.laggards, "when proxies do not ACK")
       ->check(CLI::IsMember({"hold", "isolate", "goOn"}));
   command->add_option("--ready-within", words.ready_within, "else it goes back (5m)");
+}
+
+void add_start(CLI::App* release, const Common& common, Chosen& chosen) {
+  auto* command = release->add_subcommand("start", "starts a gray version beside the baseline");
+  auto options = std::make_shared<Options>();
+  ReleaseWords& words = options->words;
+  command->add_option("applications", words.applications, "web, or web,cart: all or nothing");
+  command->add_option("--tag", words.tag, "canarytag of its instances");
+  command
+      ->add_option("--set", words.sets,
+                   "what differs: command=, version=, replicas=, directory=, environment.NAME=; "
+                   "APP.command= for one of several")
+      ->type_name("KEY=VALUE");
+  add_way(command, words);
   command->add_option("-f,--filename", options->file,
                       "a GrayRelease instead; - for standard input");
   command->add_option("--reason", options->reason, "for the history");
@@ -328,13 +357,25 @@ void add_act(CLI::App* release, const Common& common, Chosen& chosen, const std:
     command->add_flag("--wait", options->wait, "until it is so; ends with the receipt");
     command->add_option("--timeout", options->timeout, "of --wait")->capture_default_str();
   }
+  if (verb == "promote") {
+    command
+        ->add_option("--to", options->to,
+                     "another environment, which releases the same artefact as what is proved here")
+        ->type_name("NAMESPACE");
+    add_way(command, options->words);
+  }
   add_namespace(command, options->namespace_);
   add_output(command, options->output);
   const bool waits = verb == "promote" || verb == "rollback";
-  command->footer(fmt::format(
+  std::string examples = fmt::format(
       "{}Example: graymesh release {} web/feature-a{}",
       waits ? "With --wait the exit code is 0 only when it is so and no proxy is missing.\n" : "",
-      verb, waits ? " --wait -o json" : " --reason 'as agreed'"));
+      verb, waits ? " --wait -o json" : " --reason 'as agreed'");
+  if (verb == "promote")
+    examples +=
+        "\n         graymesh release promote web/feature-a -n fe-pre --to fe-online --steps "
+        "1,10,50,100 --pause 10m --wait\nWhat is not given is as it was released here.";
+  command->footer(examples);
   command->callback([&common, &chosen, options, verb] {
     chosen = [&common, options, verb] { return act(common, *options, verb); };
   });
@@ -379,10 +420,12 @@ void add_release_commands(CLI::App& app, const Common& common, Chosen& chosen) {
   add_start(release, common, chosen);
   add_looks(release, common, chosen);
   add_act(release, common, chosen, "approve", "approves the step, or the promotion, that waits");
-  add_act(release, common, chosen, "promote", "the gray version becomes the baseline");
+  add_act(release, common, chosen, "promote",
+          "the gray version becomes the baseline, or with --to goes on to another environment");
   add_act(release, common, chosen, "pause", "holds it where it is");
   add_act(release, common, chosen, "resume", "lets it go on");
-  add_act(release, common, chosen, "rollback", "takes it back, before everything else");
+  add_act(release, common, chosen, "rollback",
+          "takes it back, before everything else; also when it was promoted");
 }
 
 }  // namespace graymesh::cli

@@ -44,7 +44,7 @@ std::string phase_of(const json& release) {
   const std::string phase = release.value("phase", "");
   if (phase == "step") return fmt::format("step-{}", number_at(release, "step") + 1);
   if (phase == "unrouting") return "promote";
-  return phase == "back-routes" ? "rollback" : phase;
+  return phase == "back-routes" || phase == "back-switching" ? "rollback" : phase;
 }
 
 std::string progress_line(const json& release) {

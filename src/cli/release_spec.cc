@@ -154,6 +154,22 @@ Result<json> match_of(const std::string& text) {
   return out;
 }
 
+Result<json> way_of(const ReleaseWords& words) {
+  json match = json::array();
+  for (const std::string& text : words.matches) match.push_back(TRY(match_of(text)));
+  // What a lane has anyway; then its cookie, query and baggage lead to it as well.
+  const json lane = {{"headers", {{"canarytag", {{"exact", words.tag}}}}}};
+  if (match.size() == 1 && match[0] == lane) match.clear();
+  json spec = json::object();
+  if (!match.empty() || !words.matches.empty()) spec["match"] = std::move(match);
+  json steps = TRY(steps_of(words));
+  if (!steps.empty()) spec["steps"] = std::move(steps);
+  if (!words.laggards.empty()) spec["laggards"]["policy"] = words.laggards;
+  if (!words.ready_within.empty()) spec["readyWithin"] = words.ready_within;
+  if (words.promote) spec["promote"] = true;
+  return spec;
+}
+
 Result<json> gray_release(const ReleaseWords& words) {
   json apps = json::array();
   for (const std::string& name : parts_of(words.applications, ',')) {
@@ -161,19 +177,10 @@ Result<json> gray_release(const ReleaseWords& words) {
     apps.push_back({{"name", name}});
   }
   for (const std::string& text : words.sets) TRY(set(apps, text));
-  json match = json::array();
-  for (const std::string& text : words.matches) match.push_back(TRY(match_of(text)));
-  // What a lane has anyway; then its cookie, query and baggage lead to it as well.
-  const json lane = {{"headers", {{"canarytag", {{"exact", words.tag}}}}}};
-  if (match.size() == 1 && match[0] == lane) match.clear();
-
-  json spec = {{"tag", words.tag}, {"applications", std::move(apps)}};
-  if (!match.empty()) spec["match"] = std::move(match);
-  json steps = TRY(steps_of(words));
-  if (!steps.empty()) spec["steps"] = std::move(steps);
-  if (!words.laggards.empty()) spec["laggards"]["policy"] = words.laggards;
-  if (!words.ready_within.empty()) spec["readyWithin"] = words.ready_within;
-  if (words.promote) spec["promote"] = true;
+  json spec = TRY(way_of(words));
+  if (spec.contains("match") && spec["match"].empty()) spec.erase("match");
+  spec["tag"] = words.tag;
+  spec["applications"] = std::move(apps);
   const std::string first = spec["applications"][0]["name"];
   return json{{"apiVersion", "graymesh.io/v1alpha1"},
               {"kind", "GrayRelease"},

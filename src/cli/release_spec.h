@@ -30,5 +30,8 @@ struct ReleaseWords {
   bool promote = false;
 };
 Result<nlohmann::json> gray_release(const ReleaseWords& words);
+// The fields of its spec that say how it is released, as far as words give any: match, steps,
+// laggards, readyWithin, promote.
+Result<nlohmann::json> way_of(const ReleaseWords& words);
 
 }  // namespace graymesh::cli

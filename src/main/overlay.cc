@@ -14,6 +14,7 @@ constexpr const char* file = "release platform";
 void Overlay::folder(source::ObjectsPtr objects) {
   std::lock_guard lock(mutex_);
   folder_ = std::move(objects);
+  virtual_services_.reset();
   if (written_) publish_locked();
 }
 
@@ -81,6 +82,19 @@ std::vector<release::Mesh::Proxy> Overlay::proxies() const {
                    .refuses = reach.refuses,
                    .tells = reach.takes_lane_log});
   return out;
+}
+
+release::Mesh::Objects Overlay::virtual_services() const {
+  std::lock_guard lock(mutex_);
+  if (virtual_services_) return virtual_services_;
+  std::vector<model::ObjectPtr> found;
+  if (folder_) {
+    for (const auto& [key, entry] : folder_->entries) {
+      if (entry.serving && key.kind == model::Kind::virtual_service) found.push_back(entry.serving);
+    }
+  }
+  virtual_services_ = std::make_shared<const std::vector<model::ObjectPtr>>(std::move(found));
+  return virtual_services_;
 }
 
 void Overlay::serve(const xds::Server* server) {

@@ -26,6 +26,7 @@ class Overlay final : public release::Mesh {
 
   Result<std::uint64_t> write(const std::map<std::string, std::string>& objects) override;
   std::vector<Proxy> proxies() const override;
+  Objects virtual_services() const override;
 
   // From when the server is there until it goes.
   void serve(const xds::Server* server);
@@ -36,6 +37,8 @@ class Overlay final : public release::Mesh {
   const std::function<void(source::ObjectsPtr)> changed_;
   mutable std::mutex mutex_;
   source::ObjectsPtr folder_;
+  // Of `folder_`, gathered when somebody asks.
+  mutable Objects virtual_services_;
   std::map<model::Key, model::ObjectPtr> ours_;
   bool written_ = false;
   std::uint64_t number_ = 0;

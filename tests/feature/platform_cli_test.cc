@@ -172,6 +172,43 @@ TEST_F(PlatformCli, PromotesAndRollsBackWithReceipts) {
   EXPECT_THAT(receipt["reason"], HasSubstr("errors on checkout"));
 }
 
+TEST_F(PlatformCli, PromotesToAnotherEnvironmentAndTakesBackWhatWasPromoted) {
+  apply("web");
+  std::string online = *read_file(application("web"));
+  online.replace(online.find("fe-pre"), 6, "fe-online");
+  ASSERT_EQ(graymesh({"app", "apply", "-f", file("online.txt", online)}).code, cli::exit_ok);
+  ASSERT_EQ(start("feature-a", {"--set", "version=v2"}).code, cli::exit_ok);
+  const Ran there =
+      graymesh({"release", "promote", "web/feature-a", "-n", "fe-pre", "--to", "fe-online",
+                "--steps", "5,50", "--reason", "as agreed", "--wait", "-o", "json"});
+  EXPECT_EQ(there.code, cli::exit_ok) << there.err;
+  EXPECT_EQ(there.parsed()["phase"], "gray");
+  EXPECT_EQ(there.parsed()["missing"], json::array());
+  const json shown =
+      graymesh({"release", "show", "web/feature-a", "-n", "fe-online", "-o", "json"}).parsed();
+  EXPECT_EQ(shown["weight"], 50);
+  EXPECT_EQ(shown["id"], there.parsed()["release"]);
+  const Ran twice =
+      graymesh({"release", "promote", "web/feature-a", "-n", "fe-pre", "--to", "fe-online"});
+  EXPECT_EQ(twice.code, cli::exit_failed);
+  EXPECT_THAT(twice.err, HasSubstr("runs what release 1 (web/feature-a) proved already"));
+  const Ran aimless =
+      graymesh({"release", "promote", "web/feature-a", "-n", "fe-pre", "--steps", "5"});
+  EXPECT_EQ(aimless.code, cli::exit_failed);
+  EXPECT_THAT(aimless.err, HasSubstr("--to must be there"));
+
+  ASSERT_EQ(graymesh({"release", "promote", "web/feature-a", "-n", "fe-online", "--wait"}).code,
+            cli::exit_ok);
+  EXPECT_THAT(graymesh({"app", "list", "-n", "fe-online"}).out, HasSubstr("v2"));
+  const Ran back =
+      graymesh({"release", "rollback", "web/feature-a", "-n", "fe-online", "--wait", "-o", "json"});
+  EXPECT_EQ(back.code, cli::exit_ok) << back.err;
+  EXPECT_EQ(back.parsed()["phase"], "rolled-back");
+  EXPECT_EQ(back.parsed()["what"], "rollback");
+  EXPECT_EQ(back.parsed()["acked"], back.parsed()["proxies"]);
+  EXPECT_THAT(graymesh({"app", "list", "-n", "fe-online"}).out, HasSubstr("v1"));
+}
+
 TEST_F(PlatformCli, SaysByItsExitCodeThatAReleaseIsStillOnItsWay) {
   apply("web");
   ASSERT_TRUE(platform_.becomes([&] { return platform_.runtime.instances().size() == 2; }));

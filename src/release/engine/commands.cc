@@ -59,6 +59,13 @@ Status Engine::Core::frozen(const std::string& namespace_) const {
 Status Engine::Core::apply_application(const Actor&, const model::ObjectPtr& object, bool declared,
                                        World& next) const {
   const Name name{object->meta.key.namespace_, object->meta.key.name};
+  const auto& spec = object->as<model::Application>();
+  if (const auto policy = next.environments.find(name.namespace_);
+      policy != next.environments.end() && spec.replicas < policy->second.spec().baseline_minimum)
+    return failed(fmt::format(
+        "{}: replicas {}, must be {} at least: Environment {}/{}: baseline.minimum",
+        model::to_string(object->meta.key), spec.replicas, policy->second.spec().baseline_minimum,
+        name.namespace_, policy->second.object->meta.key.name));
   const auto known = next.applications.find(name);
   if (known == next.applications.end()) {
     Application app;
@@ -75,13 +82,55 @@ Status Engine::Core::apply_application(const Actor&, const model::ObjectPtr& obj
   if (known->second.leaving)
     return failed(
         fmt::format("application {} is just going; wait until it is gone", to_string(name)));
+  const model::Run& run = spec.run;
+  // What runs there already is not asked again where it came from.
+  if (run_hash(run) != known->second.follows && run != known->second.baseline.run) {
+    TRY(frozen(name.namespace_));
+    const std::string fault = not_from(next, name.namespace_, name.name, run);
+    if (!fault.empty()) return failed(fault);
+  }
   known->second.object = object;
   known->second.declared = declared;
   return {};
 }
 
+Status Engine::Core::apply_environment(const model::ObjectPtr& object, bool declared,
+                                       World& next) const {
+  const model::Key& key = object->meta.key;
+  const auto known = next.environments.find(key.namespace_);
+  if (known != next.environments.end() && known->second.object->meta.key.name != key.name)
+    return failed(fmt::format("namespace {} has the Environment {} already", key.namespace_,
+                              known->second.object->meta.key.name));
+  if (object->as<model::Environment>().promote_to == key.namespace_)
+    return failed(fmt::format("{}: promoteTo {}, must be another namespace", model::to_string(key),
+                              key.namespace_));
+  next.environments[key.namespace_] = {object, declared};
+  return {};
+}
+
+// With the lane that it belongs to.
+Status Engine::Core::add_release(Release release, World& next) const {
+  if (release.spec.match.empty()) {
+    const Name name{release.name.namespace_, release.spec.tag};
+    Lane& lane = next.lanes[name];
+    if (lane.name != name) {
+      lane.name = name;
+      lane.spec.owner = release.started_by.name;
+      lane.created_by = release.started_by;
+      lane.created = parts_.clock.wall();
+    }
+    if (lane.leaving)
+      return failed(fmt::format("lane {} is just going; wait until it is gone", to_string(name)));
+    lane.used = parts_.clock.wall();
+  }
+  const std::uint64_t id = release.id;
+  next.releases.emplace(id, std::move(release));
+  return {};
+}
+
 Result<Release> Engine::Core::planned(const World& world, const Actor& who,
-                                      const model::ObjectPtr& object, World& next) const {
+                                      const model::ObjectPtr& object, const Release* source,
+                                      World& next) const {
   const auto& spec = object->as<model::GrayRelease>();
   Release release;
   release.id = ++next.last_release;
@@ -97,7 +146,8 @@ Result<Release> Engine::Core::planned(const World& world, const Actor& who,
     const auto app = next.applications.find({release.name.namespace_, wanted.name});
     if (app != next.applications.end()) {
       member.gray.revision = ++app->second.last_revision;
-      member.gray.run = merged(app->second.baseline.run, wanted.run);
+      member.gray.run = source == nullptr ? merged(app->second.baseline.run, wanted.run)
+                                          : source->member(wanted.name)->gray.run;
     }
     member.gray.replicas = wanted.replicas;
     release.members.push_back(std::move(member));
@@ -120,7 +170,7 @@ Result<Release> Engine::Core::planned(const World& world, const Actor& who,
                         id, spec.tag, member.application));
     }
   }
-  if (reasons.empty()) reasons = check(next, release);
+  if (reasons.empty()) reasons = check(next, release, *parts_.mesh.virtual_services());
   if (!reasons.empty()) return failed(lines_of(reasons));
   return release;
 }
@@ -146,10 +196,7 @@ Result<std::uint64_t> Engine::Core::apply(const Actor& who, const model::ObjectP
     case model::Kind::environment: {
       const auto known = world_.environments.find(key.namespace_);
       TRY(by_file(known != world_.environments.end() && known->second.declared));
-      if (known != world_.environments.end() && known->second.object->meta.key.name != key.name)
-        return failed(fmt::format("namespace {} has the Environment {} already", key.namespace_,
-                                  known->second.object->meta.key.name));
-      next.environments[key.namespace_] = {object, declared};
+      TRY(apply_environment(object, declared, next));
       break;
     }
     case model::Kind::lane: {
@@ -169,25 +216,11 @@ Result<std::uint64_t> Engine::Core::apply(const Actor& who, const model::ObjectP
     }
     case model::Kind::gray_release: {
       TRY(frozen(key.namespace_));
-      Release release = TRY(planned(world_, who, object, next));
+      Release release = TRY(planned(world_, who, object, nullptr, next));
       release.declared = declared;
       release.reason = reason;
       id = release.id;
-      if (release.spec.match.empty()) {
-        const Name lane_name{key.namespace_, release.spec.tag};
-        Lane& lane = next.lanes[lane_name];
-        if (lane.name != lane_name) {
-          lane.name = lane_name;
-          lane.spec.owner = who.name;
-          lane.created_by = who;
-          lane.created = parts_.clock.wall();
-        }
-        if (lane.leaving)
-          return failed(
-              fmt::format("lane {} is just going; wait until it is gone", to_string(lane_name)));
-        lane.used = parts_.clock.wall();
-      }
-      next.releases.emplace(id, std::move(release));
+      TRY(add_release(std::move(release), next));
       break;
     }
     default:
@@ -196,7 +229,7 @@ Result<std::uint64_t> Engine::Core::apply(const Actor& who, const model::ObjectP
   }
   const std::string subject = id != 0 ? fmt::format("release/{}", id) : object_of(key);
   TRY(commit(std::move(next),
-             {act_of(who, id != 0 ? "start" : "apply", key.namespace_, subject, reason)}));
+             {act_of(who, id != 0 ? "start" : "apply", key.namespace_, subject, reason)}, id));
   return id;
 }
 
@@ -294,8 +327,12 @@ Status Engine::Core::act(const Actor& who, std::uint64_t id, Verb verb, const st
       release.held = verb == Verb::pause;
       break;
     case Verb::rollback:
-      TRY(in_phase(phase < Phase::stopping));
-      release.phase = Phase::back_routes;
+      if (phase == Phase::stopping || phase == Phase::promoted) {
+        TRY(give_back(release, next));
+      } else {
+        TRY(in_phase(phase < Phase::stopping));
+        release.phase = Phase::back_routes;
+      }
       release.since = parts_.clock.wall();
       release.held = false;
       release.reason =
@@ -305,8 +342,10 @@ Status Engine::Core::act(const Actor& who, std::uint64_t id, Verb verb, const st
   }
   const auto lane = next.lanes.find({release.name.namespace_, release.spec.tag});
   if (lane != next.lanes.end()) lane->second.used = parts_.clock.wall();
-  return commit(std::move(next), {act_of(who, std::string(name_of(verb)), release.name.namespace_,
-                                         fmt::format("release/{}", id), reason)});
+  return commit(std::move(next),
+                {act_of(who, std::string(name_of(verb)), release.name.namespace_,
+                        fmt::format("release/{}", id), reason)},
+                id);
 }
 
 }  // namespace graymesh::release

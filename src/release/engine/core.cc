@@ -79,11 +79,14 @@ Status Engine::Core::load() {
   return {};
 }
 
-Status Engine::Core::commit(World next, std::vector<Act> acts) {
+Status Engine::Core::commit(World next, std::vector<Act> acts, std::uint64_t release) {
   Batch batch;
   Difference difference = release::difference(world_, next);
   batch.documents = std::move(difference.documents);
   batch.acts = std::move(acts);
+  if (!once.key.empty())
+    batch.replies[once.key] =
+        fmt::format(R"({{"request":"{}","release":{}}})", once.request, release);
   if (batch.documents.empty() && batch.acts.empty()) return {};
   TRY(parts_.store.commit(batch));
   stale_.merge(difference.namespaces);
@@ -200,6 +203,7 @@ void Engine::Core::let_go() {
 std::optional<Clock::Wall> Engine::Core::step() {
   wake_.reset();
   trouble_.clear();
+  retry_refused();
   // Each turn makes one change; a World of releases that all move has a turn for each phase. The
   // bound is only against a fault of ours.
   for (int turn = 0; turn < 1000; ++turn) {

@@ -17,6 +17,8 @@ inline constexpr std::chrono::seconds laggards_after_default{10};
 inline constexpr std::chrono::minutes ready_within_default{5};
 // How often a lane's last request is written down.
 inline constexpr std::chrono::minutes used_every{1};
+// How often what was refused of files is tried again: freezes end, and disks are emptied.
+inline constexpr std::chrono::minutes refused_again{1};
 // Releases that are over are kept for lists and figures; all that was ever done is in the acts.
 inline constexpr std::size_t over_kept_max = 1000;
 
@@ -39,10 +41,16 @@ class Engine::Core {
                               const std::string& reason, bool declared);
   Status remove(const Actor& who, const model::Key& key, const std::string& reason, bool declared);
   Status act(const Actor& who, std::uint64_t id, Verb verb, const std::string& reason);
+  Result<std::uint64_t> promote_to(const Actor& who, std::uint64_t id,
+                                   const model::ObjectPtr& object, const std::string& reason);
+  // `source`: the release whose artefacts it runs; null: what the GrayRelease and the baselines
+  // say.
   Result<Release> planned(const World& world, const Actor& who, const model::ObjectPtr& object,
-                          World& next) const;
+                          const Release* source, World& next) const;
   std::optional<Clock::Wall> step();
   void publish();  // a new `view`, if anything in it changed
+
+  Once once;  // of the command that is carried out; taken by its commit
 
   mutable std::mutex mutex;
   mutable std::condition_variable changed;  // of `view`
@@ -53,16 +61,25 @@ class Engine::Core {
   // commands.cc
   Status apply_application(const Actor& who, const model::ObjectPtr& object, bool declared,
                            World& next) const;
-  Status may_promote(const Release& release) const;
+  Status apply_environment(const model::ObjectPtr& object, bool declared, World& next) const;
+  Status add_release(Release release, World& next) const;
   Status frozen(const std::string& namespace_) const;
   Status approve(const Actor& who, Release& release) const;
 
   // declare.cc
   bool has_already(const model::ObjectPtr& declared) const;
   void take_back_undeclared(const std::set<model::Key>& declared);
+  void retry_refused();
+
+  // passage.cc: back behind a promotion, and on to another environment.
+  Status may_return(const Release& release) const;
+  Status give_back(Release& release, World& next) const;
+  Status may_go_on(const Release& release, const std::string& to) const;
+  static void settle_return(const Release& release, World& next);
 
   // core.cc
-  Status commit(World next, std::vector<Act> acts);
+  // `release`: for the reply to a command that may be sent twice.
+  Status commit(World next, std::vector<Act> acts, std::uint64_t release = 0);
   Act act_of(const Actor& who, std::string verb, const std::string& namespace_, std::string object,
              const std::string& reason = {}, std::string detail = {}) const;
   void observe();
@@ -87,6 +104,7 @@ class Engine::Core {
   std::optional<model::Duration> idle_max(const Lane& lane) const;
   bool reclaim(const Lane& lane);
   bool forget();
+  bool come_up(const Release& release);  // the instances that it waits for
   bool promotes(const Release& release);
   // Where a step leads, and why; none while it waits.
   std::optional<std::pair<Phase, std::string>> after_step(const Release& release);
@@ -100,7 +118,8 @@ class Engine::Core {
   Parts parts_;
   World world_;
   std::vector<model::ObjectPtr> declared_;
-  std::set<model::Key> refused_;  // of those: tried again with every declare()
+  std::set<model::Key> refused_;         // of those: tried again with every declare()
+  std::optional<Clock::Wall> retry_at_;  // and then by themselves
 
   // What is seen, and what was last said.
   std::vector<workload::Instance> instances_;

@@ -15,12 +15,23 @@ double millis(std::chrono::nanoseconds span) {
   return std::chrono::duration<double, std::milli>(span).count();
 }
 
+// Its artefact is a baseline now, so it may be asked for back.
+bool made_a_baseline(const World& world, const Release& release) {
+  return release.phase == Phase::promoted &&
+         std::any_of(release.members.begin(), release.members.end(), [&](const Member& member) {
+           const auto app = world.applications.find({release.name.namespace_, member.application});
+           return app != world.applications.end() &&
+                  app->second.baseline.revision == member.baseline_revision;
+         });
+}
+
 std::string object_of(const Release& release) { return fmt::format("release/{}", release.id); }
 
 // What a phase's ACKs prove, and where its receipt is kept.
 std::string receipt_key(const Release& release) {
   if (release.phase == Phase::step) return fmt::format("step-{}", release.step + 1);
-  if (release.phase == Phase::back_routes) return "rollback";
+  if (release.phase == Phase::back_routes || release.phase == Phase::back_switching)
+    return "rollback";
   if (release.phase == Phase::unrouting) return "promote";
   return std::string(name_of(release.phase));
 }
@@ -185,11 +196,14 @@ bool Engine::Core::move(const Release& release, Phase phase, const std::string& 
   to.step = to.phase == Phase::step && phase == Phase::step ? to.step + 1
             : phase == Phase::step                          ? 0
                                                             : to.step;
+  const Phase was = to.phase;
   to.phase = phase;
   to.since = parts_.clock.wall();
   to.approvals.clear();
   if (!why.empty()) to.reason = why;
   if (ended(phase)) to.over = to.since;
+  if (was == Phase::back_baseline && phase == Phase::promoted)
+    to.over = to.receipts.at("promote").at;  // as if nobody had asked for it back
   if (phase == Phase::new_baseline) {
     for (Member& member : to.members) {
       Application& app = next.applications.at({to.name.namespace_, member.application});
@@ -197,18 +211,27 @@ bool Engine::Core::move(const Release& release, Phase phase, const std::string& 
       member.old_baseline = app.baseline;
     }
   }
-  if (phase == Phase::stopping) {
+  if (phase == Phase::stopping || was == Phase::back_switching) {
     for (const Member& member : to.members) {
       Application& app = next.applications.at({to.name.namespace_, member.application});
-      const std::uint32_t replicas = app.baseline.replicas;
-      app.baseline = member.gray;
-      app.baseline.revision = member.baseline_revision;
-      app.baseline.replicas = replicas;
+      app.baseline = coming_baseline(release, member, app);
     }
   }
+  if (was == Phase::back_switching) settle_return(to, next);
+  std::string detail = fmt::format(R"("phase":"{}")", name_of(phase));
+  if (ended(phase)) {
+    // Figures are of what the log tells, since releases that are over are forgotten one day.
+    const auto app =
+        world_.applications.find({release.name.namespace_, release.members.at(0).application});
+    detail += fmt::format(
+        R"(,"started_ms":{},"team":"{}")",
+        std::chrono::duration_cast<std::chrono::milliseconds>(release.started.time_since_epoch())
+            .count(),
+        app == world_.applications.end() ? "" : app->second.spec().team);
+  }
   const bool kept =
-      keep(std::move(next), {act_of(engine, "advance", release.name.namespace_, key, why,
-                                    fmt::format(R"({{"phase":"{}"}})", name_of(phase)))});
+      keep(std::move(next),
+           {act_of(engine, "advance", release.name.namespace_, key, why, "{" + detail + "}")});
   if (kept) waits_.erase(key);
   return kept;
 }
@@ -222,7 +245,6 @@ bool Engine::Core::keep_receipt(const Release& release, const std::string& key,
 
 bool Engine::Core::advance(const Release& release) {
   Progress& progress = progress_[release.id];
-  const auto now = parts_.clock.wall();
   if (release.held && release.phase < Phase::switching) {
     progress.waits_for = "paused";
     return false;
@@ -236,33 +258,14 @@ bool Engine::Core::advance(const Release& release) {
   }
   switch (release.phase) {
     case Phase::starting:
-    case Phase::new_baseline: {
-      bool ready = true;
-      for (const Member& member : release.members) {
-        const Name app{release.name.namespace_, member.application};
-        Artefact wanted = member.gray;
-        if (release.phase == Phase::new_baseline) {
-          wanted.revision = member.baseline_revision;
-          wanted.replicas = world_.applications.at(app).baseline.replicas;
-        }
-        ready =
-            ready && all_ready(app, wanted,
-                               release.phase == Phase::starting ? release.spec.tag : "", progress);
-      }
-      if (ready) return move(release, after(release, release.phase));
-      const auto within = release.spec.ready_within.value_or(ready_within_default);
-      const auto until = release.since + std::chrono::duration_cast<Clock::Wall::duration>(within);
-      if (now >= until)
-        return move(release, Phase::back_routes,
-                    fmt::format("rolled back: {} after {} s", progress.waits_for,
-                                std::chrono::duration_cast<std::chrono::seconds>(within).count()));
-      wake_at(until);
-      return false;
-    }
+    case Phase::new_baseline:
+    case Phase::back_baseline:
+      return come_up(release);
     case Phase::routes:
       for (const auto& [id, other] : world_.releases) {
         const bool same =
-            id < release.id && !ended(other.phase) && other.spec.tag == release.spec.tag &&
+            id < release.id && !ended(other.phase) && !returning(other.phase) &&
+            other.spec.tag == release.spec.tag &&
             other.name.namespace_ == release.name.namespace_ &&
             std::any_of(other.members.begin(), other.members.end(),
                         [&](const Member& m) { return release.member(m.application) != nullptr; });
@@ -285,6 +288,32 @@ bool Engine::Core::advance(const Release& release) {
     case Phase::superseded:
       return false;
   }
+}
+
+bool Engine::Core::come_up(const Release& release) {
+  Progress& progress = progress_[release.id];
+  const bool gray = release.phase == Phase::starting;
+  bool ready = true;
+  for (const Member& member : release.members) {
+    const Name name{release.name.namespace_, member.application};
+    const Artefact wanted =
+        gray ? member.gray : coming_baseline(release, member, world_.applications.at(name));
+    ready = ready && all_ready(name, wanted, gray ? release.spec.tag : "", progress);
+  }
+  if (ready) return move(release, after(release, release.phase));
+  const auto within = release.spec.ready_within.value_or(ready_within_default);
+  const auto until = release.since + std::chrono::duration_cast<Clock::Wall::duration>(within);
+  if (parts_.clock.wall() < until) {
+    wake_at(until);
+    return false;
+  }
+  const std::string late =
+      fmt::format("{} after {} s", progress.waits_for,
+                  std::chrono::duration_cast<std::chrono::seconds>(within).count());
+  // What would come back does not come up: no proxy knows of it yet, and what was promoted stays.
+  if (release.phase == Phase::back_baseline)
+    return move(release, Phase::promoted, "not rolled back: " + late);
+  return move(release, Phase::back_routes, "rolled back: " + late);
 }
 
 std::optional<std::pair<Phase, std::string>> Engine::Core::after_step(const Release& release) {
@@ -410,8 +439,10 @@ bool Engine::Core::follow_declared(const Application& app) {
   World next = world_;
   Application& to = next.applications.at(app.name);
   to.baseline.replicas = app.spec().replicas;
-  if (other_run) {
-    to.follows = run_hash(app.spec().run);
+  // What was promoted and is declared afterwards runs already.
+  const bool runs_already = app.spec().run == app.baseline.run;
+  if (other_run) to.follows = run_hash(app.spec().run);
+  if (other_run && !runs_already) {
     to.change = Application::Change{.next = {.revision = ++to.last_revision,
                                              .replicas = app.spec().replicas,
                                              .run = app.spec().run},
@@ -420,7 +451,9 @@ bool Engine::Core::follow_declared(const Application& app) {
   }
   return keep(std::move(next),
               {act_of(engine, "advance", app.name.namespace_, "application/" + app.name.name, {},
-                      other_run ? R"({"baseline":"starting"})" : R"({"baseline":"scaled"})")});
+                      other_run && !runs_already ? R"({"baseline":"starting"})"
+                      : other_run                ? R"({"baseline":"declared"})"
+                                                 : R"({"baseline":"scaled"})")});
 }
 
 bool Engine::Core::reclaim(const Lane& lane) {
@@ -462,12 +495,14 @@ bool Engine::Core::forget() {
   for (const auto& [id, release] : world_.releases) over += ended(release.phase) ? 1 : 0;
   if (over <= over_kept_max + over_kept_max / 10) return false;
   World next = world_;
+  bool any = false;
   for (auto it = next.releases.begin(); it != next.releases.end() && over > over_kept_max;) {
-    const bool old = ended(it->second.phase);
+    const bool old = ended(it->second.phase) && !made_a_baseline(next, it->second);
     it = old ? next.releases.erase(it) : std::next(it);
     over -= old ? 1 : 0;
+    any |= old;
   }
-  return keep(std::move(next), {});
+  return any && keep(std::move(next), {});
 }
 
 }  // namespace graymesh::release

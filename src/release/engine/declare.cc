@@ -1,6 +1,6 @@
 // What files declare: applied when it is new or has changed, in an order in which each finds what
 // it needs; taken back when it is declared no more. What is refused is a problem of its object, and
-// is tried again with the next change of any file.
+// is tried again with the next change of any file, and every minute.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -48,6 +48,18 @@ void Engine::Core::declare(const std::vector<model::ObjectPtr>& objects) {
   }
   declared_ = objects;
   take_back_undeclared(declared);
+}
+
+void Engine::Core::retry_refused() {
+  if (refused_.empty()) return retry_at_.reset();
+  const auto now = parts_.clock.wall();
+  if (retry_at_ && now >= *retry_at_) {
+    declare(std::vector(declared_));
+    retry_at_.reset();
+  }
+  if (refused_.empty()) return;
+  if (!retry_at_) retry_at_ = now + refused_again;
+  wake_at(*retry_at_);
 }
 
 // As after a restart: what a file declares is there by this text. A release once for each text,

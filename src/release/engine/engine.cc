@@ -32,37 +32,58 @@ std::vector<model::Problem> Engine::problems() const {
 }
 
 Result<std::uint64_t> Engine::apply(const Actor& who, const model::ObjectPtr& object,
-                                    const std::string& reason) {
+                                    const std::string& reason, const Once& once) {
   std::unique_lock lock(core_->mutex);
+  core_->once = once;
   auto applied = core_->apply(who, object, reason, false);
+  core_->once = {};
   core_->publish();
   lock.unlock();
   poke();
   return applied;
 }
 
-Status Engine::remove(const Actor& who, const model::Key& key, const std::string& reason) {
+Status Engine::remove(const Actor& who, const model::Key& key, const std::string& reason,
+                      const Once& once) {
   std::unique_lock lock(core_->mutex);
+  core_->once = once;
   Status removed = core_->remove(who, key, reason, false);
+  core_->once = {};
   core_->publish();
   lock.unlock();
   poke();
   return removed;
 }
 
-Status Engine::act(const Actor& who, std::uint64_t release, Verb verb, const std::string& reason) {
+Status Engine::act(const Actor& who, std::uint64_t release, Verb verb, const std::string& reason,
+                   const Once& once) {
   std::unique_lock lock(core_->mutex);
+  core_->once = once;
   Status done = core_->act(who, release, verb, reason);
+  core_->once = {};
   core_->publish();
   lock.unlock();
   poke();
   return done;
 }
 
+Result<std::uint64_t> Engine::promote_to(const Actor& who, std::uint64_t release,
+                                         const model::ObjectPtr& object, const std::string& reason,
+                                         const Once& once) {
+  std::unique_lock lock(core_->mutex);
+  core_->once = once;
+  auto promoted = core_->promote_to(who, release, object, reason);
+  core_->once = {};
+  core_->publish();
+  lock.unlock();
+  poke();
+  return promoted;
+}
+
 Result<std::vector<std::string>> Engine::plan(const model::ObjectPtr& release) const {
   std::lock_guard lock(core_->mutex);
   World next = *core_->view->world;
-  const auto planned = core_->planned(*core_->view->world, {"plan", ""}, release, next);
+  const auto planned = core_->planned(*core_->view->world, {"plan", ""}, release, nullptr, next);
   if (planned) return std::vector<std::string>();
   if (planned.error().code != Code::failed_precondition) return planned.error();
   std::vector<std::string> lines(1);

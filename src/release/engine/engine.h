@@ -49,6 +49,9 @@ class Mesh {
   // revision at which they are served.
   virtual Result<std::uint64_t> write(const std::map<std::string, std::string>& objects) = 0;
   virtual std::vector<Proxy> proxies() const = 0;  // connected ones
+  // The VirtualServices that people wrote and that are served beside ours. Never null.
+  using Objects = std::shared_ptr<const std::vector<model::ObjectPtr>>;
+  virtual Objects virtual_services() const = 0;
 };
 
 // What a verdict hook says. Asked often; must not block: answers from what it last learned, and
@@ -71,6 +74,13 @@ class Usage {
   virtual void follow(const World& world) = 0;  // lanes and applications as they are now
   virtual std::optional<Clock::Wall> last(const Name& lane) const = 0;  // none: not one
   virtual Clock::Wall since() const = 0;  // of what was before it knows nothing
+};
+
+// A request that may be sent twice. That it was done is kept with what it did, or not at all:
+// under `key` stands {"request": ..., "release": ...} from then on (Store::reply).
+struct Once {
+  std::string key = {};      // empty: it may not
+  std::string request = {};  // hex digits that stand for all of it
 };
 
 enum class Verb : std::uint8_t { approve, promote, pause, resume, rollback };
@@ -120,11 +130,20 @@ class Engine {
   // Applies an Application, Lane or Environment, or starts a GrayRelease; returns the release's id,
   // else 0. A failed plan is failed_precondition with every reason, a line each.
   Result<std::uint64_t> apply(const Actor& who, const model::ObjectPtr& object,
-                              const std::string& reason = {});
+                              const std::string& reason = {}, const Once& once = {});
   // Application, Lane (with all of its releases), Environment. not_found, failed_precondition.
-  Status remove(const Actor& who, const model::Key& key, const std::string& reason = {});
+  Status remove(const Actor& who, const model::Key& key, const std::string& reason = {},
+                const Once& once = {});
   // not_found; failed_precondition if the phase does not allow it; permission_denied by policy.
-  Status act(const Actor& who, std::uint64_t release, Verb verb, const std::string& reason = {});
+  Status act(const Actor& who, std::uint64_t release, Verb verb, const std::string& reason = {},
+             const Once& once = {});
+  // Starts in another environment what `release` proved in its own: `object`, a GrayRelease of that
+  // other namespace, says how, and every application runs the very artefact that `release` runs.
+  // Returns the new release's id. not_found; failed_precondition if it is not proven, an
+  // Environment does not allow it, or the plan does not hold; already_exists if it runs there.
+  Result<std::uint64_t> promote_to(const Actor& who, std::uint64_t release,
+                                   const model::ObjectPtr& object, const std::string& reason = {},
+                                   const Once& once = {});
   // What `check` says of a GrayRelease, without starting it.
   Result<std::vector<std::string>> plan(const model::ObjectPtr& release) const;
 

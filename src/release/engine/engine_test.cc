@@ -488,6 +488,39 @@ TEST_F(EngineTest, NothingIsStartedInAFreeze) {
   EXPECT_THAT(refused.error().message, HasSubstr("Christmas"));
 }
 
+TEST_F(EngineTest, NorIsAnotherRunDeclaredInAFreezeUntilItEnds) {
+  const auto first = application_object("web");
+  std::string text = first->text;
+  text.replace(text.find("version: v1"), 11, "version: v2");
+  const auto environment = object_of(
+      "apiVersion: graymesh.io/v1alpha1\nkind: Environment\nmetadata: {name: p, namespace: "
+      "fe-pre}\nspec: {freezes: [{from: 1970-01-01T00:00:00Z, to: 1970-01-02T00:00:00Z}]}\n");
+  engine->declare({first, environment});
+  settle();
+  engine->declare({object_of(text), environment});
+  settle();
+  ASSERT_EQ(engine->problems().size(), 1u);
+  EXPECT_THAT(engine->problems()[0].rule, HasSubstr("fe-pre is frozen for"));
+  EXPECT_EQ(engine->view()->world->applications.begin()->second.baseline.run.version, "v1");
+  clock.advance(25h);
+  settle();
+  EXPECT_TRUE(engine->problems().empty()) << "nobody has to touch the file";
+  EXPECT_EQ(engine->view()->world->applications.begin()->second.baseline.run.version, "v2");
+}
+
+TEST_F(EngineTest, ABaselineIsNotDeclaredBelowTheMinimum) {
+  application("web");
+  apply(
+      "apiVersion: graymesh.io/v1alpha1\nkind: Environment\nmetadata: {name: p, namespace: "
+      "fe-pre}\nspec: {baseline: {minimum: 2}}\n");
+  const auto refused = engine->apply(ann, application_object("web", 1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "Application fe-pre/web: replicas 1, must be 2 at least: Environment fe-pre/p: "
+            "baseline.minimum");
+  EXPECT_TRUE(engine->apply(ann, application_object("web", 3)));
+}
+
 TEST_F(EngineTest, ALaneIsReclaimedWhenItsTimeIsOver) {
   application("web");
   apply(

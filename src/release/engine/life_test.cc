@@ -133,7 +133,8 @@ class Life {
           "\"http://j\"}}}}]\n",
           upto(10), 10 + upto(30));
     if (chance(30)) more += "  promote: true\n";
-    more += fmt::format("  laggards: {{policy: {}, after: 5s}}\n", chance(50) ? "isolate" : "hold");
+    constexpr const char* policies[] = {"hold", "isolate", "goOn"};
+    more += fmt::format("  laggards: {{policy: {}, after: 5s}}\n", policies[upto(2)]);
     const std::string applications = chance(30)   ? "[{name: web}, {name: cart}]"
                                      : chance(50) ? "[{name: web}]"
                                                   : "[{name: cart, replicas: 2}]";

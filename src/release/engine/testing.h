@@ -30,6 +30,10 @@ class FakeMesh final : public Mesh {
     return out;
   }
 
+  Objects virtual_services() const override {
+    return std::make_shared<const std::vector<model::ObjectPtr>>(team);
+  }
+
   void connect(const std::string& id, const std::string& address = "") {
     connected[id] = {.id = id,
                      .address = address,
@@ -55,6 +59,7 @@ class FakeMesh final : public Mesh {
   bool acks_at_once = true;
   bool tells = true;  // those that connect from now on
   std::string fault;
+  std::vector<model::ObjectPtr> team;  // VirtualServices that people wrote
   std::uint64_t revision = 0;
   std::map<std::uint64_t, std::map<std::string, std::string>> history{{0, {}}};
   std::map<std::string, Proxy> connected;

@@ -46,7 +46,12 @@ std::vector<State> road(const World& world, Release release) {
   for (;;) {
     if (phase == Phase::new_baseline) {
       std::uint32_t next = 1'000'000;  // any that no application has reached
-      for (Member& member : release.members) member.baseline_revision = ++next;
+      for (Member& member : release.members) {
+        member.baseline_revision = ++next;
+        member.back_revision = ++next;
+        const auto app = world.applications.find({release.name.namespace_, member.application});
+        if (app != world.applications.end()) member.old_baseline = app->second.baseline;
+      }
     }
     if (phase == Phase::step) {
       for (std::size_t step = 0; step < release.spec.steps.size(); ++step) add(phase, step);
@@ -61,12 +66,21 @@ std::vector<State> road(const World& world, Release release) {
   return states;
 }
 
-std::vector<State> road_back(const State& from, std::uint64_t id) {
+// Back from `from`, by `phase` first.
+std::vector<State> road_back(const State& from, std::uint64_t id, Phase phase) {
   std::vector<State> states = {from};
-  Phase phase = Phase::back_routes;
   for (;;) {
     State state{fmt::format("{} from {}", name_of(phase), from.name), from.world};
-    state.world.releases[id].phase = phase;
+    Release& release = state.world.releases[id];
+    if (states.back().world.releases[id].phase == Phase::back_switching) {
+      // What has been switched to is the baseline.
+      for (const Member& member : release.members) {
+        Application& app =
+            state.world.applications.at({release.name.namespace_, member.application});
+        app.baseline = coming_baseline(states.back().world.releases[id], member, app);
+      }
+    }
+    release.phase = phase;
     states.push_back(std::move(state));
     if (ended(phase)) return states;
     phase = after(states.back().world.releases[id], phase);
@@ -176,9 +190,11 @@ void walk(const std::vector<State>& states, Look& look) {
 
 }  // namespace
 
-std::vector<std::string> check(const World& world, const Release& release) {
+std::vector<std::string> check(const World& whole, const Release& release,
+                               std::span<const model::ObjectPtr> team) {
   std::vector<std::string> problems;
   const std::string& where = release.name.namespace_;
+  const World world = part(whole, where);  // of which every state has a copy
   for (const Member& member : release.members) {
     const auto app = world.applications.find({where, member.application});
     if (app == world.applications.end() || app->second.leaving)
@@ -197,6 +213,10 @@ std::vector<std::string> check(const World& world, const Release& release) {
     if (!environment->second.spec().weights && weighs)
       problems.push_back(fmt::format("weights are not allowed in {}", where));
   }
+  for (const Member& member : release.members) {
+    const std::string fault = not_from(whole, where, member.application, member.gray.run);
+    if (!fault.empty()) problems.push_back(fault);
+  }
   if (!problems.empty()) return problems;
 
   Look look(release, problems);
@@ -204,8 +224,14 @@ std::vector<std::string> check(const World& world, const Release& release) {
   walk(states, look);
   for (std::size_t i = 1; i < states.size(); ++i) {
     const Release& at = states[i].world.releases.at(release.id);
-    if (!ended(at.phase) && at.phase != Phase::stopping)
-      walk(road_back(states[i], release.id), look);
+    if (at.phase == Phase::gray) {
+      for (std::string& problem : hidden(states[i].world, at, team))
+        problems.push_back(std::move(problem));
+    }
+    const bool behind = at.phase == Phase::stopping || at.phase == Phase::promoted;
+    if (behind || !ended(at.phase))
+      walk(road_back(states[i], release.id, behind ? Phase::back_baseline : Phase::back_routes),
+           look);
   }
   return problems;
 }

@@ -21,15 +21,6 @@ constexpr std::string_view istio = "networking.istio.io/v1";
 // A user's cookie for shares: long enough for any release.
 constexpr std::string_view sticky_time = "720h";
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') out.push_back('\\');
-    out.push_back(c);
-  }
-  return out;
-}
-
 Json match_json(const StringMatch& match) {
   switch (match.kind) {
     case StringMatch::Kind::exact:
@@ -44,39 +35,17 @@ Json match_json(const StringMatch& match) {
   return Json::object();
 }
 
-// A cookie among others, by RFC 6265 4.2.1: name=value pairs, "; " between.
-Json cookie_json(const std::string& name, const StringMatch& match) {
-  std::string value = "[^;]*";
-  if (match.kind == StringMatch::Kind::exact) value = escaped(match.value);
-  if (match.kind == StringMatch::Kind::prefix) value = escaped(match.value) + "[^;]*";
-  if (match.kind == StringMatch::Kind::regex) value = "(" + match.value + ")";
-  return {{"regex", fmt::format("(.*;\\s*)?{}={}(;.*)?", escaped(name), value)}};
-}
-
-// An entry among others, by W3C Baggage: key=value;properties, "," between.
-Json baggage_json(const std::string& tag) {
-  return {
-      {"regex", fmt::format("(.*,)?\\s*{}\\s*=\\s*{}\\s*([;,].*)?", lane_header, escaped(tag))}};
-}
-
 Json of_way(const Way& way, const Name& app) {
-  Json match;
-  match["name"] = way.name;
-  Json headers = Json::object();
-  for (const auto& [name, value] : way.match.headers) headers[name] = match_json(value);
-  for (const auto& [name, value] : way.match.cookies) headers["cookie"] = cookie_json(name, value);
-  if (!way.baggage.empty()) headers["baggage"] = baggage_json(way.baggage);
-  if (!headers.empty()) match["headers"] = headers;
-  if (way.without_header)
-    match["withoutHeaders"] = Json{{std::string(lane_header), Json::object()}};
-  for (const auto& [name, value] : way.match.query) match["queryParams"][name] = match_json(value);
-  if (!way.match.source_application.empty()) {
-    const auto dot = way.match.source_application.find('.');
-    match["sourceLabels"] = {{"app", way.match.source_application.substr(0, dot)}};
-    match["sourceNamespace"] =
-        dot == std::string::npos ? app.namespace_ : way.match.source_application.substr(dot + 1);
-  }
-  return match;
+  const model::HttpMatch match = http_match(way, app);
+  Json out;
+  out["name"] = match.name;
+  for (const auto& [name, value] : match.headers) out["headers"][name] = match_json(value);
+  for (const auto& [name, value] : match.without_headers)
+    out["withoutHeaders"][name] = match_json(value);
+  for (const auto& [name, value] : match.query_params) out["queryParams"][name] = match_json(value);
+  for (const auto& [name, value] : match.source_labels) out["sourceLabels"][name] = value;
+  if (!match.source_namespace.empty()) out["sourceNamespace"] = match.source_namespace;
+  return out;
 }
 
 // A connection that could not be made, or broke before anything was sent, is tried again elsewhere,
@@ -268,16 +237,6 @@ class Writer {
     return environment == world_.environments.end() ? "" : environment->second.spec().cookie_domain;
   }
 
-  bool has_http() const {
-    for (const auto& port : app_.spec().ports) {
-      const std::string protocol = protocol_of(port);
-      if (protocol != "tcp" && protocol != "tls" && protocol != "mongo" && protocol != "redis" &&
-          protocol != "mysql" && protocol != "https")
-        return true;
-    }
-    return false;
-  }
-
   Json virtual_service(const std::string& name, std::string_view precedence,
                        const std::vector<std::string>& gateways,
                        const std::vector<std::string>& hosts) const {
@@ -291,7 +250,7 @@ class Writer {
   void write_virtual_services(const std::string& suffix, const std::vector<std::string>& gateways,
                               const std::vector<std::string>& hosts, const std::vector<Way>& ways,
                               const Routing& routes, bool gateway) {
-    if (!has_http()) return write_tcp(suffix, gateways, hosts);
+    if (!has_http(app_)) return write_tcp(suffix, gateways, hosts);
     if (!ways.empty()) {
       Json object = virtual_service("release" + suffix, "release", gateways, hosts);
       Json& http = object["spec"]["http"] = Json::array();

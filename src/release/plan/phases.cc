@@ -8,7 +8,7 @@
 namespace graymesh::release {
 namespace {
 
-constexpr std::array<std::pair<Phase, std::string_view>, 16> names = {{
+constexpr std::array<std::pair<Phase, std::string_view>, 18> names = {{
     {Phase::starting, "starting"},
     {Phase::subset, "subset"},
     {Phase::routes, "routes"},
@@ -22,6 +22,8 @@ constexpr std::array<std::pair<Phase, std::string_view>, 16> names = {{
     {Phase::promoted, "promoted"},
     {Phase::back_routes, "back-routes"},
     {Phase::back_subset, "back-subset"},
+    {Phase::back_baseline, "back-baseline"},
+    {Phase::back_switching, "back-switching"},
     {Phase::back_stopping, "back-stopping"},
     {Phase::rolled_back, "rolled-back"},
     {Phase::superseded, "superseded"},
@@ -53,8 +55,12 @@ bool ended(Phase phase) {
 }
 
 bool rolling_back(Phase phase) {
-  return phase == Phase::back_routes || phase == Phase::back_subset ||
+  return phase == Phase::back_routes || phase == Phase::back_subset || returning(phase) ||
          phase == Phase::back_stopping;
+}
+
+bool returning(Phase phase) {
+  return phase == Phase::back_baseline || phase == Phase::back_switching;
 }
 
 bool promoting(Phase phase) { return phase >= Phase::new_baseline && phase <= Phase::stopping; }
@@ -106,6 +112,10 @@ Shape shape(const Release& release, Phase phase, std::size_t step) {
               .waits_for_acks = true};
     case Phase::back_subset:
       return {.instances = true, .new_baseline = has_new_baseline(release), .waits_for_acks = true};
+    case Phase::back_baseline:
+      return {.new_baseline = true};
+    case Phase::back_switching:
+      return {.new_baseline = true, .switched = true, .waits_for_acks = true};
     case Phase::back_stopping:
     case Phase::promoted:
     case Phase::rolled_back:
@@ -140,6 +150,10 @@ Phase after(const Release& release, Phase phase) {
     case Phase::back_routes:
       return Phase::back_subset;
     case Phase::back_subset:
+      return Phase::back_stopping;
+    case Phase::back_baseline:
+      return Phase::back_switching;
+    case Phase::back_switching:
       return Phase::back_stopping;
     case Phase::back_stopping:
       return Phase::rolled_back;
@@ -180,6 +194,14 @@ model::Run merged(const model::Run& base, const model::Run& over) {
   if (over.memory_bytes != 0) run.memory_bytes = over.memory_bytes;
   if (over.cpus != 0) run.cpus = over.cpus;
   return run;
+}
+
+Artefact coming_baseline(const Release& release, const Member& member, const Application& app) {
+  const bool back = returning(release.phase) && member.old_baseline;
+  Artefact next = back ? *member.old_baseline : member.gray;
+  next.revision = back ? member.back_revision : member.baseline_revision;
+  next.replicas = app.baseline.replicas;
+  return next;
 }
 
 World part(const World& world, const std::string& namespace_) {
@@ -227,10 +249,7 @@ std::vector<Group> groups(const World& world) {
       if (app == world.applications.end() || app->second.leaving) continue;
       if (now.instances) add(app->second, release.spec.tag, member.gray);
       if (now.new_baseline && member.baseline_revision != 0) {
-        Artefact next = member.gray;
-        next.revision = member.baseline_revision;
-        next.replicas = app->second.baseline.replicas;
-        add(app->second, {}, next);
+        add(app->second, {}, coming_baseline(release, member, app->second));
       }
     }
   }

@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -85,6 +86,8 @@ enum class Phase : std::uint8_t {
   promoted,      // the end
   back_routes,   // rollback: routes go, before everything else
   back_subset,
+  back_baseline,   // rollback behind a promotion: instances of the former baseline come up
+  back_switching,  // the baseline's subset selects them
   back_stopping,
   rolled_back,  // the end
   superseded,   // the end: a newer release of the tag took its place
@@ -94,6 +97,7 @@ std::optional<Phase> phase_named(std::string_view name);
 bool ended(Phase phase);
 bool rolling_back(Phase phase);
 bool promoting(Phase phase);
+bool returning(Phase phase);  // behind a promotion that was over
 
 // What is there of a release in a phase.
 struct Shape {
@@ -112,8 +116,10 @@ struct Member {
   std::string application = {};
   Artefact gray = {};
   std::uint32_t baseline_revision = 0;  // of the new baseline, from new_baseline on
-  // What the baseline was before, for a rollback while promoting.
+  // What the baseline was before a promotion: what a rollback behind it brings back, as a revision
+  // of its own.
   std::optional<Artefact> old_baseline = {};
+  std::uint32_t back_revision = 0;
 
   bool operator==(const Member&) const = default;
 };
@@ -138,6 +144,14 @@ struct Receipt {          // proof that a change reached the proxies concerned
   bool operator==(const Receipt&) const = default;
 };
 
+// Where a release was promoted to from its environment, as another release there.
+struct Passage {
+  std::string namespace_ = {};
+  std::uint64_t release = 0;
+
+  bool operator==(const Passage&) const = default;
+};
+
 struct Release {
   std::uint64_t id = 0;
   Name name = {};  // of the GrayRelease
@@ -151,6 +165,8 @@ struct Release {
   Actor started_by = {};
   Clock::Wall started{}, since{}, over{};  // `since`: of the phase
   std::uint64_t content = 0;               // hash of the GrayRelease's text
+  std::uint64_t from = 0;  // the release of another environment that proved what it runs; 0: none
+  std::vector<Passage> promoted_to = {};
   std::string reason = {};  // why it is where it is: "rolled back by ann: errors on checkout"
   bool declared = false;    // by a file: its going takes the release back
   std::map<std::string, Receipt> receipts = {};  // by phase
@@ -196,6 +212,10 @@ inline Shape shape(const Release& release) { return shape(release, release.phase
 // The phase after this one when all that it waits for has come.
 Phase after(const Release& release, Phase phase);
 
+// The artefact that becomes a member's baseline: of a promotion the gray one, of a rollback behind
+// one the former. Replicas are the baseline's.
+Artefact coming_baseline(const Release& release, const Member& member, const Application& app);
+
 // What runs: the workload room's Group, in our own words, since a plan does not know processes.
 struct Group {
   Name name = {};  // "fe-pre/web-feature-a-3"
@@ -223,8 +243,22 @@ std::map<std::string, std::string> objects(const World& world,
 
 // Every reason why `release` (not yet in `world`) cannot go its whole way, each with the state that
 // breaks it: "at unrouting, with proxies on the old routes: VirtualService fe-pre/web-release
-// http[0] leads to subset feature-a, which is not there".
-std::vector<std::string> check(const World& world, const Release& release);
+// http[0] leads to subset feature-a, which is not there". `team`: the VirtualServices that people
+// wrote, whose rules it must not hide.
+std::vector<std::string> check(const World& world, const Release& release,
+                               std::span<const model::ObjectPtr> team = {});
+
+// Why what `release` runs is not proven where it runs; empty if it is: it was promoted there, or
+// stands at gray (or on its way from there to promoted) and every phase has its receipt, without a
+// proxy missing.
+std::string unproven(const Release& release);
+// The newest release of a namespace that proves this run of an application; null if none does.
+const Release* proof(const World& world, const std::string& namespace_,
+                     const std::string& application, const model::Run& run);
+// Why an application of `namespace_` may not run this: Environments promote to it, and none of them
+// has proved it. Empty if it may.
+std::string not_from(const World& world, const std::string& namespace_,
+                     const std::string& application, const model::Run& run);
 
 // An Application's or a release's first artefact: what the GrayRelease gives, else the Application.
 model::Run merged(const model::Run& base, const model::Run& over);

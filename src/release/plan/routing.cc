@@ -3,7 +3,11 @@
 // and W3C baggage (an application that forwards only that). The header decides where it is present.
 #include "release/plan/routing.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <cctype>
+#include <iterator>
 #include <set>
 
 namespace graymesh::release {
@@ -83,7 +87,7 @@ std::uint32_t baseline_revision(const World& world, const Application& app) {
     if (release.name.namespace_ != app.name.namespace_) continue;
     const Member* member = release.member(app.name.name);
     if (member && member->baseline_revision != 0 && shape(release).switched)
-      return member->baseline_revision;
+      return coming_baseline(release, *member, app).revision;
   }
   if (app.change && app.change->phase == Application::Change::Phase::switching)
     return app.change->next.revision;
@@ -118,7 +122,63 @@ void add_own_matches(const Release& release, Routing& out) {
   }
 }
 
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') out.push_back('\\');
+    out.push_back(c);
+  }
+  return out;
+}
+
+model::StringMatch regex(std::string value) {
+  return {.kind = model::StringMatch::Kind::regex, .value = std::move(value)};
+}
+
+// A cookie among others, by RFC 6265 4.2.1: name=value pairs, "; " between.
+model::StringMatch cookie_match(const std::string& name, const model::StringMatch& match) {
+  using Kind = model::StringMatch::Kind;
+  std::string value = "[^;]*";
+  if (match.kind == Kind::exact) value = escaped(match.value);
+  if (match.kind == Kind::prefix) value = escaped(match.value) + "[^;]*";
+  if (match.kind == Kind::regex) value = "(" + match.value + ")";
+  return regex(fmt::format("(.*;\\s*)?{}={}(;.*)?", escaped(name), value));
+}
+
+// An entry among others, by W3C Baggage: key=value;properties, "," between.
+model::StringMatch baggage_match(const std::string& tag) {
+  return regex(fmt::format("(.*,)?\\s*{}\\s*=\\s*{}\\s*([;,].*)?", lane_header, escaped(tag)));
+}
+
 }  // namespace
+
+model::HttpMatch http_match(const Way& way, const Name& app) {
+  model::HttpMatch out;
+  out.name = way.name;
+  out.headers = way.match.headers;
+  for (const auto& [name, value] : way.match.cookies)
+    out.headers["cookie"] = cookie_match(name, value);
+  if (!way.baggage.empty()) out.headers["baggage"] = baggage_match(way.baggage);
+  if (way.without_header) out.without_headers[std::string(lane_header)] = {};
+  out.query_params = way.match.query;
+  const std::string& source = way.match.source_application;
+  if (!source.empty()) {
+    const auto dot = source.find('.');
+    out.source_labels["app"] = source.substr(0, dot);
+    out.source_namespace = dot == std::string::npos ? app.namespace_ : source.substr(dot + 1);
+  }
+  return out;
+}
+
+bool has_http(const Application& app) {
+  constexpr std::string_view others[] = {"tcp", "tls", "mongo", "redis", "mysql", "https"};
+  return std::ranges::any_of(app.spec().ports, [&](const model::ApplicationPort& port) {
+    std::string lower;
+    for (const char c : port.protocol)
+      lower.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+    return std::ranges::find(others, lower) == std::end(others);
+  });
+}
 
 Routing routing(const World& world, const Application& app) {
   Routing out;

@@ -2,6 +2,7 @@
 // both the objects and the check look at.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,5 +47,16 @@ struct Routing {
 };
 
 Routing routing(const World& world, const Application& app);
+
+// The condition of a way as Istio says it.
+model::HttpMatch http_match(const Way& way, const Name& app);
+
+// Only requests have headers: connections of other ports meet the baseline.
+bool has_http(const Application& app);
+
+// Rules that `release`, which stands at `world` with its routes, would hide or be hidden by, each
+// with the name of the other.
+std::vector<std::string> hidden(const World& world, const Release& release,
+                                std::span<const model::ObjectPtr> team);
 
 }  // namespace graymesh::release

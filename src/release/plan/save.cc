@@ -84,6 +84,7 @@ Json of(const Member& member) {
               {"gray", of(member.gray)},
               {"baseline_revision", member.baseline_revision}};
   if (member.old_baseline) out["old_baseline"] = of(*member.old_baseline);
+  if (member.back_revision != 0) out["back_revision"] = member.back_revision;
   return out;
 }
 
@@ -177,6 +178,9 @@ Json of(const Release& release) {
               {"approvals", Json::array()},
               {"members", Json::array()},
               {"receipts", Json::object()}};
+  if (release.from != 0) out["from"] = release.from;
+  for (const Passage& passage : release.promoted_to)
+    out["promoted_to"].push_back({{"namespace", passage.namespace_}, {"release", passage.release}});
   for (const Actor& approval : release.approvals) out["approvals"].push_back(of(approval));
   for (const Member& member : release.members) out["members"].push_back(of(member));
   for (const auto& [phase, receipt] : release.receipts) out["receipts"][phase] = of(receipt);
@@ -201,6 +205,9 @@ Release release(const Json& json) {
   out.reason = json.at("reason");
   out.content = json.at("content");
   out.declared = json.at("declared");
+  out.from = json.value("from", std::uint64_t{0});
+  for (const Json& passage : json.value("promoted_to", Json::array()))
+    out.promoted_to.push_back({passage.at("namespace"), passage.at("release")});
   for (const Json& approval : json.at("approvals")) out.approvals.push_back(actor(approval));
   for (const Json& member : json.at("members")) {
     Member& to = out.members.emplace_back();
@@ -208,6 +215,7 @@ Release release(const Json& json) {
     to.gray = artefact(member.at("gray"));
     to.baseline_revision = member.at("baseline_revision");
     if (member.contains("old_baseline")) to.old_baseline = artefact(member.at("old_baseline"));
+    to.back_revision = member.value("back_revision", 0u);
   }
   for (const auto& [name, value] : json.at("receipts").items()) out.receipts[name] = receipt(value);
   return out;

@@ -22,6 +22,9 @@ World full() {
   release.spec.match.push_back({});
   release.spec.match[0].headers["user"] = {model::StringMatch::Kind::regex, "a.*"};
   release.members[0].old_baseline = web.baseline;
+  release.members[0].back_revision = 8;
+  release.from = 3;
+  release.promoted_to.push_back({.namespace_ = "fe-online", .release = 5});
   release.approvals.push_back({"ann", "127.0.0.1"});
   release.receipts["routes"] = {.what = "routes",
                                 .proxies = 3,
@@ -46,6 +49,7 @@ TEST(Save, WhatIsReadAgainIsTheSame) {
   EXPECT_EQ(save(*again), documents);
   const Release& release = again->releases.at(1);
   EXPECT_EQ(release.phase, Phase::step);
+  EXPECT_EQ(release, full().releases.at(1));
   EXPECT_EQ(release.spec.steps.at(0).pause, 10min);
   EXPECT_EQ(release.receipts.at("routes").missing.at(0), "sidecar~1");
   EXPECT_EQ(again->applications.at({"fe-pre", "web"}).change->next.revision, 7u);
