@@ -3,12 +3,14 @@
 #include <fmt/core.h>
 #include <httplib.h>
 
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "api/answers.h"
+#include "api/everywhere.h"
 #include "api/monitoring.h"
 #include "api/pages.h"
 #include "api/platform.h"
@@ -24,6 +26,7 @@ using nlohmann::json;
 constexpr std::size_t threads_max = std::size_t{2} * watchers_max;
 // A folder of 700 services is 5 MB of YAML in one `apply`.
 constexpr std::size_t body_bytes_max = std::size_t{64} << 20;
+constexpr std::size_t happenings_max = 10'000;
 
 std::string_view name_of(source::Folder::Applied applied) {
   switch (applied) {
@@ -82,6 +85,7 @@ class HttpServer final : public Server {
   }
 
   ~HttpServer() override {
+    stopping_ = true;
     if (platform_) platform_->stop();
     http_.stop();
     if (thread_.joinable()) thread_.join();
@@ -195,6 +199,8 @@ class HttpServer final : public Server {
       }
       send_json(call.response, {{"items", std::move(items)}});
     });
+    routes_.add("GET", "/api/v1/objects/{kind}/{namespace}/{name}/receipt",
+                [this](const Call& call) { send_receipt(call); });
     // Cluster-wide kinds have "-" for a namespace.
     routes_.add("DELETE", "/api/v1/objects/{kind}/{namespace}/{name}", [this](const Call& call) {
       auto kind = kind_named(call.part(0));
@@ -208,14 +214,85 @@ class HttpServer final : public Server {
 
   void add_proxies() {
     routes_.add("GET", "/api/v1/proxies", [this](const Call& call) {
-      send_json(call.response, proxies_page(parts_.xds.status()));
+      const auto status = parts_.xds.status();
+      json page = proxies_page(status);
+      page["gone"] = json::array();
+      if (parts_.history != nullptr) {
+        std::vector<std::string> faults;
+        const auto seen = parts_.history->seen(faults);
+        if (!seen) return send_error(call.response, seen.error());
+        page["gone"] = gone_json(*seen, status);
+      }
+      send_json(call.response, page);
     });
     routes_.add("GET", "/api/v1/prometheus/sidecars", [this](const Call& call) {
       send_json(call.response, sidecar_targets(parts_.xds.status()));
     });
     routes_.add("GET", "/api/v1/proxies/{id}/config", [this](const Call& call) {
-      send_config(call.response, call.part(0), call.query("type"));
+      if (call.request.has_param("at")) return send_past_config(call);
+      send_config(call.response, call.part(0), call.query("type"), call.query("of"));
     });
+    routes_.add("GET", "/api/v1/proxies/{id}/history",
+                [this](const Call& call) { send_history(call); });
+  }
+
+  // ?wait=SECONDS; few may wait at once, the others are answered at once.
+  void send_receipt(const Call& call) {
+    auto kind = kind_named(call.part(0));
+    if (!kind) return send_error(call.response, kind.error());
+    const model::Key key{*kind, call.part(1) == "-" ? "" : call.part(1), call.part(2)};
+    const auto seconds = number_of(call.request, "wait", {0, 25, 0});
+    if (!seconds) return send_error(call.response, seconds.error());
+    const bool may_wait = waiting_.fetch_add(1) < watchers_max;
+    const auto patience = std::chrono::seconds(may_wait ? *seconds : 0);
+    const auto page = everywhere(parts_, key, patience, stopping_);
+    waiting_.fetch_sub(1);
+    if (!page) return send_error(call.response, page.error());
+    send_json(call.response, *page);
+  }
+
+  // What the record knows up to now; says so if there is none.
+  bool has_record(const Call& call) {
+    if (parts_.history == nullptr) {
+      send_error(call.response, {Code::unimplemented,
+                                 "there is no record of proxies: graymeshd runs without --record"});
+      return false;
+    }
+    parts_.record->flush();
+    return true;
+  }
+
+  // ?at=TIME: what it ran then; or ?from=TIME&to=TIME: what happened between.
+  void send_history(const Call& call) {
+    if (!has_record(call)) return;
+    const auto now = parts_.clock.wall();
+    std::vector<std::string> faults;
+    if (!call.request.has_param("from")) {
+      const auto at = time_named(call.query("at"), now);
+      if (!at) return send_error(call.response, at.error());
+      const auto moment = parts_.history->at(call.part(0), *at, faults);
+      if (!moment) return send_error(call.response, moment.error());
+      return send_json(call.response, moment_page(*moment, faults));
+    }
+    const auto from = time_named(call.query("from"), now), to = time_named(call.query("to"), now);
+    if (!from || !to) return send_error(call.response, from ? to.error() : from.error());
+    const auto all = parts_.history->between(call.part(0), *from, *to, happenings_max, faults);
+    if (!all) return send_error(call.response, all.error());
+    send_json(call.response, happenings_page(*all, faults));
+  }
+
+  void send_past_config(const Call& call) {
+    if (!has_record(call)) return;
+    const auto at = time_named(call.query("at"), parts_.clock.wall());
+    if (!at) return send_error(call.response, at.error());
+    std::vector<std::string> faults;
+    const auto moment = parts_.history->at(call.part(0), *at, faults);
+    if (!moment) return send_error(call.response, moment.error());
+    const auto config = parts_.history->config(*moment);
+    if (!config) return send_error(call.response, config.error());
+    auto page = config_dump_page(**config, call.query("type"));
+    if (!page) return send_error(call.response, page.error());
+    call.response.set_content(*std::move(page), "application/json");
   }
 
   void add_platform() {
@@ -230,11 +307,26 @@ class HttpServer final : public Server {
     routes_.answer_instead(std::nullopt);
   }
 
-  void send_config(httplib::Response& response, const std::string& wanted,
-                   const std::string& type) {
-    auto id = proxy_named(parts_.xds.status(), wanted);
+  // `of`: "target", what it shall have; else what it has ACKed.
+  resource::ConfigPtr config_of(const std::vector<xds::ProxyStatus>& status, const std::string& id,
+                                const std::string& of) {
+    if (of != "target") return parts_.xds.config_of(id);
+    for (const auto& proxy : status) {
+      if (proxy.node.id == id) return parts_.loop.config_for(proxy.node);
+    }
+    return nullptr;
+  }
+
+  void send_config(httplib::Response& response, const std::string& wanted, const std::string& type,
+                   const std::string& of = {}) {
+    const auto status = parts_.xds.status();
+    auto id = proxy_named(status, wanted);
     if (!id) return send_error(response, id.error());
-    const resource::ConfigPtr config = parts_.xds.config_of(*id);
+    if (!of.empty() && of != "target" && of != "acked") {
+      return send_error(
+          response, {Code::invalid_argument, fmt::format("of is {}, must be acked or target", of)});
+    }
+    const resource::ConfigPtr config = config_of(status, *id, of);
     if (!config) {
       return send_error(response, {Code::not_found, fmt::format("proxy {} has just left", wanted)});
     }
@@ -247,6 +339,8 @@ class HttpServer final : public Server {
   httplib::Server http_;
   Routes routes_;
   std::optional<Platform> platform_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> waiting_{0};
   int port_ = -1;
   std::thread thread_;
 };

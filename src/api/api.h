@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "control/push/push.h"
+#include "control/record/record.h"
 #include "control/source/source.h"
 #include "control/traffic/traffic.h"
 #include "control/xds/xds.h"
@@ -50,6 +51,9 @@ struct Parts {
   release::Engine* engine = nullptr;
   release::Store* store = nullptr;
   const traffic::Table* traffic = nullptr;  // null: proxies tell nothing of requests
+  // Null: graymeshd runs without --record, and what asks for it says so.
+  record::Record* record = nullptr;
+  const record::History* history = nullptr;
   // Null: everybody is who he says (X-Graymesh-User), or "anonymous".
   const Tokens* tokens = nullptr;
 };

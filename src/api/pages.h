@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "control/push/push.h"
+#include "control/record/record.h"
 #include "control/resource/resource.h"
 #include "control/xds/xds.h"
 
@@ -40,6 +41,20 @@ nlohmann::json proxies_page(const std::vector<xds::ProxyStatus>& status);
 // failed_precondition if it means several.
 Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status,
                                 std::string_view wanted);
+
+// proxy_history.cc -------------------------------------------------------------------------------
+
+// "2026-11-28T19:30:00.250Z", or so long before `now` ("90s", "5m", "2h", "3d"); empty: now.
+Result<Clock::Wall> time_named(const std::string& text, Clock::Wall now);
+
+// {"id", ..., "connected", "left", "types": [{"type", "resources": [{"name", "version", "since",
+// "origins"}], ...}], "faults": files that cannot be read to their end}
+nlohmann::json moment_page(const record::Moment& moment, const std::vector<std::string>& faults);
+nlohmann::json happenings_page(const std::vector<record::Happening>& happenings,
+                               const std::vector<std::string>& faults);
+// Who was here and isn't any more.
+nlohmann::json gone_json(const std::vector<record::Sighting>& seen,
+                         const std::vector<xds::ProxyStatus>& connected);
 
 // debug.cc: istiod's names -----------------------------------------------------------------------
 

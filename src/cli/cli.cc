@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
   add_release_commands(app, common, chosen);
   add_lane_commands(app, common, chosen);
   add_history_commands(app, common, chosen);
+  add_wait_command(app, common, chosen);
   add_render_command(app, common, chosen);
   add_sidecar_commands(app, chosen);
   add_instance_commands(app, chosen);

@@ -27,6 +27,7 @@ void add_app_commands(CLI::App& app, const Common& common, Chosen& chosen);     
 void add_lane_commands(CLI::App& app, const Common& common, Chosen& chosen);     // lane.cc
 void add_history_commands(CLI::App& app, const Common& common, Chosen& chosen);  // history.cc
 void add_render_command(CLI::App& app, const Common& common, Chosen& chosen);    // render.cc
+void add_wait_command(CLI::App& app, const Common& common, Chosen& chosen);      // wait.cc
 void add_completion_command(CLI::App& app, Chosen& chosen);                      // completion.cc
 
 // Prints the error for people and gives the exit code that goes with it.

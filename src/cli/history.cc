@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/platform.h"
+#include "cli/proxy_history.h"
 
 namespace graymesh::cli {
 namespace {
@@ -78,6 +79,24 @@ int figures(const Common& common, const Options& options) {
 
 }  // namespace
 
+// history proxy: beside what people did, what came of it.
+void add_proxy_history(CLI::App& history, const Common& common, Chosen& chosen) {
+  auto* command = history.add_subcommand(
+      "proxy", "what a proxy ran at a time, or what changed between two times");
+  auto ask = std::make_shared<ProxyQuestion>();
+  command->add_option("name", ask->proxy, "the proxy: NAME.NAMESPACE, or its node id")->required();
+  auto* at = command->add_option("--at", ask->at, "2026-11-28T19:30:00.250Z, or 5m (so long ago)")
+                 ->capture_default_str();
+  command->add_option("--between", ask->between, "two times")->expected(2)->excludes(at);
+  add_output(command, ask->output);
+  command->footer(
+      "graymeshd has to run with --record. What a proxy ran is what it had ACKed.\n"
+      "Examples: graymesh history proxy web-0.fe-pre --at 2h\n"
+      "          graymesh history proxy web-0.fe-pre --between 10m now");
+  command->callback(
+      [&common, &chosen, ask] { chosen = [&common, ask] { return proxy_history(common, *ask); }; });
+}
+
 void add_history_commands(CLI::App& app, const Common& common, Chosen& chosen) {
   auto* command = app.add_subcommand("history", "who did what, when, why and from where");
   auto options = std::make_shared<Options>();
@@ -90,9 +109,11 @@ void add_history_commands(CLI::App& app, const Common& common, Chosen& chosen) {
   command->add_option("--before", options->before, "older than this id: the next page");
   add_output(command, options->output);
   command->footer("Example: graymesh history -n fe-online --who ann");
+  // Its subcommand is parsed before it, and has chosen already.
   command->callback([&common, &chosen, options] {
-    chosen = [&common, options] { return history(common, *options); };
+    if (!chosen) chosen = [&common, options] { return history(common, *options); };
   });
+  add_proxy_history(*command, common, chosen);
 
   auto* figures_command = app.add_subcommand(
       "figures", "releases a day, share that is gray, lead time, rollbacks; by namespace and team");

@@ -1,6 +1,7 @@
 // apply, get, delete: the objects that graymeshd serves.
 #include <fmt/core.h>
 
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -13,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/table.h"
+#include "cli/wait.h"
 
 namespace graymesh::cli {
 namespace {
@@ -81,7 +83,15 @@ int get_objects(const Common& common, const GetOptions& options) {
   return exit_ok;
 }
 
-int apply_files(const Common& common, const std::vector<std::string>& files) {
+struct ApplyOptions {
+  std::vector<std::string> files;
+  bool wait = false;
+  int timeout = 30;
+};
+
+int apply_files(const Common& common, const ApplyOptions& options) {
+  std::vector<Awaited> applied;
+  const auto& files = options.files;
   auto inputs = read_inputs(files);
   if (!inputs) return fail(inputs.error());
   for (const auto& input : *inputs) {
@@ -93,9 +103,16 @@ int apply_files(const Common& common, const std::vector<std::string>& files) {
     for (const auto& item : (*page)["items"]) {
       fmt::print("{} {}/{} {}\n", item.value("kind", ""), item.value("namespace", ""),
                  item.value("name", ""), item.value("result", ""));
+      applied.push_back(
+          {item.value("kind", ""), item.value("namespace", ""), item.value("name", "")});
     }
   }
-  return exit_ok;
+  int worst = exit_ok;
+  for (const auto& object : options.wait ? applied : std::vector<Awaited>()) {
+    const int code = wait_for(common, object, std::chrono::seconds(options.timeout), Output::table);
+    if (worst != exit_failed && code != exit_ok) worst = code;
+  }
+  return worst;
 }
 
 int remove_object(const Common& common, const std::string& kind, const std::string& name,
@@ -130,14 +147,20 @@ void add_object_commands(CLI::App& app, const Common& common, Chosen& chosen) {
 
   auto* apply_command =
       app.add_subcommand("apply", "writes objects into graymeshd's folder, all or none of a file");
-  auto files = std::make_shared<std::vector<std::string>>();
-  apply_command->add_option("-f,--filename", *files, "file, folder, or - for standard input")
+  auto apply_options = std::make_shared<ApplyOptions>();
+  apply_command
+      ->add_option("-f,--filename", apply_options->files, "file, folder, or - for standard input")
       ->required();
+  apply_command->add_flag("--wait", apply_options->wait,
+                          "until all of them are with every proxy that they concern");
+  apply_command->add_option("--timeout", apply_options->timeout, "seconds to wait for each")
+      ->check(CLI::Range(0, 86400))
+      ->capture_default_str();
   apply_command->footer(
       "Examples: graymesh apply -f virtual-service.yaml\n"
       "          graymesh get vs web -n fe-pre -o yaml | sed s/v1/v2/ | graymesh apply -f -");
-  apply_command->callback([&common, &chosen, files] {
-    chosen = [&common, files] { return apply_files(common, *files); };
+  apply_command->callback([&common, &chosen, apply_options] {
+    chosen = [&common, apply_options] { return apply_files(common, *apply_options); };
   });
 
   auto* delete_command = app.add_subcommand("delete", "takes an object out of graymeshd's folder");

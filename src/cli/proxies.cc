@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/config_table.h"
+#include "cli/proxy_history.h"
 #include "cli/table.h"
 
 namespace graymesh::cli {
@@ -35,6 +36,11 @@ Row row_of(const json& proxy) {
     row.push_back(cell);
   }
   row.push_back(std::to_string(proxy.value("snapshot", 0)));
+  row.push_back(text_of(proxy, "connected"));
+  std::size_t bytes = 0;
+  for (const auto& type : proxy.value("types", json::array()))
+    bytes += type.value("bytes", std::size_t{0});
+  row.push_back(std::to_string(bytes));
   row.push_back(text_of(proxy, "userAgent"));
   return row;
 }
@@ -57,6 +63,33 @@ void print_refusals(const json& proxy) {
   }
 }
 
+// Each type of one proxy: how it stands, since when, and what went over the wire.
+void print_types(const json& proxy) {
+  std::vector<Row> rows;
+  for (const auto& type : proxy.value("types", json::array())) {
+    rows.push_back({text_of(type, "type"), text_of(type, "state"), text_of(type, "since"),
+                    std::to_string(type.value("resources", 0)),
+                    std::to_string(type.value("sent", 0)), std::to_string(type.value("acked", 0)),
+                    std::to_string(type.value("nacked", 0)),
+                    std::to_string(type.value("bytes", std::size_t{0}))});
+  }
+  fmt::print(
+      "\n{}",
+      table({"TYPE", "STATE", "SINCE", "RESOURCES", "SENT", "ACKED", "NACKED", "BYTES"}, rows));
+}
+
+// Who was here, as the record has it.
+void print_gone(const json& gone) {
+  if (gone.empty()) return;
+  std::vector<Row> rows;
+  for (const auto& proxy : gone) {
+    rows.push_back({fmt::format("{}.{}", text_of(proxy, "name"), text_of(proxy, "namespace")),
+                    text_of(proxy, "address"), text_of(proxy, "connected"),
+                    text_of(proxy, "left")});
+  }
+  fmt::print("\n{}", table({"GONE", "ADDRESS", "CONNECTED", "LEFT"}, rows));
+}
+
 int status(const Common& common, const std::string& name, Output output) {
   auto page = get(common.server, "/api/v1/proxies");
   if (!page) return fail(page.error());
@@ -64,16 +97,25 @@ int status(const Common& common, const std::string& name, Output output) {
   for (auto& proxy : (*page)["items"]) {
     if (is_named(proxy, name)) items.push_back(std::move(proxy));
   }
+  json gone = json::array();
+  for (auto& proxy : (*page)["gone"]) {
+    if (is_named(proxy, name)) gone.push_back(std::move(proxy));
+  }
   if (output != Output::table) {
+    for (auto& proxy : gone) items.push_back(std::move(proxy));
     fmt::print("{}", to_text(items, output));
+    return exit_ok;
   } else {
     std::vector<Row> rows;
     for (const auto& proxy : items) rows.push_back(row_of(proxy));
-    fmt::print("{}", table({"NAME", "KIND", "XDS", "CDS", "EDS", "LDS", "RDS", "SNAPSHOT", "PROXY"},
+    fmt::print("{}", table({"NAME", "KIND", "XDS", "CDS", "EDS", "LDS", "RDS", "SNAPSHOT",
+                            "CONNECTED", "BYTES", "PROXY"},
                            rows));
+    if (!name.empty() && items.size() == 1) print_types(items.front());
     for (const auto& proxy : items) print_refusals(proxy);
+    print_gone(gone);
   }
-  if (items.empty() && !name.empty())
+  if (items.empty() && gone.empty() && !name.empty())
     return fail({Code::not_found, fmt::format("proxy {} is not connected", name)});
   return exit_ok;
 }
@@ -92,7 +134,8 @@ struct Options {
   Output output = Output::table;
 };
 
-void add_output(CLI::App* command, Options& options) {
+template <typename Asked>
+void add_output(CLI::App* command, Asked& options) {
   command->add_option("-o,--output", options.output, "table, json or yaml")
       ->transform(CLI::CheckedTransformer(outputs))
       ->type_name("FORMAT");
@@ -119,6 +162,37 @@ void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
     chosen = [&common, status_options] {
       return status(common, status_options->name, status_options->output);
     };
+  });
+
+  auto* diff_command = proxy->add_subcommand(
+      "diff", "what a proxy has ACKed against what it shall have, field by field");
+  auto diff = std::make_shared<ProxyQuestion>();
+  auto envoy = std::make_shared<std::string>();
+  diff_command->add_option("name", diff->proxy, "the proxy: NAME.NAMESPACE, or its node id")
+      ->required();
+  diff_command->add_option("--envoy", *envoy, "against what its Envoy says at this admin address")
+      ->type_name("HOST:PORT");
+  add_output(diff_command, *diff);
+  diff_command->footer(
+      "Exit code 0 if they are the same, 1 if not. What Envoy says has no endpoints in it.\n"
+      "Example: graymesh proxy diff web-0.fe-pre --envoy 127.1.2.3:15000");
+  diff_command->callback([&common, &chosen, diff, envoy] {
+    chosen = [&common, diff, envoy] { return proxy_diff(common, *diff, *envoy); };
+  });
+
+  auto* blame_command = proxy->add_subcommand(
+      "blame", "from which objects the resources of a proxy were made, and since when it has them");
+  auto blame = std::make_shared<ProxyQuestion>();
+  auto resource = std::make_shared<std::string>();
+  blame_command->add_option("name", blame->proxy, "the proxy: NAME.NAMESPACE, or its node id")
+      ->required();
+  blame_command->add_option("resource", *resource, "only those with this in their names");
+  blame_command->add_option("--at", blame->at, "as it was then: a time, or 5m (so long ago)")
+      ->capture_default_str();
+  add_output(blame_command, *blame);
+  blame_command->footer("Example: graymesh proxy blame web-0.fe-pre 'outbound|80||cart'");
+  blame_command->callback([&common, &chosen, blame, resource] {
+    chosen = [&common, blame, resource] { return proxy_blame(common, *blame, *resource); };
   });
 
   auto* config_command =

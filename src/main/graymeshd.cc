@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "control/push/push.h"
+#include "control/record/record.h"
 #include "control/source/source.h"
 #include "control/traffic/traffic.h"
 #include "control/xds/xds.h"
@@ -44,6 +45,9 @@ struct Flags {
   std::string store;
   std::string instances;
   std::string tokens;
+  std::string record;
+  std::uint64_t record_max_mb = 1024;
+  int record_days = 30;
   int block = 1;
   int concurrency = 1;
   bool print_addresses = false;
@@ -162,6 +166,37 @@ sigset_t block_signals() {
   return signals;
 }
 
+// Null without --record.
+Result<std::unique_ptr<record::Record>> open_record(const Flags& flags, metrics::Registry& metrics,
+                                                    const Clock& clock) {
+  if (flags.record.empty()) return std::unique_ptr<record::Record>();
+  record::Options options;
+  options.folder = flags.record;
+  options.bytes_max = flags.record_max_mb << 20;
+  options.age_max = std::chrono::hours(24 * flags.record_days);
+  options.complain = [](const std::string& what) {
+    fmt::print(stderr, "graymeshd: the record: {}\n", what);
+  };
+  return record::Record::open(std::move(options), metrics, clock);
+}
+
+// While both are there, the record may ask the server what every proxy holds.
+class Recaps {
+ public:
+  Recaps(record::Record* record, xds::Server& server) : record_(record) {
+    if (record_ != nullptr) record_->start([&server] { server.recap(); });
+  }
+  Recaps(const Recaps&) = delete;
+  Recaps& operator=(const Recaps&) = delete;
+  ~Recaps() { end(); }
+  void end() const {
+    if (record_ != nullptr) record_->start(nullptr);
+  }
+
+ private:
+  record::Record* record_;
+};
+
 void print_addresses(const std::string& xds, const std::string& api) {
   fmt::print("{{\"xds\":\"{}\",\"api\":\"{}\"}}\n", xds, api);
   std::fflush(stdout);
@@ -182,13 +217,19 @@ int serve(const Flags& flags) {
   push::Loop loop(*mesh, metrics, clock);
   Platform platform;
 
+  const auto record = open_record(flags, metrics, clock);
+  if (!record) return fail(record.error());
+  const record::History history(flags.record);
+
   // Proxies wait until there is something to serve.
-  xds::ServerOptions server{.address = flags.xds, .on_reach = [&] { platform.poke(); }};
+  xds::ServerOptions server{
+      .address = flags.xds, .on_reach = [&] { platform.poke(); }, .witness = record->get()};
   server.methods[traffic::Receiver::method] = [&](auto* /*call*/, auto heard) {
     return receiver.open(std::move(heard));
   };
   auto xds = xds::Server::start(server, loop, metrics, clock);
   if (!xds) return fail(xds.error());
+  const Recaps recaps(record->get(), **xds);
   loop.on_publish([&server = **xds] { server.publish(); });
   Overlay overlay([&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
   overlay.serve(xds->get());
@@ -217,6 +258,8 @@ int serve(const Flags& flags) {
                                             .engine = platform.engine.get(),
                                             .store = platform.store.get(),
                                             .traffic = told,
+                                            .record = record->get(),
+                                            .history = *record ? &history : nullptr,
                                             .tokens = *tokens ? &**tokens : nullptr});
   if (!api) return fail(api.error());
   if (flags.print_addresses) print_addresses(xds_address, with_port(flags.api, (*api)->port()));
@@ -230,6 +273,7 @@ int serve(const Flags& flags) {
   overlay.serve(nullptr);
   loop.stop();
   receiver.stop();
+  recaps.end();
   xds->reset();
   return 0;
 }
@@ -260,6 +304,16 @@ int main(int argc, char** argv) {
       ->type_name("DIR");
   app.add_option("--tokens", flags.tokens, "who may use the API: lines of TOKEN NAME")
       ->type_name("FILE");
+  app.add_option("--record", flags.record,
+                 "folder of the record of what each proxy was sent, ACKed and refused; made if "
+                 "missing. Without: no history of proxies")
+      ->type_name("DIR");
+  app.add_option("--record-max", flags.record_max_mb, "the record takes so many MB at most")
+      ->check(CLI::Range(16, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--record-days", flags.record_days, "and goes back so many days at most")
+      ->check(CLI::Range(1, 3650))
+      ->capture_default_str();
   app.add_option("--block", flags.block, "instances have the addresses 127.BLOCK.y.z")
       ->check(CLI::Range(1, 63))
       ->capture_default_str();

@@ -1,0 +1,20 @@
+// Waiting until an object is everywhere, for `wait` and `apply --wait`.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/table.h"
+
+namespace graymesh::cli {
+
+struct Awaited {
+  std::string kind, namespace_, name;  // of cluster-wide kinds: no namespace
+};
+
+// Prints the receipt, and answers with an exit code.
+int wait_for(const Common& common, const Awaited& object, std::chrono::seconds timeout,
+             Output output);
+
+}  // namespace graymesh::cli

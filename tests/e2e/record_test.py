@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""The record of proxies, with a real Envoy: what it ran at any time is answered from it, over kill -9
+of graymeshd and beside a damaged file; `wait` ends when a change is everywhere, and not before.
+
+    client ── its sidecar (Envoy) ──> cart-baseline, cart-feature-a
+"""
+
+import datetime
+import json
+import time
+import unittest
+
+import case
+
+FILES = {
+    "apps.yaml": case.service("client", "10.96.1.1") + case.pod("client", "baseline", "127.1.2.1", injected=True)
+    .replace("name: client-baseline", "name: client")
+    + case.service("cart", "10.96.1.2") + case.pod("cart", "baseline", "127.1.2.21") + case.pod("cart", "feature-a", "127.1.2.22"),
+    "routes.yaml": case.rule("cart", "baseline", "feature-a") + case.by_header("cart", "feature-a"),
+}
+PROXY = "client.fe-pre"
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+class RecordedMesh(case.Mesh):
+    def control_plane_arguments(self):
+        return [*super().control_plane_arguments(), "--record", self.made / "record", "--record-max", "16"]
+
+
+class Record(case.Case):
+    files = FILES
+
+    @classmethod
+    def setUpClass(cls):
+        cls.mesh = RecordedMesh(cls.files, cls.mesh_config).start()
+
+    def setUp(self):
+        self.mesh.settled()
+        self.addCleanup(lambda: self.mesh.control_plane.running() or self.mesh.start_control_plane())
+
+    def config(self, query=""):
+        """Names, versions and contents of all that the proxy holds."""
+        return json.dumps(self.mesh.json(f"/api/v1/proxies/{PROXY}/config{query}"), sort_keys=True)
+
+    def ok(self, *words, code=0):
+        done = self.mesh.graymesh(*words)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_what_a_proxy_ran_is_known_over_a_kill_of_graymeshd(self):
+        first, at_first = self.config(), now()
+        time.sleep(0.01)
+        self.change("routes.yaml", case.rule("cart", "baseline", "feature-a") + case.by_header("cart"))
+        self.ok("wait", "vs/cart", "-n", "fe-pre", "--timeout", "10")
+        second, at_second = self.config(), now()
+        self.assertNotEqual(first, second)
+        time.sleep(0.3)  # a kill loses 0.2 s
+        self.mesh.kill_control_plane()
+        self.mesh.start_control_plane()
+        self.mesh.settled(15)
+        self.assertEqual(self.config(f"?at={at_first}"), first)
+        self.assertEqual(self.config(f"?at={at_second}"), second)
+        self.assertEqual(self.config("?at=now"), second)
+        between = self.ok("history", "proxy", PROXY, "--between", at_first, at_second)
+        self.assertIn("~ route ", between)
+        self.assertIn("feature-a", between)
+        self.assertIn("ACK", between)
+        self.assertIn("VirtualService fe-pre/cart", self.ok("proxy", "blame", PROXY, "http_proxy"))
+        self.assertIn("returned", self.ok("history", "proxy", PROXY, "--between", at_second, "now"))
+
+    def test_what_it_has_is_what_it_shall_have_and_what_its_envoy_says(self):
+        self.assertIn("are the same", self.ok("proxy", "diff", PROXY))
+        envoy = f"{self.mesh.instance(PROXY).address}:15000"
+        self.assertIn("are the same", self.ok("proxy", "diff", PROXY, "--envoy", envoy))
+
+    def test_waiting_ends_with_a_receipt_or_says_why_not(self):
+        receipt = json.loads(self.ok("wait", "vs/cart", "-n", "fe-pre", "-o", "json"))["receipt"]
+        self.assertEqual((receipt["proxies"], receipt["acked"], receipt["missing"]), (1, 1, []))
+        self.assertIn("is not there", self.ok("wait", "vs/nothing", "-n", "fe-pre", code=1))
+        self.change("routes.yaml", case.rule("cart", "baseline", "feature-a") +
+                    case.by_header("cart").replace('"subset": "baseline"}', '"subset": "baseline"}, "weight": 101'))
+        self.eventually(lambda: self.mesh.graymesh("wait", "vs/cart", "-n", "fe-pre", "--timeout", "0").returncode == 1,
+                        what="the refused text is told")
+        self.assertIn("weight", self.ok("wait", "vs/cart", "-n", "fe-pre", code=1))
+
+    def test_a_damaged_file_is_named_and_costs_nothing_else(self):
+        self.mesh.kill_control_plane()
+        files = sorted((self.mesh.made / "record").glob("*.segment"))
+        damaged = files[-1]
+        text = bytearray(damaged.read_bytes())
+        text[60] ^= 1
+        damaged.write_bytes(text)
+        self.mesh.start_control_plane()
+        self.mesh.settled(15)
+        self.eventually(lambda: f"{damaged}: byte " in self.mesh.control_plane.log.read_text(), what="it is told")
+        self.assertEqual(self.config("?at=now"), self.config())
+        self.assert_version(self.ask("http://cart:8080/"), "baseline")
+
+
+if __name__ == "__main__":
+    case.skip_without_envoy()
+    unittest.main(verbosity=2)
