@@ -81,7 +81,7 @@ TEST_F(StoreTest, ADamagedFileIsToldAndNotUsed) {
     ASSERT_TRUE(store->commit(batch));
   }
   std::fstream damage(file(), std::ios::in | std::ios::out | std::ios::binary);
-  damage.seekp(4096 * 3);
+  damage.seekp(std::streamoff{4096} * 3);
   damage << std::string(8192, '\xff');
   damage.close();
   const auto store = Store::open(file());
@@ -233,7 +233,8 @@ TEST_F(StoreTest, AFullDiskIsAnErrorAndTheLastStateStays) {
     auto store = Store::open(file());
     if (!store || !(*store)->commit({.documents = {{"a", "before"}}})) _exit(1);
     std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{128 * 1024, 128 * 1024};
+    const rlim_t bytes_max = rlim_t{128} << 10;
+    const rlimit limit{bytes_max, bytes_max};
     setrlimit(RLIMIT_FSIZE, &limit);
     const Status full = (*store)->commit({.documents = {{"a", std::string(1 << 20, 'x')}}});
     if (full || full.error().code != Code::unavailable) _exit(2);

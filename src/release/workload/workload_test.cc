@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "release/workload/address.h"
 #include "release/workload/backoff.h"
@@ -159,8 +161,8 @@ TEST(StateOnDisk, TakesALogLineThatIsNotUtf8) {
 
 TEST(BackoffAfterAnEnd, DoublesToHalfAMinuteAndForgetsAfterAMinuteOfHealth) {
   Backoff backoff;
-  std::vector<long> waits;
-  for (int i = 0; i < 11; ++i) waits.push_back(backoff.ended(59s).count());
+  std::vector<long> waits(11);
+  std::generate(waits.begin(), waits.end(), [&] { return backoff.ended(59s).count(); });
   EXPECT_THAT(waits, testing::ElementsAre(100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000,
                                           30000));
   EXPECT_EQ(backoff.ended(60s), 100ms);
