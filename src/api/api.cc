@@ -40,6 +40,18 @@ std::string_view name_of(source::Folder::Applied applied) {
   return {};
 }
 
+// What the release engine has against objects, beside what the snapshot has.
+void add_problems(const std::vector<model::Problem>& problems, json& page) {
+  for (json& item : page["items"]) {
+    const std::string name =
+        fmt::format("{} {}/{}", item["kind"].get<std::string>(),
+                    item["namespace"].get<std::string>(), item["name"].get<std::string>());
+    for (const auto& problem : problems) {
+      if (problem.object == name) item["problems"].push_back(to_json(problem));
+    }
+  }
+}
+
 class HttpServer final : public Server {
  public:
   explicit HttpServer(const Parts& parts) : parts_(parts), routes_(http_, parts.tokens) {
@@ -184,7 +196,9 @@ class HttpServer final : public Server {
           return send_error(call.response, kind.error());
       }
       with_state(call.response, [&](const push::State& state) {
-        send_json(call.response, objects_page(state, query));
+        json page = objects_page(state, query);
+        if (parts_.engine != nullptr) add_problems(parts_.engine->problems(), page);
+        send_json(call.response, page);
       });
     });
     routes_.add("POST", "/api/v1/objects", [this](const Call& call) {

@@ -290,6 +290,10 @@ json application_json(const release::Application& app, const View& view) {
   json& status = out["status"];
   status["baseline"] = version(app.baseline);
   status["next"] = app.change ? version(app.change->next) : json();
+  // The baseline is what was declared last, or was promoted since, and no other is on its way.
+  status["settled"] = !app.leaving && !app.change &&
+                      app.follows == release::run_hash(app.spec().run) &&
+                      app.baseline.replicas == app.spec().replicas;
   status["declared"] = app.declared;
   status["leaving"] = app.leaving;
   status["releases"] = ids_of(view, app.name.namespace_, [&](const release::Release& release) {

@@ -1,6 +1,7 @@
 // app: applications, their instances and what they log.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <deque>
@@ -13,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/platform.h"
+#include "cli/removal.h"
 
 namespace graymesh::cli {
 namespace {
@@ -23,7 +25,8 @@ struct Options {
   std::string name, namespace_, reason;
   std::vector<std::string> files;
   std::size_t lines = 100;
-  bool all_namespaces = false, follow = false;
+  Removal removal;
+  bool all_namespaces = false, follow = false, sidecar = false;
   Output output = Output::table;
 };
 
@@ -51,12 +54,72 @@ int list(const Common& common, const Options& options) {
   return exit_ok;
 }
 
+std::string words_of(const json& list, const char* between) {
+  std::string out;
+  for (const json& word : list) out += (out.empty() ? "" : between) + word.get<std::string>();
+  return out;
+}
+
+// Its baseline and its gray versions, one a line.
+Result<std::string> versions_of(const Common& common, const json& app) {
+  const json none = json::object();
+  const auto releases =
+      TRY(all_items(common, fmt::format("/api/v1/releases?active=true&namespace={}&application={}",
+                                        percent_encoded(text_at(app, "/metadata/namespace")),
+                                        percent_encoded(text_at(app, "/metadata/name")))));
+  std::vector<Row> rows;
+  const auto version = [&](const char* what, const json& one) {
+    rows.push_back({what, text_at(one, "/version"), text_at(one, "/revision"),
+                    fmt::format("{}/{}", text_at(one, "/ready"), text_at(one, "/replicas")), ""});
+  };
+  version("baseline", app.value(json::json_pointer("/status/baseline"), none));
+  if (const json next = app.value(json::json_pointer("/status/next"), none);
+      !next.empty() && next.is_object())
+    version("next baseline", next);
+  for (const json& release : releases) {
+    for (const json& member : release["applications"]) {
+      if (member["name"] != app["metadata"]["name"]) continue;
+      const json instances = member.value("instances", json::array());
+      const auto ready = std::count_if(instances.begin(), instances.end(),
+                                       [](const json& one) { return one.value("ready", false); });
+      rows.push_back({text_at(release, "/tag"), text_at(member, "/version"),
+                      text_at(member, "/revision"),
+                      fmt::format("{}/{}", ready, text_at(member, "/replicas")),
+                      fmt::format("release {}: {}, weight {}%", text_at(release, "/id"),
+                                  text_at(release, "/phase"), text_at(release, "/weight"))});
+    }
+  }
+  return table({"TAG", "VERSION", "REVISION", "READY", "RELEASE"}, rows);
+}
+
 int show(const Common& common, const Options& options) {
   const auto app = get(
       common.server, fmt::format("/api/v1/applications/{}/{}", percent_encoded(options.namespace_),
                                  percent_encoded(options.name)));
   if (!app) return fail(app.error());
-  fmt::print("{}", to_text(*app, options.output == Output::json ? Output::json : Output::yaml));
+  if (options.output != Output::table) {
+    fmt::print("{}", to_text(*app, options.output));
+    return exit_ok;
+  }
+  const auto versions = versions_of(common, *app);
+  if (!versions) return fail(versions.error());
+  const json spec = app->value("spec", json::object());
+  const auto line = [](const char* name, const std::string& value) {
+    if (!value.empty()) fmt::print("{:<12}{}\n", name, value);
+  };
+  line("Application", fmt::format("{} in {}", text_at(*app, "/metadata/name"),
+                                  text_at(*app, "/metadata/namespace")));
+  line("Team", text_at(*app, "/spec/team"));
+  std::string ports;
+  for (const json& port : spec.value("ports", json::array()))
+    ports += fmt::format("{}{} {}", ports.empty() ? "" : ", ", text_at(port, "/name"),
+                         text_at(port, "/port"));
+  line("Ports", ports);
+  line("Hosts", words_of(spec.value("hosts", json::array()), ", "));
+  line("Gateways", words_of(spec.value("gateways", json::array()), ", "));
+  line("Command",
+       words_of(app->value(json::json_pointer("/status/baseline/command"), json::array()), " "));
+  fmt::print("\n{}", *versions);
   return exit_ok;
 }
 
@@ -143,7 +206,10 @@ int logs(const Common& common, const Options& options) {
     const auto items = instances_of(common, options, true);
     if (!items && first) return fail(items.error());
     for (const json& one : items ? *items : json::array()) {
-      const std::string file = text_at(one, "/log"), name = text_at(one, "/name");
+      const std::string name = text_at(one, "/name");
+      std::string file = text_at(one, "/log");
+      if (options.sidecar && !file.empty())
+        file = (std::filesystem::path(file).parent_path() / "sidecar.log").string();
       if (file.empty() || open.contains(file)) continue;
       Log log(file, items->size() > 1 ? "[" + name + "] " : "");
       if (!log.tail(options.lines)) {
@@ -197,19 +263,22 @@ void add_app_commands(CLI::App& app, const Common& common, Chosen& chosen) {
   list_command->add_flag("-A,--all-namespaces", list_options->all_namespaces, "of all namespaces");
   add_output(list_command, list_options->output);
 
-  auto [show_command, show_options] =
-      add("show", "one application as it was written, and how it stands",
-          "Example: graymesh app show web -n fe-pre -o json", show);
+  auto [show_command, show_options] = add(
+      "show", "one application with its versions; -o yaml: as it was written, and how it stands",
+      "Examples: graymesh app show web -n fe-pre\n"
+      "          graymesh app show web -n fe-pre -o yaml",
+      show);
   show_command->add_option("name", show_options->name, "the application")->required();
   add_output(show_command, show_options->output);
 
   auto [remove_command, remove_options] = add(
       "delete", "takes an application away, with all of its instances",
-      "Example: graymesh app delete web -n fe-pre", [](const Common& at, const Options& options) {
-        return remove_named(at, "applications", options.namespace_, options.name, options.reason);
+      "Example: graymesh app delete web -n fe-pre --wait",
+      [](const Common& at, const Options& options) {
+        return remove_named(at, "applications", options.namespace_, options.name, options.removal);
       });
   remove_command->add_option("name", remove_options->name, "the application")->required();
-  remove_command->add_option("--reason", remove_options->reason, "for the history");
+  add_removal(remove_command, remove_options->removal);
 
   auto [instances_command, instances_options] =
       add("instances", "its instances, or those of one version",
@@ -228,6 +297,7 @@ void add_app_commands(CLI::App& app, const Common& common, Chosen& chosen) {
       ->required();
   logs_command->add_option("--tail", logs_options->lines, "so many last lines of each")
       ->capture_default_str();
+  logs_command->add_flag("--sidecar", logs_options->sidecar, "of their proxies instead");
   logs_command->add_flag("-f,--follow", logs_options->follow, "and then what comes");
 }
 

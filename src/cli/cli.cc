@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/up.h"
 
 namespace graymesh::cli {
 
@@ -21,15 +22,17 @@ int run(int argc, char** argv) {
   app.fallthrough();
   app.footer(
       "Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 5 graymeshd does not answer,\n"
-      "6 --timeout is over and it is still on its way\n"
-      "(`sidecar run`: 3 Envoy would not start, 4 it had to be killed).\n"
+      "6 --timeout is over and it is still on its way, 4 something had to be killed (`down`,\n"
+      "`sidecar run`; 3 Envoy would not start).\n"
       "Every command has --help with examples.");
   Common common;
-  app.add_option("-s,--server", common.server, "graymeshd's API")
-      ->envname("GRAYMESH_SERVER")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
+  auto* server = app.add_option("-s,--server", common.server,
+                                "graymeshd's API; default: that of `graymesh up`, else "
+                                "127.0.0.1:15014")
+                     ->envname("GRAYMESH_SERVER")
+                     ->type_name("HOST:PORT");
   Chosen chosen;
+  add_up_commands(app, chosen);
   add_object_commands(app, common, chosen);
   add_validate_command(app, chosen);
   add_proxy_commands(app, common, chosen);
@@ -47,6 +50,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     // --help and --version are "errors" with exit code 0.
     return app.exit(error) == 0 ? exit_ok : exit_usage;
+  }
+  if (server->empty()) {
+    if (std::string own = server_of_up(); !own.empty()) common.server = std::move(own);
   }
   return chosen ? chosen() : exit_usage;
 }

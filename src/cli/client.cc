@@ -36,10 +36,10 @@ Code code_of(int status) {
 
 Result<json> answer(const std::string& server, const httplib::Result& result) {
   if (!result) {
-    return Error{
-        Code::unavailable,
-        fmt::format("no answer from graymeshd at {}: {} (is it running? --server names it)", server,
-                    httplib::to_string(result.error()))};
+    return Error{Code::unavailable,
+                 fmt::format("no answer from graymeshd at {}: {} (is it running? `graymesh up` "
+                             "starts one, --server names another)",
+                             server, httplib::to_string(result.error()))};
   }
   json body = json::parse(result->body, nullptr, false);
   if (result->status != 200) {

@@ -65,6 +65,21 @@ bool before(const json* a, const json* b) {
   return key(*a) < key(*b);
 }
 
+// What only our own gateways understand (docs/translation.md 13.6): others would send it to
+// browsers.
+void drop_site(json& spec) {
+  const auto http = spec.find("http");
+  if (http == spec.end()) return;
+  for (json& route : *http) {
+    const json::json_pointer set("/headers/response/set");
+    if (!route.contains(set)) continue;
+    route[set].erase("x-graymesh-site");
+    if (route[set].empty()) route["headers"]["response"].erase("set");
+    if (route["headers"]["response"].empty()) route["headers"].erase("response");
+    if (route["headers"].empty()) route.erase("headers");
+  }
+}
+
 json merge(const Fragments& fragments, const std::set<std::string>& hosts,
            const std::set<std::string>& gateways) {
   // A whole object of one fragment keeps its own name.
@@ -79,6 +94,7 @@ json merge(const Fragments& fragments, const std::set<std::string>& hosts,
         spec[list].push_back(route);
     }
   }
+  drop_site(spec);
   return out;
 }
 

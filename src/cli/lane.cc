@@ -1,11 +1,13 @@
 // lane and env: lanes, and the policies of namespaces.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/platform.h"
+#include "cli/removal.h"
 
 namespace graymesh::cli {
 namespace {
@@ -15,7 +17,8 @@ using nlohmann::json;
 struct Options {
   std::string name, namespace_, reason;
   std::string owner, branch, time_to_live, idle;
-  std::string host, gateway;
+  std::string host, gateway, path;
+  Removal removal;
   std::vector<std::string> files;
   bool strict = false, all_namespaces = false;
   Output output = Output::table;
@@ -112,51 +115,92 @@ int show(const Common& common, const Options& options) {
   return exit_ok;
 }
 
-// The first host at which an application of the namespace is served, one in the lane before others.
-Result<std::string> host_of(const Common& common, const Options& options) {
+// An application of the namespace that is served at a host; one in the lane before others.
+Result<json> application_with_host(const Common& common, const Options& options) {
   const json lane =
       TRY(get(common.server, fmt::format("/api/v1/lanes/{}/{}", percent_encoded(options.namespace_),
                                          percent_encoded(options.name))));
   const json apps = TRY(
       all_items(common, "/api/v1/applications?namespace=" + percent_encoded(options.namespace_)));
-  std::string other;
+  json other;
   for (const json& app : apps) {
     const json hosts = app["spec"].value("hosts", json::array());
-    if (hosts.empty()) continue;
+    if (hosts.empty() || (!options.host.empty() &&
+                          std::find(hosts.begin(), hosts.end(), json(options.host)) == hosts.end()))
+      continue;
     for (const json& member : lane["status"].value("applications", json::array())) {
       if (text_at(member, "/answeredBy") == "lane" &&
           text_at(member, "/name") == text_at(app, "/metadata/name"))
-        return hosts[0].get<std::string>();
+        return app;
     }
-    if (other.empty()) other = hosts[0].get<std::string>();
-  }
-  if (other.empty()) {
-    return Error{Code::not_found, fmt::format("no application of {} has a host: name one by --host",
-                                              options.namespace_)};
+    if (other.is_null()) other = app;
   }
   return other;
 }
 
-// http://HOST/?canarytag=LANE; scheme and port are the gateway's.
+// "http://:8000" of the first Gateway of `app`; empty if that is not known.
+Result<std::string> gateway_of(const Common& common, const json& app) {
+  const json names = app["spec"].value("gateways", json::array());
+  const json page = TRY(get(common.server, "/api/v1/objects?kind=Gateway"));
+  for (const json& item : page.value("items", json::array())) {
+    const std::string name = text_at(item, "/namespace") + "/" + text_at(item, "/name");
+    if (std::find(names.begin(), names.end(), json(name)) == names.end()) continue;
+    const json servers = item.value(json::json_pointer("/object/spec/servers"), json::array());
+    for (const json& server : servers) {
+      const std::string protocol = text_at(server, "/port/protocol");
+      const std::string port = text_at(server, "/port/number");
+      if (protocol != "HTTP" && protocol != "HTTPS") continue;
+      const bool usual = port == (protocol == "HTTP" ? "80" : "443");
+      return fmt::format("{}://{}", protocol == "HTTP" ? "http" : "https", usual ? "" : ":" + port);
+    }
+  }
+  return std::string();
+}
+
+// SCHEME://HOST[:PORT]PATH with the lane in its query, before a fragment.
+std::string link_of(const std::string& base, std::string path, const std::string& lane) {
+  std::string fragment;
+  if (const auto at = path.find('#'); at != std::string::npos) {
+    fragment = path.substr(at);
+    path.erase(at);
+  }
+  if (!path.starts_with('/')) path.insert(0, "/");
+  return fmt::format("{}{}{}canarytag={}{}", base, path,
+                     path.find('?') == std::string::npos ? "?" : "&", percent_encoded(lane),
+                     fragment);
+}
+
+// Scheme and port are those of the gateway.
 int link(const Common& common, const Options& options) {
-  std::string scheme = "http", authority = options.gateway;
+  std::string host = options.host, gateway = options.gateway;
+  if (host.empty() || gateway.empty()) {
+    const auto app = application_with_host(common, options);
+    if (!app) return fail(app.error());
+    const bool in_gateway =
+        gateway.find("://") != std::string::npos && gateway.find("://:") == std::string::npos;
+    if (app->is_null() && host.empty() && !in_gateway)
+      return fail(
+          {Code::not_found,
+           fmt::format("no application of {} has a host: name one by --host", options.namespace_)});
+    if (host.empty() && !in_gateway) host = (*app)["spec"]["hosts"][0].get<std::string>();
+    if (gateway.empty() && !app->is_null()) {
+      auto found = gateway_of(common, *app);
+      if (!found) return fail(found.error());
+      gateway = *std::move(found);
+    }
+  }
+  std::string scheme = "http", authority = gateway;
   if (const auto end = authority.find("://"); end != std::string::npos) {
     scheme = authority.substr(0, end);
     authority.erase(0, end + 3);
   }
   authority = authority.substr(0, authority.find('/'));
-  std::string host = options.host;
-  if (host.empty() && authority.empty()) {
-    auto found = host_of(common, options);
-    if (!found) return fail(found.error());
-    host = *std::move(found);
-  }
   const auto colon = authority.rfind(':');
   const std::string port = colon == std::string::npos || host.find(':') != std::string::npos
                                ? ""
                                : authority.substr(colon);
-  fmt::print("{}://{}/?canarytag={}\n", scheme, host.empty() ? authority : host + port,
-             percent_encoded(options.name));
+  fmt::print("{}\n", link_of(scheme + "://" + (host.empty() ? authority : host + port),
+                             options.path, options.name));
   return exit_ok;
 }
 
@@ -262,19 +306,27 @@ void add_lane_commands(CLI::App& app, const Common& common, Chosen& chosen) {
       add(lane, common, chosen, "link", "prints a URL that puts a browser into the lane", link);
   link_command->add_option("name", linked->name, "the lane")->required();
   link_command->add_option("--host", linked->host, "of the application; default: the first one");
-  link_command->add_option("--gateway", linked->gateway, "where it is reached")->type_name("URL");
+  link_command
+      ->add_option("--gateway", linked->gateway,
+                   "where it is reached; default: the port of the application's Gateway")
+      ->type_name("URL");
+  link_command->add_option("--path", linked->path, "the page, with its query: /cart?item=5");
   link_command->footer(
       "A cookie keeps the browser there; ?canarytag=none takes it out again.\n"
-      "Example: graymesh lane link feature-a --host web.shop.example --gateway http://:8000");
+      "Examples: graymesh lane link feature-a\n"
+      "          graymesh lane link feature-a --host web.shop.example --gateway https://:8443 "
+      "--path "
+      "/cart");
 
   auto [remove_command, removed] =
       add(lane, common, chosen, "delete", "takes a lane back, with all of its releases",
           [](const Common& at, const Options& options) {
-            return remove_named(at, "lanes", options.namespace_, options.name, options.reason);
+            return remove_named(at, "lanes", options.namespace_, options.name, options.removal);
           });
   remove_command->add_option("name", removed->name, "the lane")->required();
-  remove_command->add_option("--reason", removed->reason, "for the history");
-  remove_command->footer("Example: graymesh lane delete feature-a --reason merged");
+  add_removal(remove_command, removed->removal);
+  remove_command->footer(
+      "Example: graymesh lane delete feature-a --reason merged --wait --ignore-not-found");
 
   add_environment_commands(app, common, chosen);
 }

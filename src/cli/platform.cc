@@ -123,15 +123,4 @@ Result<json> all_items(const Common& common, const std::string& path) {
   return items;
 }
 
-int remove_named(const Common& common, const std::string& collection, const std::string& namespace_,
-                 const std::string& name, const std::string& reason) {
-  const auto page =
-      remove(common.server,
-             fmt::format("/api/v1/{}/{}/{}?reason={}", collection, percent_encoded(namespace_),
-                         percent_encoded(name), percent_encoded(reason)));
-  if (!page) return fail(page.error());
-  fmt::print("{} is going\n", page->value("deleted", ""));
-  return exit_ok;
-}
-
 }  // namespace graymesh::cli

@@ -30,7 +30,5 @@ int apply_object(const Common& common, const nlohmann::json& object, const std::
                  Output output);
 // All items of a list, page after page. `path` has a query, or ends in "?".
 Result<nlohmann::json> all_items(const Common& common, const std::string& path);
-int remove_named(const Common& common, const std::string& collection, const std::string& namespace_,
-                 const std::string& name, const std::string& reason);
 
 }  // namespace graymesh::cli

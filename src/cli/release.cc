@@ -4,14 +4,19 @@
 
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <thread>
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/durations.h"
 #include "cli/platform.h"
+#include "cli/release_line.h"
 #include "cli/release_screen.h"
 #include "cli/release_spec.h"
+#include "cli/release_watch.h"
+#include "cli/screen.h"
 
 namespace graymesh::cli {
 namespace {
@@ -55,29 +60,18 @@ Result<json> find(const Common& common, const Options& options) {
   return page["items"][0];
 }
 
-// "90s", "5m", "1h30m" in seconds; a bare number is seconds.
-Result<std::chrono::seconds> seconds_of(const std::string& text) {
-  std::chrono::seconds out{0};
-  std::uint64_t number = 0;
-  bool digits = false;
-  for (const char c : text) {
-    if (c >= '0' && c <= '9' && number < 1'000'000'000) {
-      number = number * 10 + static_cast<std::uint64_t>(c - '0');
-      digits = true;
-      continue;
-    }
-    const int unit = c == 'h' ? 3600 : c == 'm' ? 60 : c == 's' ? 1 : 0;
-    if (unit == 0 || !digits)
-      return Error{Code::invalid_argument, fmt::format("--timeout {}, must be as 90s or 5m", text)};
-    out += std::chrono::seconds(number * static_cast<std::uint64_t>(unit));
-    number = 0;
-    digits = false;
+int print(const Common& common, const json& release, Output output) {
+  if (output != Output::table) {
+    fmt::print("{}", to_text(release, output));
+    return exit_ok;
   }
-  return out + std::chrono::seconds(digits ? number : 0);
-}
-
-void print(const json& release, Output output) {
-  fmt::print("{}", output == Output::table ? screen_of(release) : to_text(release, output));
+  const auto instances = instances_beside(common, release);
+  if (!instances) return fail(instances.error());
+  // All of it, however high the window is.
+  Style style = style_of(STDOUT_FILENO);
+  style.height = 0;
+  fmt::print("{}", screen_of(release, *instances, style, std::time(nullptr)));
+  return exit_ok;
 }
 
 // Tells its way on standard error, line by line, and ends with the receipt on standard output.
@@ -142,7 +136,7 @@ int start_one(const Common& common, const Options& options, const json& object) 
   if (options.output == Output::table) {
     fmt::print("{}\n", line_of(*page));
   } else {
-    print(*page, options.output);
+    fmt::print("{}", to_text(*page, options.output));
   }
   return exit_ok;
 }
@@ -201,7 +195,7 @@ int act(const Common& common, const Options& options, const std::string& verb) {
   if (options.output == Output::table) {
     fmt::print("{}\n", line_of(*page));
   } else {
-    print(*page, options.output);
+    fmt::print("{}", to_text(*page, options.output));
   }
   return exit_ok;
 }
@@ -239,56 +233,12 @@ int list(const Common& common, const Options& options) {
 int show(const Common& common, const Options& options) {
   const auto found = find(common, options);
   if (!found) return fail(found.error());
-  print(*found, options.output);
-  return exit_ok;
+  return print(common, *found, options.output);
 }
 
-// One live screen on a terminal; in a pipe a line for each change; JSON, one a line, with -o json.
-int watch_release(const Common& common, const Options& options) {
-  auto found = find(common, options);
-  if (!found) return fail(found.error());
-  const std::string id = text_at(*found, "/id");
-  const bool live = options.output == Output::table && ::isatty(STDOUT_FILENO) == 1;
-  std::string told;
-  const auto tell = [&](const json& release) {
-    const std::string text = live ? screen_of(release)
-                             : options.output == Output::table
-                                 ? line_of(release)
-                                 : release.dump(-1, ' ', false, json::error_handler_t::replace);
-    if (text == told) return;
-    told = text;
-    if (live) {
-      // Home, each line to its end, then what is left of the last screen.
-      std::string lines = "\x1b[H";
-      for (const char c : text) lines += c == '\n' ? "\x1b[K\n" : std::string(1, c);
-      fmt::print("{}\x1b[J", lines);
-    } else {
-      fmt::print("{}\n", text);
-    }
-    std::fflush(stdout);
-  };
-  if (live) fmt::print("\x1b[2J");
-  bool over = is_over(*found);
-  if (over) tell(*found);
-  auto gone_since = Steady::now();
-  while (!over) {
-    const Status ended = watch(common.server, "/api/v1/events?release=" + id,
-                               [&](const std::string& event, const std::string& data) {
-                                 gone_since = Steady::now();
-                                 if (event != "release") return true;
-                                 const json release = json::parse(data, nullptr, false);
-                                 if (!release.is_object()) return true;
-                                 tell(release);
-                                 over = is_over(release);
-                                 return !over;
-                               });
-    if (over) break;
-    // graymeshd restarts: it comes back with everything that stands.
-    if (!ended && ended.error().code != Code::unavailable) return fail(ended.error());
-    if (Steady::now() - gone_since > std::chrono::seconds(30)) return fail(ended.error());
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  }
-  return exit_ok;
+int watch_one(const Common& common, const Options& options) {
+  const auto found = find(common, options);
+  return found ? watch_release(common, *found, options.output) : fail(found.error());
 }
 
 // How it is released: who meets it, in which steps.
@@ -409,7 +359,7 @@ void add_looks(CLI::App* release, const Common& common, Chosen& chosen) {
   add("watch", "the same, live, until it is over; plain lines in a pipe",
       "Examples: graymesh release watch web/feature-a\n"
       "          graymesh release watch 12 -o json | jq -r .phase",
-      watch_release);
+      watch_one);
 }
 
 }  // namespace

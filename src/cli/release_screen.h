@@ -1,26 +1,21 @@
-// A release on a screen, and as a line: pure functions of its JSON.
+// One release as one screen: phases with the proxies' ACKs, share of traffic, verdict, and the
+// instances of its gray versions and of the baselines beside them. A pure function of JSON.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "cli/screen.h"
+
 namespace graymesh::cli {
 
-// "web,cart/feature-a".
-std::string name_of_release(const nlohmann::json& release);
+// `instances`: as /api/v1/instances tells them; those of other applications are passed over. `now`
+// in seconds since 1970.
+std::string screen_of(const nlohmann::json& release, const nlohmann::json& instances,
+                      const Style& style, std::int64_t now);
 
-// "release 12 web/feature-a: routes, weight 0%, 3 of 4 proxies ACKed: waits for ...".
-std::string line_of(const nlohmann::json& release);
-
-// Phases with bars of ACKs, share of traffic, instances; many lines.
-std::string screen_of(const nlohmann::json& release);
-
-bool is_over(const nlohmann::json& release);
-
-// One line of JSON that scripts may rely on: the receipt, and which release it is of.
-std::string receipt_line(const nlohmann::json& release);
-
-// `promoted`, `rolled back`: reached, and no proxy is missing.
-bool is_so(const nlohmann::json& release);
+// RFC 3339 in UTC as seconds since 1970; 0 for what is none.
+std::int64_t seconds_since_1970(const std::string& text);
 
 }  // namespace graymesh::cli

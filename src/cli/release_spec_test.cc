@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/istio.h"
-#include "cli/release_screen.h"
+#include "cli/release_line.h"
 
 namespace graymesh::cli {
 namespace {
@@ -95,10 +95,7 @@ TEST(Receipts, BeginAsScriptsExpectThem) {
   EXPECT_FALSE(receipt_line(waiting).empty());
 }
 
-TEST(Screens, ShowBarsOfAcksTrafficAndReasons) {
-  const std::string screen = screen_of(rolled_back);
-  EXPECT_NE(screen.find("rollback [####################] 4/4"), std::string::npos) << screen;
-  EXPECT_NE(screen.find("rolled back by ann"), std::string::npos);
+TEST(Lines, SayWhereItIsAndWhy) {
   EXPECT_EQ(line_of(rolled_back), "release 12 web/v2: rolled-back, weight 0%; rolled back by ann");
 }
 
@@ -111,6 +108,8 @@ json service(const std::string& name, const std::string& precedence, const json&
   if (ours) out["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "graymesh";
   if (!precedence.empty()) out["metadata"]["labels"]["graymesh.io/precedence"] = precedence;
   out["metadata"]["annotations"]["graymesh.io/sticky"] = "cookie=x";
+  // Of our own gateways.
+  out["spec"]["http"][0]["headers"]["response"]["set"]["x-graymesh-site"] = "https://x fe-pre";
   return out;
 }
 
@@ -130,6 +129,7 @@ TEST(Istio, GetsOneVirtualServiceForAHostReleaseBeforeTeamBeforeDefault) {
   EXPECT_EQ(whole["spec"]["http"][1]["name"], "team");
   EXPECT_EQ(whole["spec"]["http"][2]["name"], "default");
   EXPECT_EQ(whole.dump().find("graymesh.io/"), std::string::npos) << whole;
+  EXPECT_FALSE(whole["spec"]["http"][0].contains("headers")) << whole;
   // What is left of the team's own, whose host we took over.
   EXPECT_EQ(merged[0]["metadata"]["name"], "team");
   EXPECT_EQ(merged[0]["spec"]["hosts"], json{"other.fe-pre.svc.cluster.local"});

@@ -1,6 +1,5 @@
 #include "release/workload/folder.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
 #include <unistd.h>
@@ -9,10 +8,8 @@ extern "C" {  // which glibc 2.36 has forgotten
 #include <sys/pidfd.h>
 }
 
-#include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <vector>
@@ -31,35 +28,6 @@ bool carries(const fs::path& environ_file, const std::string& entry) {
 }
 
 }  // namespace
-
-Result<Descriptor> hold(const fs::path& file) {
-  Descriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!descriptor) {
-    return Error{Code::internal,
-                 fmt::format("cannot open {}: {}", file.string(), std::strerror(errno))};
-  }
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  if (::fcntl(descriptor.get(), F_SETLK, &lock) == 0) return descriptor;
-  if (errno != EAGAIN && errno != EACCES) {
-    return Error{Code::internal,
-                 fmt::format("cannot lock {}: {}", file.string(), std::strerror(errno))};
-  }
-  return Error{Code::failed_precondition,
-               fmt::format("{} is held by process {}", file.string(), holder(file))};
-}
-
-pid_t holder(const fs::path& file) {
-  const Descriptor descriptor(::open(file.c_str(), O_RDWR | O_CLOEXEC));
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  if (!descriptor || ::fcntl(descriptor.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) {
-    return 0;
-  }
-  return lock.l_pid;
-}
 
 void kill_leftovers(const fs::path& folder) {
   const std::string entry = fmt::format("{}={}", folder_variable, folder.string());

@@ -26,8 +26,6 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using Phase = Instance::Phase;
 
-constexpr auto keeper_stops = 20'000ms;  // beyond drain and stop; then the keeper itself is stuck
-
 std::string last_line(const std::string& text) {
   const auto end = text.find_last_not_of('\n');
   if (end == std::string::npos) return {};

@@ -13,6 +13,7 @@
 #include <iostream>
 
 #include "base/file.h"
+#include "release/workload/ending.h"
 #include "release/workload/folder.h"
 #include "release/workload/record.h"
 #include "release/workload/workload.h"
@@ -325,6 +326,70 @@ TEST_F(Instances, StopInOrderSidecarFirst) {
   EXPECT_THAT(sidecar, HasSubstr("drained while the application answers"));
   EXPECT_THAT(sidecar, HasSubstr("--label\napp=web\n--label\nstage=normal"));
   EXPECT_TRUE(read_state(last_log("web-1", "status.json"), "status").value_or({}).ended);
+}
+
+TEST_F(Instances, EndWithoutARuntimeGatewaysFirst) {
+  auto gateway = server();
+  gateway.gateway = true;
+  apply(
+      {group(server(), 1), group(gateway, 1, "edge"), group(script("exec sleep 1000"), 1, "lost")});
+  ASSERT_TRUE(becomes("web-1", Phase::ready)) << told();
+  ASSERT_TRUE(becomes("edge-1", Phase::ready)) << told();
+  ASSERT_TRUE(becomes("lost-1", Phase::ready)) << told();
+  EXPECT_THAT(living_instances(options_.folder),
+              ElementsAre("shop.edge-1", "shop.lost-1", "shop.web-1"));
+  runtime_.reset();
+  kill_process(state("lost-1").keeper);
+
+  std::vector<std::string> order;
+  const auto ended = end_instances(options_.folder, [&](const std::string& name, std::size_t left) {
+    order.push_back(name + " " + std::to_string(left));
+  });
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_THAT(order, ElementsAre("shop.edge-1 1", "shop.web-1 0"));
+  EXPECT_EQ(ended->ended, 2U);
+  EXPECT_EQ(ended->killed, 0U);
+  EXPECT_THAT(log("web-1"), HasSubstr("application asked to stop"));
+  EXPECT_THAT(living_instances(options_.folder), IsEmpty());
+  EXPECT_THAT(processes(), IsEmpty());
+}
+
+TEST_F(Instances, AreNotEndedUnderARuntimeThatWouldStartThemAgain) {
+  runtime_.reset();
+  // A process does not see a lock of its own.
+  int ready[2], go[2];
+  ASSERT_EQ(::pipe(ready) + ::pipe(go), 0);
+  const pid_t other = ::fork();
+  if (other == 0) {
+    const auto held = hold(options_.folder / "lock");
+    char byte = held ? 'y' : 'n';
+    (void)!::write(ready[1], &byte, 1);
+    (void)!::read(go[0], &byte, 1);
+    ::_exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  EXPECT_EQ(byte, 'y');
+  const auto refused = end_instances(options_.folder, [](const std::string&, std::size_t) {});
+  (void)!::write(go[1], &byte, 1);
+  int status = 0;
+  ::waitpid(other, &status, 0);
+  for (const int fd : {ready[0], ready[1], go[0], go[1]}) ::close(fd);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::failed_precondition);
+  EXPECT_THAT(refused.error().message, HasSubstr(std::to_string(other)));
+}
+
+TEST_F(Instances, ThatDoNotEndWithoutARuntimeAreKilled) {
+  auto deaf = script("trap '' TERM; echo deaf; while :; do sleep 1; done");
+  deaf.stop = 100ms;
+  apply({group(deaf)});
+  ASSERT_TRUE(eventually([&] { return log("web-1").find("deaf") != std::string::npos; })) << told();
+  runtime_.reset();
+  const auto ended = end_instances(options_.folder, [](const std::string&, std::size_t) {});
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_EQ(ended->ended, 1U);
+  EXPECT_THAT(processes(), IsEmpty());
 }
 
 TEST_F(Instances, AreNotReadyWithoutTheirSidecar) {
