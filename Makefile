@@ -41,6 +41,11 @@ coverage: deps  ## runs the tests, then tells which lines of each file they ran
 	@cd build-coverage && find src -name '*.gcda' -print0 | xargs -0 gcov -n -r -s '$(CURDIR)/src' 2>/dev/null \
 	  | awk -F"'" "/^File/ {file = \$$2} /^Lines executed/ && file {print file, \$$0; file = \"\"}" | sort -u
 
+.PHONY: browser
+browser: build  ## drives a real browser through lanes: links, logins, redirects (docs/releases.md)
+	@tools/install-deps --browser
+	@PYTHONDONTWRITEBYTECODE=1 tests/e2e/browser_test.py --chromium
+
 .PHONY: bench
 bench: deps  ## builds with optimisation and runs every benchmark
 	$(call build,release,--target benchmarks)

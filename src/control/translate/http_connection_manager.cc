@@ -2,6 +2,7 @@
 // way.
 #include "control/translate/http_connection_manager.h"
 
+#include "control/translate/site.h"
 #include "control/translate/wire.h"
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
 #include "envoy/config/common/mutation_rules/v3/mutation_rules.pb.h"
@@ -34,6 +35,7 @@ void add_filters(const model::MeshConfig& mesh, const HttpHandling& handling,
                  HttpConnectionManager& out) {
   if (handling.tells_lanes && handling.side == Side::outbound)
     set_lane_witness(mesh, !handling.lane.empty(), *out.add_http_filters());
+  if (handling.side == Side::gateway) set_site_filter(*out.add_http_filters());
   if (handling.protocol == snapshot::Protocol::grpc_web) {
     auto& filter = *out.add_http_filters();
     filter.set_name("envoy.filters.http.grpc_web");

@@ -32,6 +32,8 @@ TEST(GatewayListeners, HttpServersOfAPortShareAChain) {
   EXPECT_EQ(http["rds"]["route_config_name"], "http.8080");
   EXPECT_EQ(http["use_remote_address"], true);
   EXPECT_EQ(http["server_name"], "istio-envoy");
+  EXPECT_EQ(http["http_filters"][0]["name"], "envoy.filters.http.lua");
+  EXPECT_EQ(http["http_filters"][0]["disabled"], true) << "but where a route wakes it";
   EXPECT_TRUE(answer.has(Type::route, "http.8080"));
 }
 

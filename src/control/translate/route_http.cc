@@ -3,6 +3,7 @@
 // one takes every request.
 #include "control/translate/parts.h"
 #include "control/translate/route_parts.h"
+#include "control/translate/site.h"
 #include "control/translate/wire.h"
 #include "envoy/config/route/v3/route_components.pb.h"
 
@@ -48,6 +49,7 @@ Route make_route(const model::HttpRoute& http, const model::HttpMatch* match,
   set_action(http, place, out);
   if (http.fault) set_fault(*http.fault, out);
   if (http.cors) set_cors(*http.cors, out);
+  wake_site_filter(http.headers, out);
   out.mutable_decorator()->set_operation(operation(http, rule, place, out));
   return out;
 }

@@ -76,7 +76,8 @@ TEST(RouteRetries, MayGoToTheSameHostOrToOtherLocalities) {
 std::string filters(const std::string& http) {
   const auto routes = shop(http).routes("8080");
   std::string out;
-  for (const auto& name : {"envoy.filters.http.cors", "envoy.filters.http.fault"}) {
+  for (const auto& name :
+       {"envoy.filters.http.cors", "envoy.filters.http.fault", "envoy.filters.http.lua"}) {
     const auto& all = routes.route(web).typed_per_filter_config();
     if (const auto it = all.find(name); it != all.end())
       out += std::string(name) + " " + json(it->second);
@@ -107,6 +108,12 @@ TEST(RouteCors, SaysWhoMayAsk) {
       R"("allow_origin_string_match":[{"exact":"https://a.com"},{"safe_regex":{"regex":"https://.*[.]b[.]com"}}],)"
       R"("allow_methods":"GET,POST","allow_headers":"x-a,x-b","expose_headers":"x-c","max_age":"86400","allow_credentials":true,)"
       R"("filter_enabled":{"default_value":{"numerator":100}},"forward_not_matching_preflights":true})");
+}
+
+TEST(RouteSite, HasItsRedirectsMendedWhereTheRouteAsksForIt) {
+  EXPECT_EQ(filters("headers: {response: {set: {x-other: a}}}"), "");
+  EXPECT_THAT(filters("headers: {response: {set: {x-graymesh-site: 'https://a b 80 - -'}}}"),
+              HasSubstr(R"("name":"redirects")"));
 }
 
 // Hash policies come from the DestinationRule of the destination.

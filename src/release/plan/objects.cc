@@ -17,6 +17,7 @@ using Json = nlohmann::ordered_json;
 using model::StringMatch;
 
 constexpr std::string_view istio = "networking.istio.io/v1";
+constexpr std::string_view site_header = "x-graymesh-site";
 
 // A user's cookie for shares: long enough for any release.
 constexpr std::string_view sticky_time = "720h";
@@ -44,6 +45,7 @@ Json of_way(const Way& way, const Name& app) {
     out["withoutHeaders"][name] = match_json(value);
   for (const auto& [name, value] : match.query_params) out["queryParams"][name] = match_json(value);
   for (const auto& [name, value] : match.source_labels) out["sourceLabels"][name] = value;
+  if (match.scheme) out["scheme"] = match_json(*match.scheme);
   if (!match.source_namespace.empty()) out["sourceNamespace"] = match.source_namespace;
   return out;
 }
@@ -63,10 +65,18 @@ std::string methods(model::Application::Repeat repeat) {
   return repeat == model::Application::Repeat::safe ? safe : safe + "|PUT|DELETE";
 }
 
-std::string set_cookie(const std::string& value, std::string_view domain, std::string_view more) {
-  return fmt::format("{}={}; Path=/; SameSite=Lax{}{}{}", lane_header, value,
+// Of the whole site. Over TLS also of requests that come from another site: a login elsewhere that
+// posts its answer back. Without TLS browsers take no such cookie.
+std::string set_cookie(const std::string& value, bool over_tls, std::string_view domain,
+                       std::string_view more) {
+  return fmt::format("{}={}; Path=/; {}{}{}{}", lane_header, value,
+                     over_tls ? "SameSite=None; Secure" : "SameSite=Lax",
                      domain.empty() ? "" : "; Domain=", domain, more);
 }
+
+// As many other sites a route knows by name (32 of some 40 bytes in each route); with more of them
+// the lane's cookie must have a domain.
+constexpr std::size_t sites_max = 32;
 
 class Writer {
  public:
@@ -226,15 +236,65 @@ class Writer {
     if (gateway && way.baggage.empty())
       headers["request"]["add"] = {{"baggage", fmt::format("{}={}", lane_header, way.tag)}};
     if (way.set_cookie)
-      headers["response"]["add"] = {{"set-cookie", set_cookie(way.tag, cookie_domain(), "")}};
+      headers["response"]["add"]["set-cookie"] =
+          set_cookie(way.tag, way.over_tls, cookie_domain(), "");
+    if (gateway) for_browsers(way, headers);
     if (!headers.is_null()) action["headers"] = headers;
     action["route"] = Json::array({{{"destination", destination(way.to)}}});
     return action;
   }
 
+  // What is in a cache by the same URL is another lane's.
+  void for_browsers(const Way& way, Json& headers) const {
+    Json& response = headers["response"];
+    response["set"][std::string(site_header)] = site(way.tag);
+    if (way.set_cookie) {
+      response["set"]["cache-control"] = "no-store";
+      response["set"]["clear-site-data"] = "\"cache\"";
+    } else if (!way.match.cookies.empty()) {
+      response["add"]["vary"] = "Cookie";
+    }
+  }
+
+  // What the gateway must know to mend a redirect (docs/translation.md 13.6). `lane` may be empty.
+  std::string site(const std::string& lane) const {
+    std::string ports;
+    for (const auto& port : app_.spec().ports)
+      ports += fmt::format("{}{}", ports.empty() ? "" : ",", port.number);
+    const std::string domain = cookie_domain();
+    std::string out =
+        fmt::format("%REQ(:SCHEME)%://%REQ(:AUTHORITY)% {} {} {} {}", app_.name.namespace_, ports,
+                    lane.empty() ? "-" : lane, domain.empty() ? "-" : domain);
+    std::size_t sites = 0;
+    const auto add = [&](const Application& app, bool own) {
+      for (const std::string& host : app.spec().hosts) {
+        if (host.find('*') != std::string::npos || (!own && is_below(host, domain))) continue;
+        if (!own && ++sites > sites_max) return;
+        out += fmt::format(" {}={}", app.name.name, host);
+      }
+    };
+    add(app_, true);
+    for (const auto& [name, app] : world_.applications) {
+      if (name.namespace_ == app_.name.namespace_ && name != app_.name &&
+          !app.spec().gateways.empty())
+        add(app, false);
+    }
+    return out;
+  }
+
+  static bool is_below(const std::string& host, const std::string& domain) {
+    return !domain.empty() && (host == domain || host.ends_with("." + domain));
+  }
+
+  // Empty also for an application with a host elsewhere: there browsers refuse the cookie.
   std::string cookie_domain() const {
     const auto environment = world_.environments.find(app_.name.namespace_);
-    return environment == world_.environments.end() ? "" : environment->second.spec().cookie_domain;
+    if (environment == world_.environments.end()) return {};
+    const std::string& domain = environment->second.spec().cookie_domain;
+    for (const std::string& host : app_.spec().hosts) {
+      if (!is_below(host, domain)) return {};
+    }
+    return domain;
   }
 
   Json virtual_service(const std::string& name, std::string_view precedence,
@@ -269,6 +329,7 @@ class Writer {
       if (routes.shares.size() > 1) weighted["weight"] = share.weight;
       action["route"].push_back(weighted);
     }
+    if (gateway) action["headers"]["response"]["set"] = {{std::string(site_header), site("")}};
     Json& http = object["spec"]["http"] = Json::array();
     add_route(http, "default", {}, action);
     put(object);
@@ -278,10 +339,13 @@ class Writer {
   void add_leave(Json& http) const {
     Way way;
     way.name = "leave";
+    way.without_header = true;
+    way.set_cookie = true;
     way.match.query[std::string(lane_header)] = {.kind = StringMatch::Kind::exact, .value = "none"};
     Json action;
     action["headers"]["response"]["add"] = {
-        {"set-cookie", set_cookie("", cookie_domain(), "; Max-Age=0")}};
+        {"set-cookie", set_cookie("", false, cookie_domain(), "; Max-Age=0")}};
+    for_browsers(way, action["headers"]);
     action["route"] = Json::array({{{"destination", destination(std::string(baseline))}}});
     add_route(http, way.name, of_way(way, app_.name), action);
   }

@@ -82,8 +82,53 @@ TEST(Objects, ALaneHasFourWaysInAndTheHeaderGoesFirst) {
   const std::string gateway = all.at("VirtualService fe-pre/web-release");
   EXPECT_THAT(routes_of(gateway), ::testing::Contains("feature-a/cookie feature-a"));
   EXPECT_THAT(gateway, HasSubstr("canarytag=feature-a; Path=/"));
+  // A cookie that goes with every request is Secure, and only of links over TLS.
+  EXPECT_THAT(routes_of(gateway), ::testing::Contains("feature-a/query-tls feature-a"));
+  const auto ways = object_of(gateway);
+  for (const auto& http : ways->as<model::VirtualService>().http) {
+    const auto& added = http.headers.response.add;
+    if (!added.contains("set-cookie")) continue;
+    const bool tls = http.match.at(0).scheme.has_value();
+    EXPECT_THAT(added.at("set-cookie"),
+                tls ? HasSubstr("SameSite=None; Secure") : HasSubstr("SameSite=Lax"))
+        << http.name;
+    EXPECT_EQ(http.headers.response.set.at("cache-control"), "no-store") << http.name;
+  }
   EXPECT_THAT(all.at("DestinationRule fe-pre/web-release"),
               HasSubstr("feature-a=baseline, feature-b=baseline"));
+}
+
+std::string site_of(const std::string& yaml) {
+  const auto object = object_of(yaml);
+  return object->as<model::VirtualService>().http.back().headers.response.set.at("x-graymesh-site");
+}
+
+TEST(Objects, TellGatewaysWhatTheyNeedToMendRedirects) {
+  World world;
+  for (const char* name : {"web", "sso", "zoo"}) add_application(world, name);
+  const auto site = [&](const char* name) {
+    return site_of(objects(world, one(world)).at(std::string("VirtualService fe-pre/") + name));
+  };
+  EXPECT_EQ(site("web-default"),
+            "%REQ(:SCHEME)%://%REQ(:AUTHORITY)% fe-pre 8080 - - web=web.shop.example "
+            "sso=sso.shop.example zoo=zoo.shop.example");
+  const Release release = in_phase(release_of(world, "feature-a", {"web"}), Phase::gray);
+  world.releases.emplace(release.id, release);
+  EXPECT_THAT(site("web-release"), HasSubstr(" fe-pre 8080 feature-a - web=web.shop.example"));
+  EXPECT_EQ(
+      objects(world, one(world)).at("VirtualService fe-pre/web-default-mesh").find("x-graymesh"),
+      std::string::npos)
+      << "browsers come by gateways alone";
+  // One cookie for all of them: nothing need be added to their links.
+  set_environment(world, "lanes: {cookieDomain: shop.example}");
+  EXPECT_THAT(site("web-default"), HasSubstr(" - shop.example web=web.shop.example"));
+  EXPECT_THAT(site("web-default"), Not(HasSubstr("sso")));
+  EXPECT_THAT(objects(world, one(world)).at("VirtualService fe-pre/web-release"),
+              HasSubstr("Domain=shop.example"));
+  // Browsers refuse a cookie of a domain that the host is not in.
+  set_environment(world, "lanes: {cookieDomain: pre.example}");
+  EXPECT_THAT(objects(world, one(world)).at("VirtualService fe-pre/web-release"),
+              Not(HasSubstr("Domain=")));
 }
 
 TEST(Objects, SharesGrowFromTheFrontAndStickAtTheGateway) {

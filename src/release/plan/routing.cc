@@ -50,6 +50,10 @@ void add_lanes(const std::vector<LaneHere>& lanes, Routing& out) {
     Way way;
     way.match.query[key] = exactly(lane.tag);
     way.set_cookie = true;
+    // A cookie that goes with every request, also one that another site posts, must be Secure.
+    way.over_tls = true;
+    add_lane(lane, false, "query-tls", way, out.gateway);
+    way.over_tls = false;
     add_lane(lane, false, "query", way, out.gateway);
   }
   for (const LaneHere& lane : lanes) {
@@ -159,6 +163,7 @@ model::HttpMatch http_match(const Way& way, const Name& app) {
   for (const auto& [name, value] : way.match.cookies)
     out.headers["cookie"] = cookie_match(name, value);
   if (!way.baggage.empty()) out.headers["baggage"] = baggage_match(way.baggage);
+  if (way.over_tls) out.scheme = {.kind = model::StringMatch::Kind::exact, .value = "https"};
   if (way.without_header) out.without_headers[std::string(lane_header)] = {};
   out.query_params = way.match.query;
   const std::string& source = way.match.source_application;

@@ -30,6 +30,7 @@ struct Way {
   std::string tag;              // the lane that later hops shall know
   bool set_header = false;      // it is not in the request yet
   bool set_cookie = false;
+  bool over_tls = false;  // only of requests that came over TLS
 };
 
 struct Share {
