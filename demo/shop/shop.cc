@@ -15,6 +15,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <map>
 #include <mutex>
@@ -38,6 +39,7 @@ struct Options {
   std::vector<std::string> calls;
   int timeout_ms = 15'000;
   std::string forward = "all";
+  unsigned fail_every = 0;  // 0: never
 };
 
 // Carried from the request to the calls it causes.
@@ -70,6 +72,8 @@ class Shop {
     if (request.path == "/flaky") return flaky(request);
     if (request.path == "/echo") return echo(request);
     if (request.path == "/counts") return counts();
+    if (options_.fail_every != 0 && ++journeys_ % options_.fail_every == 0)
+      return answer(500, self(path_here()));
     return journey(request, client);
   }
 
@@ -175,6 +179,7 @@ class Shop {
   }
 
   const Options options_;
+  std::atomic<unsigned> journeys_ = 0;
   std::mutex mutex_;
   std::map<std::string, int> seen_;    // /flaky, by key
   std::map<std::string, int> counts_;  // by path
@@ -193,6 +198,7 @@ int main(int argc, char** argv) {
   app.add_option("--calls", options.calls, "URL of a service to call; repeatable");
   app.add_option("--proxy", options.server.proxy,
                  "address:port of the sidecar's HTTP proxy, or http://address:port");
+  app.add_option("--fail-every", options.fail_every, "answers each Nth request with 500; 0: none");
   app.add_option("--timeout-ms", options.timeout_ms, "for each call")
       ->check(CLI::Range(1, 600'000));
   app.add_option("--forward", options.forward,

@@ -7,6 +7,7 @@
 #include "api/carriage.h"
 #include "api/pages.h"
 #include "base/hash.h"
+#include "model/analysis.h"
 #include "model/json.h"
 
 namespace graymesh::api {
@@ -79,7 +80,10 @@ json steps_json(const std::vector<model::GrayStep>& steps) {
     json one = {{"weight", step.weight}};
     if (step.pause) one["pause"]["duration"] = duration_text(*step.pause);
     if (step.approval) one["pause"]["approval"] = true;
-    if (!step.verdict.empty()) one["pause"]["verdict"] = step.verdict;
+    if (const auto analysis = model::analysis_of(step.verdict))
+      one["analysis"] = {{"dryRun", analysis->dry_run}};
+    else if (!step.verdict.empty())
+      one["pause"]["verdict"] = step.verdict;
     out.push_back(std::move(one));
   }
   return out;

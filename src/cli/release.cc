@@ -257,6 +257,8 @@ void add_way(CLI::App* command, ReleaseWords& words) {
       ->add_option("--verdict", words.verdict,
                    "asked after each step: 200 healthy, 409 unhealthy, 202 not yet")
       ->type_name("URL");
+  command->add_flag("--analysis", words.analysis,
+                    "each step goes on when it is as good as the baseline, and back when worse");
   command->add_flag("--promote", words.promote, "promotes by itself after the last step");
   command->add_option("--laggards", words.laggards, "when proxies do not ACK")
       ->check(CLI::IsMember({"hold", "isolate", "goOn"}));

@@ -71,8 +71,9 @@ Result<json> steps_of(const ReleaseWords& words) {
     return invalid("--pause and --verdict: must be one of them");
   std::vector<int> weights = words.steps;
   if (words.weight >= 0) weights.push_back(words.weight);
-  if (weights.empty() && !(words.pause.empty() && words.verdict.empty()))
-    return invalid("--pause and --verdict are of steps: --steps or --weight must be there");
+  if (weights.empty() && !(words.pause.empty() && words.verdict.empty() && !words.analysis))
+    return invalid(
+        "--pause, --verdict and --analysis are of steps: --steps or --weight must be there");
   json pause;
   if (words.pause == "approval") {
     pause["approval"] = true;
@@ -84,6 +85,7 @@ Result<json> steps_of(const ReleaseWords& words) {
   for (const int weight : weights) {
     json step = {{"weight", weight}};
     if (!pause.is_null()) step["pause"] = pause;
+    if (words.analysis) step["analysis"] = json::object();
     out.push_back(std::move(step));
   }
   return out;

@@ -25,6 +25,7 @@ struct ReleaseWords {
   std::vector<int> steps = {};
   std::string pause = {};    // "10m", "approval"; of each step
   std::string verdict = {};  // URL; of each step
+  bool analysis = false;     // of each step
   std::string laggards = {};
   std::string ready_within = {};
   bool promote = false;

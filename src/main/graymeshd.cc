@@ -24,12 +24,14 @@
 #include "control/source/source.h"
 #include "control/traffic/traffic.h"
 #include "control/xds/xds.h"
+#include "main/fetch.h"
 #include "main/judge.h"
 #include "main/memory.h"
 #include "main/overlay.h"
 #include "main/usage.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
+#include "release/analysis/analysis.h"
 #include "release/engine/engine.h"
 #include "release/store/store.h"
 #include "release/workload/workload.h"
@@ -99,6 +101,9 @@ std::vector<model::ObjectPtr> of_platform(const source::Objects& objects) {
   return found;
 }
 
+// Of every sidecar that we start.
+constexpr int admin_port = 15000;
+
 // The release platform, if there is a store: its parts know each other only from here.
 struct Platform {
   // The runtime's and the judge's threads may call before the engine is there, and after.
@@ -119,6 +124,9 @@ struct Platform {
   std::unique_ptr<TrafficUsage> usage;  // null: proxies tell nothing
   std::unique_ptr<workload::Runtime> runtime;
   std::unique_ptr<release::Engine> engine;
+  // What analyses look at; they read the engine's view.
+  std::unique_ptr<release::MetricsQuery> proxies, prometheus;
+  std::unique_ptr<release::Analyst> analyst;
 
   Status open(const Flags& flags, const std::string& control_plane, Overlay& overlay,
               traffic::Table* table, const Clock& clock) {
@@ -138,8 +146,30 @@ struct Platform {
                                         .judge = *judge,
                                         .clock = clock,
                                         .usage = usage.get()}));
+    TRY(open_analyst(clock));
     std::lock_guard lock(mutex);
     poked = engine.get();
+    return {};
+  }
+
+  Status open_analyst(const Clock& clock) {
+    const auto admins = [this] {
+      std::vector<std::string> out;
+      for (const auto& instance : engine->view()->instances) {
+        if (instance.phase == workload::Instance::Phase::ready)
+          out.push_back(fmt::format("{}:{}", instance.address, admin_port));
+      }
+      return out;
+    };
+    proxies = release::proxy_metrics(fetch, admins, clock);
+    prometheus = release::prometheus_metrics(fetch, clock);
+    analyst = TRY(release::Analyst::open({.store = *store,
+                                          .proxies = *proxies,
+                                          .prometheus = *prometheus,
+                                          .clock = clock,
+                                          .view = [this] { return engine->view(); },
+                                          .heard = [this] { poke(); }}));
+    judge->hear(*analyst);
     return {};
   }
 
@@ -148,6 +178,7 @@ struct Platform {
     if (engine) {
       engine->step();
       engine->start();
+      analyst->start();
     } else {
       TRY(overlay.write({}));
     }
@@ -269,6 +300,7 @@ int serve(const Flags& flags) {
   api->reset();
   folder->reset();
   platform.poke_no_more();
+  if (platform.analyst) platform.analyst->stop();
   if (platform.engine) platform.engine->stop();
   overlay.serve(nullptr);
   loop.stop();

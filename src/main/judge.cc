@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model/analysis.h"
+
 namespace graymesh {
 namespace {
 
@@ -48,6 +50,8 @@ HttpJudge::~HttpJudge() {
 
 release::Judge::Word HttpJudge::verdict(const release::Release& release,
                                         const model::GrayStep& step) {
+  if (model::is_analysis(step.verdict))
+    return analyst_ == nullptr ? Word{} : analyst_->word(release);
   const std::string key = fmt::format("{}/{}", release.id, release.step);
   std::lock_guard lock(mutex_);
   const auto known = words_.find(key);

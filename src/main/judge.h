@@ -1,4 +1,5 @@
-// Verdict hooks: asks a URL whether a step of a release is healthy.
+// Verdict hooks: asks a URL whether a step of a release is healthy. What an analysis has found it
+// hands on from the Analyst.
 //
 //   POST url  {"release": 12, "namespace": "fe-online", "tag": "feature-a", "step": 2, "weight":
 //   10} 200 healthy · 409 unhealthy · anything else, or no answer: not yet. The body says why.
@@ -12,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "release/analysis/analysis.h"
 #include "release/engine/engine.h"
 
 namespace graymesh {
@@ -23,6 +25,8 @@ class HttpJudge final : public release::Judge {
   ~HttpJudge() override;
 
   Word verdict(const release::Release& release, const model::GrayStep& step) override;
+  // Before the engine starts; outlives its last question.
+  void hear(const release::Analyst& analyst) { analyst_ = &analyst; }
 
  private:
   struct Question {
@@ -31,6 +35,7 @@ class HttpJudge final : public release::Judge {
   void run();
 
   const std::function<void()> heard_;
+  const release::Analyst* analyst_ = nullptr;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::map<std::string, std::pair<Word, std::chrono::steady_clock::time_point>> words_;

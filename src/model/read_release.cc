@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "model/analysis.h"
 #include "model/kinds.h"
 #include "model/read_http.h"
 #include "model/rules.h"
@@ -194,6 +195,14 @@ void read_step(Fields& f, GrayStep& out) {
     pause.flag("approval", out.approval);
     pause.text("verdict", out.verdict, check_url);
   });
+  std::optional<Analysis> analysis;
+  f.object("analysis", analysis, read_analysis);
+  if (!analysis) return;
+  if (!out.verdict.empty())
+    f.error("analysis", "must not stand beside pause.verdict: one of them judges the step");
+  if (out.weight == 100)
+    f.warn("analysis", "compares with the baseline, which a weight of 100 may leave no requests");
+  out.verdict = to_text(*analysis);
 }
 
 void read_gray_application(Fields& f, GrayApplication& out) {

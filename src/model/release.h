@@ -78,7 +78,7 @@ struct GrayStep {
   std::uint32_t weight = 0;  // percent
   std::optional<Duration> pause;
   bool approval = false;
-  std::string verdict;  // URL: 200 healthy, 409 unhealthy, 202 not yet
+  std::string verdict;  // who judges it: URL of a hook, or an Analysis as text
   Position position;
 
   bool operator==(const GrayStep&) const = default;

@@ -1,3 +1,4 @@
+#include "model/analysis.h"
 #include "model/testing.h"
 
 namespace graymesh::model {
@@ -104,6 +105,55 @@ TEST(GrayRelease, IsReadWhole) {
   EXPECT_EQ(release.laggards, GrayRelease::Laggards::isolate);
   EXPECT_EQ(release.ready_within, 1min);
   EXPECT_TRUE(release.promote);
+}
+
+TEST(GrayRelease, AnalysisHasDefaultsForAllOfIt) {
+  const auto release = spec_of<GrayRelease>(ours("GrayRelease", R"(  tag: feature-a
+  applications: [{name: web}]
+  steps:
+  - {weight: 1, analysis: {}}
+  - weight: 50
+    analysis:
+      successRate: {margin: 2}
+      latency: {percentile: 95, margin: 3, slower: 10}
+      prometheus: http://127.0.0.1:9090
+      queries: [{name: carts, total: a, bad: b, margin: 1.5}, {name: own}]
+      interval: 10s
+      duration: {minimum: 1m, maximum: 2h}
+      inconclusive: advance
+      dryRun: true
+)"));
+  EXPECT_EQ(analysis_of(release.steps.at(0).verdict), Analysis{});
+  const auto analysis_1 = analysis_of(release.steps.at(1).verdict);
+  ASSERT_TRUE(analysis_1);
+  const Analysis& analysis = *analysis_1;
+  EXPECT_EQ(analysis.success_margin, 2);
+  EXPECT_EQ(analysis.latency, (Analysis::Latency{95, 3, 10}));
+  EXPECT_EQ(analysis.queries.at(0), (Analysis::Query{"carts", "a", "b", 1.5}));
+  EXPECT_EQ(analysis.maximum, 2h);
+  EXPECT_EQ(analysis.inconclusive, Analysis::Inconclusive::advance);
+  EXPECT_TRUE(analysis.dry_run);
+}
+
+TEST(GrayRelease, RefusesAnAnalysisThatCouldSayNothing) {
+  const auto errors = [](const std::string& analysis) {
+    return errors_of(ours("GrayRelease",
+                          "  tag: a\n  applications: [{name: web}]\n  steps: [{weight: 1, "
+                          "analysis: {" +
+                              analysis + "}}]\n"))
+        .size();
+  };
+  EXPECT_EQ(errors(""), 0u);
+  EXPECT_EQ(errors("successRate: {margin: 0}"), 1u) << "health could never be proven";
+  EXPECT_EQ(errors("proxies: false"), 1u);
+  EXPECT_EQ(errors("prometheus: 'http://p'"), 1u);
+  EXPECT_EQ(errors("prometheus: 'http://p', queries: [{name: a, total: b}]"), 1u);
+  EXPECT_EQ(errors("prometheus: 'http://p', queries: [{name: a}, {name: a}]"), 1u);
+  EXPECT_EQ(errors("duration: {minimum: 2m, maximum: 1m}"), 1u);
+  EXPECT_EQ(errors("inconclusive: perhaps"), 1u);
+  EXPECT_EQ(errors("}, pause: {verdict: 'http://judge/'"), 1u) << "two that judge";
+  EXPECT_EQ(analysis_of("http://judge/"), std::nullopt);
+  EXPECT_EQ(analysis_of("{}"), std::nullopt);
 }
 
 TEST(GrayRelease, RefusesWeightsThatFallAndMatchesOfNothing) {

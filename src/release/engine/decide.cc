@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/analysis.h"
 #include "release/engine/core.h"
 
 namespace graymesh::release {
@@ -319,6 +320,26 @@ bool Engine::Core::come_up(const Release& release) {
 std::optional<std::pair<Phase, std::string>> Engine::Core::after_step(const Release& release) {
   Progress& progress = progress_[release.id];
   const model::GrayStep& step = release.spec.steps.at(release.step);
+  std::string why;
+  if (!step.verdict.empty()) {
+    // First, so that what is unhealthy goes back also while its step waits for something else.
+    const Judge::Word word = parts_.judge.verdict(release, step);
+    if (word.verdict == Judge::Verdict::unhealthy)
+      return std::pair(Phase::back_routes, "rolled back: unhealthy: " + word.why);
+    // A person may go on without one.
+    const bool overruled = !step.approval && !release.approvals.empty();
+    if (word.verdict == Judge::Verdict::not_yet && !overruled) {
+      progress.waits_for =
+          fmt::format("the verdict of {}{}{}",
+                      model::is_analysis(step.verdict)
+                          ? fmt::format("step {} (weight {})", release.step + 1, step.weight)
+                          : step.verdict,
+                      word.why.empty() ? "" : ": ", word.why);
+      wake_at(parts_.clock.wall() + verdict_every);
+      return std::nullopt;
+    }
+    if (model::is_analysis(step.verdict)) why = word.why;
+  }
   if (step.approval && release.approvals.empty()) {
     progress.waits_for =
         fmt::format("approval of step {} (weight {})", release.step + 1, step.weight);
@@ -334,18 +355,7 @@ std::optional<std::pair<Phase, std::string>> Engine::Core::after_step(const Rele
       return std::nullopt;
     }
   }
-  if (!step.verdict.empty()) {
-    const Judge::Word word = parts_.judge.verdict(release, step);
-    if (word.verdict == Judge::Verdict::unhealthy)
-      return std::pair(Phase::back_routes, "rolled back: unhealthy: " + word.why);
-    if (word.verdict == Judge::Verdict::not_yet) {
-      progress.waits_for = fmt::format("the verdict of {}{}{}", step.verdict,
-                                       word.why.empty() ? "" : ": ", word.why);
-      wake_at(parts_.clock.wall() + verdict_every);
-      return std::nullopt;
-    }
-  }
-  return std::pair(after(release, Phase::step), std::string());
+  return std::pair(after(release, Phase::step), why);
 }
 
 bool Engine::Core::promotes(const Release& release) {

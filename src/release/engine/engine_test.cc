@@ -283,6 +283,42 @@ TEST_F(EngineTest, AnUnhealthyVerdictTakesItBack) {
   EXPECT_EQ(release(id).reason, "rolled back: unhealthy: 5 % errors");
 }
 
+TEST_F(EngineTest, AnAnalysisTakesAReleaseBackWhileItsStepWaitsForTime) {
+  application("web");
+  judge.word = {Judge::Verdict::not_yet, "not yet: 412 more requests"};
+  const auto id = start(
+      "feature-a", "  steps: [{weight: 10, analysis: {}, pause: {duration: 1h}}, {weight: 50}]\n");
+  settle();
+  EXPECT_EQ(waits_for(id), "the verdict of step 1 (weight 10): not yet: 412 more requests");
+  judge.word = {Judge::Verdict::healthy, "healthy: web: as good"};
+  settle();
+  EXPECT_THAT(waits_for(id), HasSubstr("step 1 (weight 10) for 3600.0 s more"));
+  judge.word = {Judge::Verdict::unhealthy, "web: 8 % failed"};
+  settle();
+  EXPECT_EQ(phase(id), Phase::rolled_back);
+  EXPECT_EQ(release(id).reason, "rolled back: unhealthy: web: 8 % failed");
+  EXPECT_TRUE(release(id).receipts.contains("rollback"));
+}
+
+TEST_F(EngineTest, AnAnalysisTakesAStepOnWithItsReason) {
+  application("web");
+  judge.word = {Judge::Verdict::healthy, "healthy: web: as good"};
+  const auto id = start("feature-a", "  steps: [{weight: 10, analysis: {}}]\n");
+  settle();
+  EXPECT_EQ(phase(id), Phase::gray);
+  EXPECT_EQ(release(id).reason, "healthy: web: as good");
+}
+
+TEST_F(EngineTest, AnApprovalStandsInForAVerdictThatDoesNotCome) {
+  application("web");
+  const auto id = start("feature-a", "  steps: [{weight: 10, analysis: {}}]\n");
+  settle();
+  EXPECT_EQ(phase(id), Phase::step);
+  ASSERT_TRUE(engine->act(bob, id, Verb::approve));
+  settle();
+  EXPECT_EQ(phase(id), Phase::gray);
+}
+
 TEST_F(EngineTest, APromotionKeepsTheBaselinesCapacityAtEveryInstant) {
   application("web");
   const auto id = start("feature-a", "", "[{name: web, run: {version: v2}}]");

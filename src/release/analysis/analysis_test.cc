@@ -1,0 +1,287 @@
+// The Analyst before traffic that has a life of its own, and both sources before pages that do.
+#include "release/analysis/analysis.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "release/plan/testing.h"
+
+namespace graymesh::release {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using Word = Judge::Verdict;
+
+// Both versions get so many requests a second, of which a share fails; time is the clock's.
+class FakeTraffic final : public MetricsQuery {
+ public:
+  explicit FakeTraffic(const Clock& clock) : clock_(clock) {}
+
+  Result<std::optional<verdict::Sample>> counts(const Target& target) override {
+    if (!fault.empty()) return Error{Code::unavailable, fault};
+    const auto now = clock_.now();
+    const auto before = asked_.find(target.release);
+    std::optional<verdict::Sample> out;
+    if (before != asked_.end()) {
+      const double seconds = Seconds(now - before->second).count();
+      out.emplace();
+      out->requests = {{gray * gray_fails * seconds, gray * seconds},
+                       {baseline * baseline_fails * seconds, baseline * seconds}};
+      verdict::Latencies gray_ms{}, baseline_ms{};
+      gray_ms[15] = gray * seconds;
+      baseline_ms[15] = baseline * seconds;
+      out->gray_ms = gray_ms;
+      out->baseline_ms = baseline_ms;
+    }
+    asked_[target.release] = now;
+    return out;
+  }
+  void keep(const std::set<std::uint64_t>& releases) override { kept = releases; }
+
+  double gray = 10, baseline = 90, gray_fails = 0.01, baseline_fails = 0.01;
+  std::string fault;
+  std::set<std::uint64_t> kept;
+
+ private:
+  const Clock& clock_;
+  std::map<std::uint64_t, Clock::Steady> asked_;
+};
+
+class AnalystTest : public ::testing::Test {
+ protected:
+  AnalystTest() {
+    testing::add_application(world, "web");
+    Release release = testing::release_of(world, "feature-a", {"web"}, {10, 50});
+    id = release.id;
+    for (auto& step : release.spec.steps) step.verdict = model::to_text({});
+    release.phase = Phase::step;
+    release.since = clock.wall();
+    release.receipts["step-1"].at = clock.wall();
+    world.releases.emplace(id, release);
+    open();
+  }
+  void open() {
+    analyst = std::move(Analyst::open({.store = *store,
+                                       .proxies = traffic,
+                                       .prometheus = nothing,
+                                       .clock = clock,
+                                       .view =
+                                           [this] {
+                                             auto view = std::make_shared<View>();
+                                             view->world = std::make_shared<const World>(world);
+                                             return view;
+                                           },
+                                       .heard = [this] { ++heard; }}))
+                  .value();
+  }
+  Release& release() { return world.releases.at(id); }
+  Judge::Word word() { return analyst->word(release()); }
+  void watch(std::chrono::seconds span) {
+    for (auto left = span; left > 0s; left -= 5s) {
+      analyst->look();
+      clock.advance(5s);
+    }
+  }
+  std::size_t documents() { return store->documents().value().size(); }
+
+  FakeClock clock;
+  std::unique_ptr<Store> store = std::move(*Store::open(":memory:"));
+  FakeTraffic traffic{clock}, nothing{clock};
+  World world;
+  std::uint64_t id = 0;
+  int heard = 0;
+  std::unique_ptr<Analyst> analyst;
+};
+
+TEST_F(AnalystTest, FindsAnEqualVersionHealthyAndAWorseOneUnhealthy) {
+  EXPECT_EQ(word().why, "nothing is measured yet");
+  watch(15min);
+  EXPECT_EQ(word().verdict, Word::healthy) << word().why;
+  traffic.gray_fails = 0.2;
+  watch(5min);
+  EXPECT_EQ(word().verdict, Word::unhealthy) << word().why;
+  EXPECT_THAT(word().why, HasSubstr("web: success rate: "));
+  EXPECT_GT(heard, 100);
+}
+
+TEST_F(AnalystTest, SaysOfNoTrafficNotYetAndWhatIsMissing) {
+  traffic.gray = 0;
+  watch(30min);
+  EXPECT_EQ(word().verdict, Word::not_yet);
+  EXPECT_THAT(word().why, HasSubstr("no request to the gray version in 30 minutes; about"));
+}
+
+TEST_F(AnalystTest, TakesASourceThatFailsForNoEvidence) {
+  traffic.fault = "127.1.2.3:15000: Connection";
+  watch(30min);
+  EXPECT_EQ(word().verdict, Word::not_yet);
+  EXPECT_THAT(word().why, HasSubstr("(no evidence: 127.1.2.3:15000: Connection)"));
+}
+
+TEST_F(AnalystTest, GoesOnAfterAKillWithWhatItKnew) {
+  traffic.gray_fails = 0.1;
+  watch(100s);
+  const auto before = store->documents().value();
+  open();
+  EXPECT_EQ(word().verdict, Word::not_yet);
+  analyst->look();
+  EXPECT_EQ(word().verdict, Word::unhealthy) << word().why;
+  EXPECT_EQ(before.size(), 1u);
+}
+
+TEST_F(AnalystTest, BeginsAnewWhatItCannotReadAndSaysSo) {
+  ASSERT_TRUE(store->commit({.documents = {{"verdict/1", R"({"web@0": {}})"}}}));
+  open();
+  watch(10s);
+  EXPECT_EQ(word().verdict, Word::not_yet);
+  EXPECT_THAT(word().why, HasSubstr("begins anew"));
+}
+
+TEST_F(AnalystTest, WantsHealthProvenAgainInTheNextStep) {
+  watch(15min);
+  release().step = 1;
+  release().since = clock.wall();
+  analyst->look();
+  EXPECT_EQ(word().why, "nothing is measured yet") << "its weight is not ACKed";
+  release().receipts["step-2"].at = clock.wall();
+  clock.advance(5s);
+  analyst->look();
+  EXPECT_EQ(word().verdict, Word::not_yet) << word().why;
+}
+
+TEST_F(AnalystTest, ForgetsAReleaseThatIsOver) {
+  watch(10s);
+  EXPECT_EQ(documents(), 1u);
+  release().phase = Phase::rolled_back;
+  analyst->look();
+  EXPECT_EQ(documents(), 0u);
+  EXPECT_TRUE(traffic.kept.empty());
+}
+
+TEST_F(AnalystTest, WaitsForTheMinimumUnlessTheVersionIsUnhealthy) {
+  traffic.gray_fails = 0.2;
+  release().spec.steps[0].verdict = model::to_text({.minimum = 1h, .maximum = 2h});
+  watch(10min);
+  EXPECT_EQ(word().verdict, Word::unhealthy) << word().why;
+}
+
+TEST_F(AnalystTest, SaysAfterTheMaximumWhatTheReleaseSays) {
+  using Inconclusive = model::Analysis::Inconclusive;
+  traffic.gray = 0;
+  for (const auto& [inconclusive, wanted] : {std::pair(Inconclusive::hold, Word::not_yet),
+                                             std::pair(Inconclusive::advance, Word::healthy),
+                                             std::pair(Inconclusive::rollback, Word::unhealthy)}) {
+    release().spec.steps[0].verdict =
+        model::to_text({.maximum = 1min, .inconclusive = inconclusive});
+    watch(70s);
+    EXPECT_EQ(word().verdict, wanted) << word().why;
+    EXPECT_THAT(word().why, HasSubstr("none after "));
+  }
+}
+
+TEST_F(AnalystTest, OfADryRunOnlySaysWhatItWouldDo) {
+  traffic.gray_fails = 0.2;
+  release().spec.steps[0].verdict = model::to_text({.minimum = 5min, .dry_run = true});
+  watch(4min);
+  EXPECT_EQ(word().verdict, Word::not_yet);
+  EXPECT_THAT(word().why, HasSubstr("s more at least; dry run: unhealthy: web: success rate"));
+  watch(2min);
+  EXPECT_EQ(word().verdict, Word::healthy);
+  EXPECT_THAT(word().why, HasSubstr("dry run: unhealthy: web"));
+}
+
+TEST_F(AnalystTest, SharesItsChanceOfAFalseAlarmAmongAllThatIsCompared) {
+  EXPECT_DOUBLE_EQ(chances_of(release()).alarm, 0.0025) << "two metrics, the same in both steps";
+  release().spec.steps[1].verdict = model::to_text({.success_margin = 2});
+  EXPECT_DOUBLE_EQ(chances_of(release()).alarm, 0.00125);
+}
+
+// Pages by address; an Envoy that counts.
+struct FakeEnvoys {
+  struct Counts {
+    double gray = 0, gray_bad = 0, baseline = 0;
+  };
+  Result<std::string> operator()(const std::string& url) {
+    asked.push_back(url);
+    for (const auto& [address, counts] : envoys) {
+      if (!url.starts_with("http://" + address + "/stats?")) continue;
+      const auto stat = [](const char* subset, const char* name, double value) {
+        return R"({"name":"cluster.outbound|8080|)" + std::string(subset) +
+               "|web.fe-pre.svc.cluster.local;.upstream_rq_" + name + R"(","value":)" +
+               std::to_string(value) + "},";
+      };
+      return R"({"stats":[)" + stat("feature-a", "2xx", counts.gray) +
+             stat("feature-a", "5xx", counts.gray_bad) + stat("baseline", "2xx", counts.baseline) +
+             stat("feature-b", "5xx", 99) +
+             R"({"name":"cluster.outbound|8080|feature-a|web.fe-prefix.svc.x;.upstream_rq_2xx","value":7}]})";
+    }
+    return Error{Code::unavailable, url.substr(7, 15) + ": no connection"};
+  }
+  std::map<std::string, Counts> envoys;
+  std::vector<std::string> asked;
+};
+
+const Target target{.release = 1, .application = {"fe-pre", "web"}, .tag = "feature-a"};
+
+TEST(Proxies, CountWhatCameSinceTheLastLookOverAllOfThem) {
+  FakeClock clock;
+  FakeEnvoys envoys{{{"a:15000", {10, 1, 50}}, {"b:15000", {5, 0, 20}}}, {}};
+  std::vector<std::string> there{"a:15000", "b:15000"};
+  const auto metrics = proxy_metrics(
+      std::ref(envoys), [&] { return there; }, clock);
+  EXPECT_EQ(metrics->counts(target).value(), std::nullopt);
+  envoys.envoys["a:15000"] = {14, 2, 60};
+  envoys.envoys["b:15000"] = {1, 0, 2};  // began anew
+  there.push_back("c:15000");            // nobody knows what it counted before
+  envoys.envoys["c:15000"] = {1000, 0, 1000};
+  EXPECT_EQ(metrics->counts(target).value()->requests, (verdict::Pair{{1, 6}, {0, 12}}));
+}
+
+TEST(Proxies, LeaveAloneOneThatIsSilent) {
+  FakeClock clock;
+  FakeEnvoys envoys{{{"a:15000", {}}}, {}};
+  const auto metrics = proxy_metrics(
+      std::ref(envoys),
+      [] {
+        return std::vector<std::string>{"a:15000", "dead:15000"};
+      },
+      clock);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(metrics->counts(target));
+  EXPECT_EQ(envoys.asked.size(), 4u);
+  clock.advance(31s);
+  ASSERT_TRUE(metrics->counts(target));
+  EXPECT_EQ(envoys.asked.size(), 6u);
+  envoys.envoys.clear();
+  EXPECT_THAT(metrics->counts(target).error().message, HasSubstr("no connection"));
+}
+
+TEST(Prometheus, IsAskedForWindowsThatStandEndToEnd) {
+  FakeClock clock;
+  std::vector<std::string> asked;
+  std::string value = "\"40\"";
+  const Fetch fetch = [&](const std::string& url) -> Result<std::string> {
+    asked.push_back(url);
+    return R"({"status":"success","data":{"resultType":"vector","result":[{"value":[1,)" + value +
+           "]}]}}";
+  };
+  Target custom = target;
+  custom.analysis = {
+      .proxies = false,
+      .prometheus = "http://prometheus:9090/",
+      .queries = {{.name = "carts", .total = "t{s=\"$(SUBSET)\"}[$(WINDOW)]", .bad = "b"}}};
+  const auto metrics = prometheus_metrics(fetch, clock);
+  EXPECT_EQ(metrics->counts(custom).value(), std::nullopt);
+  clock.advance(65s);
+  const auto sample = metrics->counts(custom).value();
+  ASSERT_TRUE(sample);
+  EXPECT_EQ(sample->custom.at("carts"), (verdict::Pair{{40, 40}, {40, 40}}));
+  EXPECT_EQ(asked.at(0),
+            "http://prometheus:9090/api/v1/query?query=t%7Bs%3D%22feature%2Da%22%7D%5B65s%5D");
+  value = "\"NaN\"";
+  clock.advance(65s);
+  EXPECT_EQ(metrics->counts(custom).value(), std::nullopt) << "no evidence";
+}
+
+}  // namespace
+}  // namespace graymesh::release
