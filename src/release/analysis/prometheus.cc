@@ -19,14 +19,12 @@ constexpr auto window_min = 60s;
 // As sidecars and gateways of ours name their series (docs/operations.md); a version without a
 // failure yet has no series of failures, which the second part of `bad` says is none.
 constexpr const char* total_default =
-    R"(sum(increase(envoy_cluster_upstream_rq_xx{mesh_namespace="$(NAMESPACE)",)"
-    R"(mesh_service="$(APPLICATION)",mesh_subset="$(SUBSET)"
-}[$(WINDOW)])))";
+    R"q(sum(increase(envoy_cluster_upstream_rq_xx{mesh_namespace="$(NAMESPACE)",)q"
+    R"q(mesh_service="$(APPLICATION)",mesh_subset="$(SUBSET)"}[$(WINDOW)])))q";
 constexpr const char* bad_default =
-    R"(sum(increase(envoy_cluster_upstream_rq_xx{mesh_namespace="$(NAMESPACE)",)"
-    R"(mesh_service="$(APPLICATION)",mesh_subset="$(SUBSET)",envoy_response_code_class="5"
-})"
-    R"([$(WINDOW)])) or vector(0))";
+    R"q(sum(increase(envoy_cluster_upstream_rq_xx{mesh_namespace="$(NAMESPACE)",)q"
+    R"q(mesh_service="$(APPLICATION)",mesh_subset="$(SUBSET)",envoy_response_code_class="5"})q"
+    R"q([$(WINDOW)])) or vector(0))q";
 
 std::string replaced(std::string text, std::string_view what, const std::string& by) {
   for (auto at = text.find(what); at != text.npos; at = text.find(what, at + by.size()))
