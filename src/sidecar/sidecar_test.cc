@@ -92,7 +92,27 @@ TEST(Bootstrap, NamesEveryControlPlane) {
       {.control_planes = {"127.0.0.1:15010", "[::1]:15010"}})["static_resources"]["clusters"][0];
   EXPECT_EQ(cluster["type"], "STATIC");
   EXPECT_EQ(cluster["load_assignment"]["endpoints"][0]["lb_endpoints"].size(), 2U);
-  EXPECT_FALSE(cluster.contains("upstream_bind_config"));
+  EXPECT_EQ(cluster["upstream_bind_config"]["source_address"]["address"], "127.1.2.3");
+}
+
+TEST(Bootstrap, ADeadControlPlaneIsFoundInUnderFiveSecondsAndTriedAgainSoon) {
+  const Json all = bootstrap_of(web(), {.control_planes = {"10.0.0.1:15010", "10.0.0.2:15010"}});
+  const Json& cluster = all["static_resources"]["clusters"][0];
+  const Json& http = cluster["typed_extension_protocol_options"].front();
+  EXPECT_EQ(http["explicit_http_config"]["http2_protocol_options"]["connection_keepalive"],
+            (Json{{"interval", "1s"}, {"timeout", "3s"}}));
+  EXPECT_EQ(cluster["upstream_connection_options"]["tcp_keepalive"],
+            (Json{{"keepalive_time", 30}, {"keepalive_interval", 3}, {"keepalive_probes", 5}}));
+  EXPECT_EQ(cluster["upstream_bind_config"]["socket_options"][0]["int_value"], 5000);
+  EXPECT_EQ(cluster["outlier_detection"]["max_ejection_percent"], 50);
+  const Json& service = all["dynamic_resources"]["ads_config"]["grpc_services"][0]["envoy_grpc"];
+  EXPECT_EQ(service["retry_policy"]["retry_back_off"],
+            (Json{{"base_interval", "0.1s"}, {"max_interval", "1s"}}));
+}
+
+TEST(Bootstrap, TheOnlyControlPlaneIsNeverPassedOver) {
+  const Json all = bootstrap_of(web(), {.control_planes = {"10.0.0.1:15010"}});
+  EXPECT_FALSE(all["static_resources"]["clusters"][0].contains("outlier_detection"));
 }
 
 TEST(Bootstrap, ALoopbackSidecarStillReachesAControlPlaneElsewhere) {
