@@ -229,7 +229,7 @@ class HttpServer final : public Server {
   void add_proxies() {
     routes_.add("GET", "/api/v1/proxies", [this](const Call& call) {
       const auto status = parts_.xds.status();
-      json page = proxies_page(status);
+      json page = proxies_page(status, parts_.xds.dropped());
       page["gone"] = json::array();
       if (parts_.history != nullptr) {
         std::vector<std::string> faults;

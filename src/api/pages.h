@@ -35,7 +35,8 @@ nlohmann::json to_json(const model::Problem& problem);
 // proxies.cc -------------------------------------------------------------------------------------
 
 // {"items": [{"id", "name", "namespace", "kind", "types": [...], "refusals": [...]}]}
-nlohmann::json proxies_page(const std::vector<xds::ProxyStatus>& status);
+nlohmann::json proxies_page(const std::vector<xds::ProxyStatus>& status,
+                            const std::vector<xds::Dropped>& dropped);
 
 // The id of the one proxy that `wanted` means: a node id, or "name.namespace". not_found;
 // failed_precondition if it means several.

@@ -49,7 +49,9 @@ json type_of(const xds::TypeStatus& type) {
           {"sent", type.sent},
           {"acked", type.acked},
           {"nacked", type.nacked},
-          {"bytes", type.bytes}};
+          {"bytes", type.bytes},
+          {"chunk", type.chunk},
+          {"applyMicros", static_cast<double>(type.apply_each.count()) / 1000}};
 }
 
 json refusal_of(const xds::Refusal& refusal) {
@@ -59,6 +61,30 @@ json refusal_of(const xds::Refusal& refusal) {
           {"error", refusal.error},
           {"origins", refusal.origins},
           {"at", to_text(refusal.at)}};
+}
+
+std::string_view name_of(xds::Waits waits) {
+  switch (waits) {
+    case xds::Waits::nothing:
+      return "";
+    case xds::Waits::admission:
+      return "admission";
+    case xds::Waits::turn:
+      return "turn";
+  }
+  return {};
+}
+
+json dropped_of(const std::vector<xds::Dropped>& dropped) {
+  json all = json::array();
+  for (const auto& one : dropped) {
+    all.push_back({{"id", one.node_id},
+                   {"peer", one.peer},
+                   {"at", to_text(one.at)},
+                   {"reason", one.reason},
+                   {"text", one.text}});
+  }
+  return all;
 }
 
 std::string short_id(const resource::Node& node) {
@@ -78,7 +104,8 @@ std::string to_text(Clock::Wall time) {
   return fmt::format("{}.{:03}Z", text.data(), since.count() % 1000);
 }
 
-json proxies_page(const std::vector<xds::ProxyStatus>& status) {
+json proxies_page(const std::vector<xds::ProxyStatus>& status,
+                  const std::vector<xds::Dropped>& dropped) {
   json items = json::array();
   for (const auto& proxy : status) {
     json types = json::array();
@@ -96,10 +123,11 @@ json proxies_page(const std::vector<xds::ProxyStatus>& status) {
                      {"protocol", proxy.delta ? "delta" : "sotw"},
                      {"connected", to_text(proxy.connected)},
                      {"snapshot", proxy.snapshot},
+                     {"waits", name_of(proxy.waits)},
                      {"types", std::move(types)},
                      {"refusals", std::move(refusals)}});
   }
-  return {{"items", std::move(items)}};
+  return {{"items", std::move(items)}, {"dropped", dropped_of(dropped)}};
 }
 
 Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status,

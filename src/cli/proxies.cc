@@ -90,10 +90,27 @@ void print_gone(const json& gone) {
   fmt::print("\n{}", table({"GONE", "ADDRESS", "CONNECTED", "LEFT"}, rows));
 }
 
+void print_waits(const json& proxy) {
+  const std::string waits = text_of(proxy, "waits");
+  if (waits.empty()) return;
+  fmt::print("{}.{} waits {}\n", text_of(proxy, "name"), text_of(proxy, "namespace"),
+             waits == "admission" ? "to be let in: others that came cold are before it"
+                                  : "for its turn: as much as may be is on the way to others");
+}
+
+// "sidecar~127.1.2.3~web-0.fe-pre~..." is web-0.fe-pre, and itself.
+bool is_of(const std::string& id, const std::string& name) {
+  return id == name || id.find("~" + name + "~") != std::string::npos;
+}
+
 int status(const Common& common, const std::string& name, Output output) {
   auto page = get(common.server, "/api/v1/proxies");
   if (!page) return fail(page.error());
   json items = json::array();
+  json dropped = json::array();
+  for (auto& one : page->value("dropped", json::array())) {
+    if (name.empty() || is_of(text_of(one, "id"), name)) dropped.push_back(std::move(one));
+  }
   for (auto& proxy : (*page)["items"]) {
     if (is_named(proxy, name)) items.push_back(std::move(proxy));
   }
@@ -114,6 +131,11 @@ int status(const Common& common, const std::string& name, Output output) {
     if (!name.empty() && items.size() == 1) print_types(items.front());
     for (const auto& proxy : items) print_refusals(proxy);
     print_gone(gone);
+    for (const auto& proxy : items) print_waits(proxy);
+    for (const auto& one : dropped) {
+      fmt::print("ended at {}: {}: {}\n", text_of(one, "at"), text_of(one, "id"),
+                 text_of(one, "text"));
+    }
   }
   if (items.empty() && gone.empty() && !name.empty())
     return fail({Code::not_found, fmt::format("proxy {} is not connected", name)});

@@ -53,6 +53,12 @@ struct Flags {
   int block = 1;
   int concurrency = 1;
   bool print_addresses = false;
+  // Bounds of pushes: their reasons are with their defaults (xds.h).
+  std::uint64_t push_bytes_max = xds::ServerOptions().push_bytes_max;
+  std::uint64_t cold_bytes_max = xds::ServerOptions().cold_bytes_max;
+  std::uint64_t streams_max = xds::ServerOptions().streams_max;
+  std::uint64_t chunk_resources_max = xds::ServerOptions().chunk_resources_max;
+  int chunk_hold_ms = static_cast<int>(xds::ServerOptions().chunk_hold_max.count());
 };
 
 int fail(const Error& error) {
@@ -186,6 +192,21 @@ struct Platform {
   }
 };
 
+xds::ServerOptions server_options(const Flags& flags) {
+  xds::ServerOptions options{.address = flags.xds};
+  options.chunk_resources_max = flags.chunk_resources_max;
+  options.chunk_hold_max = std::chrono::milliseconds(flags.chunk_hold_ms);
+  options.push_bytes_max = flags.push_bytes_max;
+  options.cold_bytes_max = flags.cold_bytes_max;
+  options.streams_max = flags.streams_max;
+  options.on_drop = [](const xds::Dropped& dropped) {
+    fmt::print(stderr, "graymeshd: ended the stream of {} ({}): {}\n",
+               dropped.node_id.empty() ? "a nameless proxy" : dropped.node_id, dropped.peer,
+               dropped.text);
+  };
+  return options;
+}
+
 // What ends us. Blocked before any thread starts, so that every thread inherits it and sigwait gets
 // them.
 sigset_t block_signals() {
@@ -253,8 +274,9 @@ int serve(const Flags& flags) {
   const record::History history(flags.record);
 
   // Proxies wait until there is something to serve.
-  xds::ServerOptions server{
-      .address = flags.xds, .on_reach = [&] { platform.poke(); }, .witness = record->get()};
+  xds::ServerOptions server = server_options(flags);
+  server.on_reach = [&] { platform.poke(); };
+  server.witness = record->get();
   server.methods[traffic::Receiver::method] = [&](auto* /*call*/, auto heard) {
     return receiver.open(std::move(heard));
   };
@@ -313,6 +335,31 @@ int serve(const Flags& flags) {
 }  // namespace
 }  // namespace graymesh
 
+void add_push_flags(CLI::App& app, graymesh::Flags& flags) {
+  app.add_option("--push-bytes-max", flags.push_bytes_max,
+                 "bytes sent to all proxies together and not yet answered; others wait their turn")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("BYTES")
+      ->default_str("64MiB");
+  app.add_option("--cold-bytes-max", flags.cold_bytes_max,
+                 "bytes that proxies which come with nothing are owed together; others wait in "
+                 "order")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("BYTES")
+      ->default_str("1GiB");
+  app.add_option("--streams-max", flags.streams_max, "ADS streams; more are told to come later")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--chunk-resources-max", flags.chunk_resources_max,
+                 "resources in one response; the next waits for its ACK")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--chunk-hold-ms", flags.chunk_hold_ms,
+                 "how long a response may hold a proxy's main thread: slower ones get smaller ones")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
 int main(int argc, char** argv) {
   CLI::App app("graymeshd: Istio's resources in from a folder, xDS v3 out to Envoy.");
   app.set_version_flag("--version", GRAYMESH_VERSION);
@@ -352,6 +399,7 @@ int main(int argc, char** argv) {
   app.add_option("--concurrency", flags.concurrency, "worker threads of each instance's sidecar")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  add_push_flags(app, flags);
   app.add_flag("--print-addresses", flags.print_addresses,
                "print the chosen addresses as one JSON line");
   app.footer(

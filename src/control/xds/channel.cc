@@ -244,4 +244,17 @@ std::size_t Channel::held_count() const {
   return count;
 }
 
+std::size_t Channel::owed(const resource::Config& config) const {
+  std::size_t bytes = 0, resources = 0;
+  for (const auto& layer : config.of(type_)) {
+    bytes += layer->bytes();
+    resources += layer->size();
+  }
+  if (!holding_.at(config.of(type_))) return bytes;
+  const auto lacking = std::ranges::count_if(holding_.exceptions(), [](const auto& it) {
+    return it.second.claimed || !it.second.held || it.second.resend;
+  });
+  return resources == 0 ? 0 : bytes / resources * static_cast<std::size_t>(lacking);
+}
+
 }  // namespace graymesh::xds

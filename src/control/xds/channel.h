@@ -2,6 +2,8 @@
 //
 // A response leaves by take() and comes back by hear(), as ACK or NACK of its nonce; between the
 // two nothing else of the type is sent, and whatever changes meanwhile is part of the next take().
+// A change of what the proxy has needs not wait for all of a large push: hasten() names it, and it
+// is first in the next response.
 // What has left counts as told at once. An ACK thus has nothing to do; a NACK puts back what was
 // held before, as Exceptions: the culprit is refused (that version is not sent again), and if the
 // proxy didn't name it, the response is tried again in halves until it is found.
@@ -22,12 +24,14 @@
 #include "base/result.h"
 #include "control/xds/holding.h"
 #include "control/xds/message.h"
+#include "control/xds/pace.h"
 #include "control/xds/xds.h"
 
 namespace graymesh::xds {
 
 struct Limits {
   std::size_t chunk_resources_max = 200;
+  std::size_t chunk_bytes_max = 1u << 20;
   // Of one type on one stream. The largest mesh measured, 10,000 services of five subsets, has
   // 60,000 clusters; each name costs 8 bytes.
   std::size_t names_max = 250'000;
@@ -38,11 +42,20 @@ struct Limits {
   // vanished meanwhile is removed. Envoy sends all its subscriptions at once when it reconnects;
   // one without any route table never subscribes to routes.
   std::chrono::milliseconds return_max{2'000};
+  std::chrono::milliseconds chunk_hold_max{250};  // as Pace has it
+
+  Pace::Bounds pace() const {
+    return {.chunk_max = chunk_resources_max, .hold_max = chunk_hold_max};
+  }
 };
 
 struct Now {
   Clock::Steady steady;
   Clock::Wall wall;
+  // Of what is heard: the network's way to the proxy and back, and whether the time that it took
+  // tells of the proxy (pace.h).
+  std::chrono::nanoseconds distance{};
+  bool telling = true;
 };
 
 // One update of the stream's Config, counted from 1; 0 is before the first.
@@ -55,6 +68,9 @@ struct Step {
 struct Goal {
   Step step;
   std::uint64_t removals_through = 0;  // what an update up to this one ceased to want may go
+  std::size_t resources_max = 200;     // in the next response
+  bool hastened_only = false;          // nothing else has a turn
+  Clock::Steady now{};
 };
 
 struct Sent {
@@ -66,6 +82,8 @@ struct Sent {
 struct Flight {
   std::string nonce{};
   std::vector<Sent> sent{};  // what changed by it
+  std::size_t bytes = 0;     // of its resources
+  Clock::Steady at{};
   Step step{};
   bool settles = false;  // with it, all additions and changes of `step` are sent
   bool clears = false;   // and all removals
@@ -83,6 +101,11 @@ class Channel {
   // The next response, if there is anything to say and nothing in flight. `nonce` is for it.
   std::optional<Response> take(const Goal& goal, const std::string& nonce);
 
+  // These changed: what the proxy has of them goes first. More than a few at a time are a push of
+  // their own, and wait as any other.
+  void hasten(const std::vector<NameHash>& names);
+  bool hastens() const { return !hastened_.empty(); }
+
   // The proxy was just sent clusters of these names, warms them and waits: they go out changed or
   // not, asked for (it is about to) or not, and as they are in `config` if a later one has lost
   // them.
@@ -92,6 +115,8 @@ class Channel {
   bool returned() const { return returned_; }  // came with what it holds from another stream
   bool wildcard() const { return subscription_.wildcard; }
   const std::optional<Flight>& flight() const { return flight_; }
+  bool pushes() const { return flight_ || more_; }  // a response is in the air, or more will follow
+  std::size_t bytes_in_flight() const { return flight_ ? flight_->bytes : 0; }
   // The newest Config whose additions and changes are all ACKed (or refused). An older one that was
   // passed over need not have been sent in full.
   const Step& settled() const { return settled_; }
@@ -112,6 +137,8 @@ class Channel {
   std::vector<resource::ResourceSetPtr> acked() const;
   std::vector<std::string> claimed() const;  // names it holds in versions we don't know
   std::size_t held_count() const;
+  // About how many bytes it lacks of that.
+  std::size_t owed(const resource::Config& config) const;
 
  private:
   struct Draft;
@@ -145,7 +172,10 @@ class Channel {
   bool consider(const Goal& goal, NameHash hash, const resource::ResourcePtr* want,
                 const Held& held, Draft& draft);
   bool send_owed(const Goal& goal, NameHash hash, const Held& held, Draft& draft);
+  void draft_hastened(const Target& target, Draft& draft);
+  Draft new_draft(const Goal& goal) const;
   Response write(Draft draft, const Goal& goal, const Target& target, const std::string& nonce);
+  void settle(const Goal& goal);
   std::vector<resource::ResourcePtr> compose(const Target& target) const;
   bool whole() const {
     return !delta_ && (type_ == resource::Type::cluster || type_ == resource::Type::listener);
@@ -159,6 +189,7 @@ class Channel {
   bool heard_ = false, returned_ = false;
   bool named_ = false;  // names were given once: that none are given no longer means all
   bool due_ = false;    // an answer is owed, if only an empty one
+  bool more_ = false;   // the last take() had room for a part only
   bool dirty_ = false;  // something but the Config changed since the last take()
   Subscription subscription_;
   std::vector<std::string> dropped_;
@@ -171,6 +202,7 @@ class Channel {
 
   Holding holding_;
   std::optional<Flight> flight_;
+  std::vector<NameHash> hastened_;  // go first in the next take()
   std::string last_nonce_;
   std::vector<std::vector<NameHash>> trials_;
   std::size_t trials_left_ = 0;

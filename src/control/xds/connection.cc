@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,10 @@ constexpr std::string_view service_path = "/envoy.service.discovery.v3.Aggregate
 constexpr std::uint64_t head_bytes = 256;  // of each request
 constexpr std::uint64_t chatter_bytes_per_look = 1024;
 constexpr std::uint64_t slack_bytes = 1u << 20;
+
+// For those that are sent away: another replica may have room at once, this one only when some have
+// gone.
+constexpr int pushback_ms_min = 1'000, pushback_ms_max = 10'000;
 
 // "ipv4:127.0.0.1:41234", as gRPC writes it.
 std::string peer_of(int socket) {
@@ -101,13 +106,35 @@ grpc::ServerGenericBidiReactor* Connection::CreateReactor(
   const bool sotw = method == std::string(service_path) + "StreamAggregatedResources";
   if (!delta && !sotw)
     return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
-  return Stream::open(shared_, delta, peer_);
+  if (shared_.full()) return turn_away(*context);
+  (void)received();  // looks at the distance, too
+  return Stream::open(shared_, delta, peer_, *context);
+}
+
+// Beyond all bounds, and so the one case in which a proxy is sent away: with gRPC's own words for
+// when to come back, and not all at once.
+grpc::ServerGenericBidiReactor* Connection::turn_away(grpc::GenericCallbackServerContext& call) {
+  class Full final : public grpc::ServerGenericBidiReactor {
+   public:
+    void OnDone() override { delete this; }
+  };
+  shared_.instruments.turned_away.add();
+  thread_local std::minstd_rand random{std::random_device{}()};
+  call.AddTrailingMetadata(
+      "grpc-retry-pushback-ms",
+      std::to_string(std::uniform_int_distribution(pushback_ms_min, pushback_ms_max)(random)));
+  auto* full = new Full;
+  full->Finish(
+      {grpc::StatusCode::UNAVAILABLE,
+       fmt::format("{} streams are open, and no more may be", shared_.options.streams_max)});
+  return full;
 }
 
 std::uint64_t Connection::received() const {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
+  peer_->distance_us = info.tcpi_rtt;
   return info.tcpi_bytes_received;
 }
 

@@ -38,6 +38,7 @@ class Connection final : private grpc::CallbackGenericService {
   Connection(Shared& shared, Descriptor socket);
   bool serve(Descriptor socket);
   std::uint64_t received() const;
+  grpc::ServerGenericBidiReactor* turn_away(grpc::GenericCallbackServerContext& call);
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override;
 

@@ -12,6 +12,14 @@ metrics::Gauge& streams(metrics::Registry& registry, const char* protocol) {
                         {{"protocol", protocol}});
 }
 
+metrics::Gauge& waiting(metrics::Registry& registry, const char* what) {
+  return registry.gauge(
+      "graymesh_xds_streams_waiting",
+      "Streams in line: to be read from first, to be let in cold, or for the turn "
+      "of their response.",
+      {{"for", what}});
+}
+
 metrics::Counter& rejected(metrics::Registry& registry, const char* reason) {
   return registry.counter(
       "graymesh_xds_requests_rejected_total",
@@ -35,7 +43,21 @@ Instruments::Instruments(metrics::Registry& registry)
       convergence(registry.histogram(
           "graymesh_xds_convergence_seconds",
           "From the publication of a change until one proxy has ACKed all of it.",
-          metrics::duration_bounds())) {
+          metrics::duration_bounds())),
+      folded(registry.counter("graymesh_xds_updates_folded_total",
+                              "Configurations that took the place of one that a proxy had not yet "
+                              "been told in full.")),
+      bytes_in_flight(registry.gauge("graymesh_xds_bytes_in_flight",
+                                     "Bytes of responses sent and not yet answered.")),
+      cold_bytes(registry.gauge("graymesh_xds_cold_bytes",
+                                "Bytes that proxies which were let in cold are still owed.")),
+      waits_for_reception(waiting(registry, "reception")),
+      waits_for_admission(waiting(registry, "admission")),
+      waits_for_turn(waiting(registry, "turn")),
+      turned_away(registry.counter("graymesh_xds_streams_turned_away_total",
+                                   "Streams beyond those that may be open: told to come later.")),
+      registry_(&registry) {
+  for (const char* reason : {"reads_nothing", "answers_nothing"}) (void)dropped(reason);
   for (const auto type : resource::all_types) {
     std::string name(short_name(type));
     std::ranges::transform(name, name.begin(),
@@ -47,6 +69,12 @@ Instruments::Instruments(metrics::Registry& registry)
         &registry.counter("graymesh_xds_nacks_total", "Responses that proxies refused.",
                           {{"type", name}})};
   }
+}
+
+metrics::Counter& Instruments::dropped(const std::string& reason) const {
+  return registry_->counter("graymesh_xds_streams_dropped_total",
+                            "Streams that we ended, as they read or answered nothing for long.",
+                            {{"reason", reason}});
 }
 
 }  // namespace graymesh::xds

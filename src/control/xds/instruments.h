@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 
 #include "control/resource/resource.h"
 #include "metrics/metrics.h"
@@ -25,7 +26,18 @@ struct Instruments {
   metrics::Counter& unbounded;
   metrics::Counter& unknown_type;
   metrics::Histogram& convergence;
+  metrics::Counter& folded;
+  metrics::Gauge& bytes_in_flight;
+  metrics::Gauge& cold_bytes;
+  metrics::Gauge& waits_for_reception;
+  metrics::Gauge& waits_for_admission;
+  metrics::Gauge& waits_for_turn;
+  metrics::Counter& turned_away;
+  metrics::Counter& dropped(const std::string& reason) const;
   std::array<OfType, resource::type_count> of_type;
+
+ private:
+  metrics::Registry* registry_;
 };
 
 }  // namespace graymesh::xds

@@ -47,7 +47,9 @@ std::vector<TypeStatus> Session::types() const {
                      .acked = counts.acked,
                      .nacked = counts.nacked,
                      .bytes = counts.bytes,
-                     .since = since_[i]});
+                     .since = since_[i],
+                     .chunk = delta_ ? pace_.chunk(type) : 0,
+                     .apply_each = pace_.each(type)});
   }
   return types;
 }

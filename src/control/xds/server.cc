@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::chrono::milliseconds tick{
     500};  // how often streams that wait for time are looked at
+constexpr std::size_t dropped_max = 64;
 constexpr std::chrono::milliseconds goodbye_max{1000};  // for streams to end by themselves
 
 class AdsServer final : public Server, private Shared {
@@ -40,15 +41,23 @@ class AdsServer final : public Server, private Shared {
   std::vector<Reach> reached() const override;
   resource::ConfigPtr config_of(const std::string& node_id) const override;
   void recap() override;
+  std::vector<Dropped> dropped() const override;
 
  private:
   void opened(std::shared_ptr<Stream> stream) override;
   void joined(Stream& stream) override;
   void closed(Stream& stream) override;
+  void wake(const void* stream) override;
+  void receive(const void* stream) override;
+  void heard_much(Stream& stream) override;
+  void dropped(Dropped one) override;
+  bool full() const override;
   Clock::Steady published() const override;
   void refuse(const std::string& peer) override;
 
   void work();
+  void work_long();
+  void look_locked(std::unique_lock<std::mutex>& lock, Clock::Steady time);
   void enqueue_locked(const std::shared_ptr<Stream>& stream);
   std::vector<std::shared_ptr<Stream>> streams(bool only_joined = true) const;
 
@@ -62,11 +71,14 @@ class AdsServer final : public Server, private Shared {
     std::shared_ptr<Stream> stream{};
     bool joined = false;  // it has named its node
   };
-  std::unordered_map<Stream*, Entry> streams_;
+  std::unordered_map<const void*, Entry> streams_;  // by address
+  std::deque<Dropped> dropped_;
   std::deque<std::shared_ptr<Stream>> queue_;
   bool published_now_ = false;
   Clock::Steady published_at_{};
   bool stopping_ = false;
+  std::condition_variable long_bell_;
+  std::deque<std::shared_ptr<Stream>> long_queue_;  // that have said much
   std::vector<std::thread> workers_;
 };
 
@@ -75,6 +87,9 @@ Status AdsServer::listen() {
   port_ = door_->port();
   const std::size_t count = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
   for (std::size_t i = 0; i < count; ++i) workers_.emplace_back([this] { work(); });
+  // Half of the cores at most, so that the others go on meanwhile.
+  for (std::size_t i = 0; i < std::max<std::size_t>(1, count / 2); ++i)
+    workers_.emplace_back([this] { work_long(); });
   return {};
 }
 
@@ -84,6 +99,7 @@ AdsServer::~AdsServer() {
     stopping_ = true;
   }
   bell_.notify_all();
+  long_bell_.notify_all();
   for (auto& worker : workers_) worker.join();
   if (!door_) return;
   door_->close();
@@ -110,13 +126,15 @@ void AdsServer::refuse(const std::string& peer) {
 
 void AdsServer::opened(std::shared_ptr<Stream> stream) {
   std::lock_guard lock(mutex_);
-  auto* key = stream.get();
+  const void* key = stream.get();
   streams_.emplace(key, Entry{std::move(stream)});
 }
 
 void AdsServer::joined(Stream& stream) {
   std::lock_guard lock(mutex_);
-  Entry& entry = streams_.at(&stream);
+  const auto found = streams_.find(&stream);
+  if (found == streams_.end()) return;  // it went while a worker dealt with what it had said
+  Entry& entry = found->second;
   entry.joined = true;
   (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(1);
   instruments.opened.add();
@@ -133,6 +151,62 @@ void AdsServer::closed(Stream& stream) {
     (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(-1);
   if (options.on_reach) options.on_reach();
   if (streams_.empty()) empty_.notify_all();
+}
+
+void AdsServer::wake(const void* stream) {
+  std::lock_guard lock(mutex_);
+  const auto found = streams_.find(stream);
+  if (found != streams_.end() && found->second.joined) enqueue_locked(found->second.stream);
+}
+
+bool AdsServer::full() const {
+  std::lock_guard lock(mutex_);
+  return streams_.size() >= options.streams_max;
+}
+
+void AdsServer::receive(const void* stream) {
+  std::shared_ptr<Stream> found;
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto at = streams_.find(stream); at != streams_.end()) found = at->second.stream;
+  }
+  if (found) found->begin();
+}
+
+void AdsServer::heard_much(Stream& stream) {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    long_queue_.push_back(streams_.at(&stream).stream);
+  }
+  long_bell_.notify_one();
+}
+
+void AdsServer::work_long() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    long_bell_.wait(lock, [this] { return stopping_ || !long_queue_.empty(); });
+    if (stopping_) return;
+    auto stream = std::move(long_queue_.front());
+    long_queue_.pop_front();
+    lock.unlock();
+    stream->work();
+    stream.reset();
+    lock.lock();
+  }
+}
+
+void AdsServer::dropped(Dropped one) {
+  instruments.dropped(one.reason).add();
+  if (options.on_drop) options.on_drop(one);
+  std::lock_guard lock(mutex_);
+  dropped_.push_back(std::move(one));
+  if (dropped_.size() > dropped_max) dropped_.pop_front();
+}
+
+std::vector<Dropped> AdsServer::dropped() const {
+  std::lock_guard lock(mutex_);
+  return {dropped_.begin(), dropped_.end()};
 }
 
 Clock::Steady AdsServer::published() const {
@@ -166,6 +240,7 @@ void AdsServer::work() {
       for (const auto& [key, entry] : streams_) {
         if (entry.joined && (all || entry.stream->due(time))) enqueue_locked(entry.stream);
       }
+      look_locked(lock, time);
     }
     if (queue_.empty()) continue;
     auto stream = std::move(queue_.front());
@@ -175,6 +250,20 @@ void AdsServer::work() {
     stream.reset();  // perhaps the last one to know it: not under the lock
     lock.lock();
   }
+}
+
+// Turns calls wake(), which takes the lock.
+void AdsServer::look_locked(std::unique_lock<std::mutex>& lock, Clock::Steady time) {
+  lock.unlock();
+  turns.look(time);
+  reception.look(time);
+  const auto counts = turns.counts();
+  instruments.bytes_in_flight.set(static_cast<double>(counts.bytes));
+  instruments.cold_bytes.set(static_cast<double>(counts.cold_bytes));
+  instruments.waits_for_admission.set(static_cast<double>(counts.to_admit));
+  instruments.waits_for_reception.set(static_cast<double>(reception.in_line()));
+  instruments.waits_for_turn.set(static_cast<double>(counts.in_line));
+  lock.lock();
 }
 
 std::vector<std::shared_ptr<Stream>> AdsServer::streams(bool only_joined) const {

@@ -1,6 +1,7 @@
 #include "control/xds/session.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 
 namespace graymesh::xds {
@@ -20,6 +21,13 @@ std::optional<Type> type_of(std::string_view url) {
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> number_of(const std::string& nonce) {
+  std::uint64_t number = 0;
+  const char* end = nonce.data() + nonce.size();
+  const auto [at, error] = std::from_chars(nonce.data(), end, number);
+  return error == std::errc() && at == end ? std::optional(number) : std::nullopt;
+}
+
 std::size_t names_in(const DeltaRequest& request) {
   return request.subscribe.size() + request.unsubscribe.size() + request.held.size();
 }
@@ -30,6 +38,8 @@ std::size_t names_in(const SotwRequest& request) { return request.names.size(); 
 Session::Session(bool delta, const Limits& limits, Diffs& diffs)
     : delta_(delta),
       limits_(&limits),
+      diffs_(&diffs),
+      pace_(limits.pace()),
       channels_{Channel(Type::cluster, delta, limits, diffs),
                 Channel(Type::endpoints, delta, limits, diffs),
                 Channel(Type::listener, delta, limits, diffs),
@@ -54,6 +64,8 @@ Status Session::hear_any(Request request, Now now) {
   const bool follows = (*type == Type::listener || *type == Type::route) && routes_.config;
   TRY(channel.hear(request, follows ? *routes_.config : *target_.config, now));
   if (channel.counts().acked != acked) waits_since_ = now.steady;
+  if (const auto number = number_of(request.nonce); number && *number <= nonce_)
+    pace_.answered(*number, {.at = now.steady, .distance = now.distance, .telling = now.telling});
   if (channel.returned() && !returned) returned_at_ = now.steady;
   note(now);
   return {};
@@ -87,6 +99,10 @@ void Session::ignore(const SotwRequest& request) {
 Status Session::update(resource::ConfigPtr config, Clock::Steady published, Now now) {
   if (!config || config == target_.config) return {};
   if (routes_.update == target_.update) waits_since_ = now.steady;
+  if (target_.config) {
+    folded_ += in_step() ? 0 : 1;
+    hasten(*target_.config, *config);
+  }
   target_ = {std::move(config), target_.update + 1};
   if (!behind_since_) {
     behind_since_ = published;
@@ -99,18 +115,40 @@ Status Session::update(resource::ConfigPtr config, Clock::Steady published, Now 
   return {};
 }
 
-std::optional<Response> Session::next(Now now) {
+void Session::hasten(const resource::Config& from, const resource::Config& to) {
+  Channel& endpoints = at(Type::endpoints);
+  if (!endpoints.heard()) return;
+  const auto before = from.of(Type::endpoints), after = to.of(Type::endpoints);
+  std::vector<NameHash> names;
+  for (std::size_t i = 0; i < std::min(before.size(), after.size()); ++i) {
+    if (before[i] == after[i] || !before[i] || !after[i]) continue;
+    const auto diff = diffs_->diff(before[i], after[i]);
+    for (const auto& change : *diff) {
+      if (change.from && change.to) names.push_back(change.hash);
+    }
+  }
+  endpoints.hasten(names);
+}
+
+std::optional<Response> Session::next(Now now, bool pushes) {
+  std::optional<Response> response;
   if (!polite_.empty()) {
-    auto response = std::move(polite_.front());
+    response = std::move(polite_.front());
     polite_.erase(polite_.begin());
-    response.nonce = std::to_string(++nonce_);
+    response->nonce = std::to_string(++nonce_);
     return response;
   }
   if (!target_.config) return std::nullopt;
-  auto response = pass(now);
+  response = pushes ? pass(now) : take_hastened(now);
+  if (response) count(*response, now);
   sent_since_ = sent_since_ || response;
   note(now);
   return response;
+}
+
+void Session::count(const Response& response, Now now) {
+  const auto resources = response.resources.size() + response.removed.size();
+  pace_.sent(nonce_, *type_of(response.type_url), resources, now.steady);
 }
 
 // Each type in turn; again while one that settles lets another go on.
@@ -128,27 +166,49 @@ std::optional<Response> Session::pass(Now now) {
     const auto before = marks();
     if (returned_at_ != Clock::Steady{} && now.steady - returned_at_ >= limits_->return_max)
       patience_over_ = true;
-    if (auto response = take(Type::cluster, target_)) {
-      std::vector<NameHash> warming;
-      for (const auto& sent : at(Type::cluster).flight()->sent) {
-        if (sent.now) warming.push_back(sent.hash);
-      }
-      if (at(Type::cluster).wildcard()) at(Type::endpoints).resend(warming, *target_.config);
-      return response;
+    if (channel(Type::cluster).pushes() && channel(Type::endpoints).hastens()) {
+      if (auto response = take(Type::endpoints, target_, now)) return response;
     }
-    if (auto response = take(Type::endpoints, target_)) return response;
+    if (auto response = take_clusters(now)) return response;
+    if (auto response = take(Type::endpoints, target_, now)) return response;
     go_on(now);
     if (routes_.config) {
-      if (auto response = take(Type::listener, routes_)) return response;
-      if (auto response = take(Type::route, routes_)) return response;
+      if (auto response = take(Type::listener, routes_, now)) return response;
+      if (auto response = take(Type::route, routes_, now)) return response;
     }
     if (marks() == before) return std::nullopt;
   }
 }
 
-std::optional<Response> Session::take(Type type, const Step& step) {
-  auto response = at(type).take({step, removals_through(type)}, std::to_string(nonce_ + 1));
+Goal Session::goal(Type type, const Step& step, Now now) const {
+  return {.step = step,
+          .removals_through = removals_through(type),
+          .resources_max = pace_.chunk(type),
+          .now = now.steady};
+}
+
+std::optional<Response> Session::take(Type type, const Step& step, Now now) {
+  auto response = at(type).take(goal(type, step, now), std::to_string(nonce_ + 1));
   if (response) ++nonce_;
+  return response;
+}
+
+std::optional<Response> Session::take_hastened(Now now) {
+  Goal only = goal(Type::endpoints, target_, now);
+  only.hastened_only = true;
+  auto response = at(Type::endpoints).take(only, std::to_string(nonce_ + 1));
+  if (response) ++nonce_;
+  return response;
+}
+
+std::optional<Response> Session::take_clusters(Now now) {
+  auto response = take(Type::cluster, target_, now);
+  if (!response) return std::nullopt;
+  std::vector<NameHash> warming;
+  for (const auto& sent : at(Type::cluster).flight()->sent) {
+    if (sent.now) warming.push_back(sent.hash);
+  }
+  if (at(Type::cluster).wildcard()) at(Type::endpoints).resend(warming, *target_.config);
   return response;
 }
 
@@ -214,6 +274,38 @@ bool Session::in_step() const {
   return std::ranges::all_of(channels_, [&](const Channel& channel) {
     return !channel.heard() || (!channel.flight() && channel.cleared().update == target_.update);
   });
+}
+
+std::size_t Session::bytes_in_flight() const {
+  std::size_t bytes = 0;
+  for (const auto& channel : channels_) bytes += channel.bytes_in_flight();
+  return bytes;
+}
+
+std::optional<std::size_t> Session::owed() const {
+  const Channel& clusters = channel(Type::cluster);
+  if (!target_.config || !clusters.heard()) return std::nullopt;
+  if (!clusters.wildcard()) return 0;  // it asks for what it needs, by name
+  std::size_t all = 0, of_clusters = 0;
+  for (const Type type : resource::all_types) {
+    for (const auto& layer : target_.config->of(type)) {
+      all += layer->bytes();
+      if (type == Type::cluster) of_clusters += layer->bytes();
+    }
+  }
+  if (of_clusters == 0) return all;
+  const double lacks =
+      static_cast<double>(clusters.owed(*target_.config)) / static_cast<double>(of_clusters);
+  return static_cast<std::size_t>(lacks * static_cast<double>(all));
+}
+
+std::optional<Clock::Steady> Session::oldest_in_flight() const {
+  std::optional<Clock::Steady> oldest;
+  for (const auto& channel : channels_) {
+    const auto& flight = channel.flight();
+    if (flight && (!oldest || flight->at < *oldest)) oldest = flight->at;
+  }
+  return oldest;
 }
 
 std::optional<std::chrono::nanoseconds> Session::take_convergence(Now now) {

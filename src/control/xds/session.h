@@ -10,6 +10,10 @@
 // then they go to that, however many came meanwhile. What no longer is wanted stays until the
 // routes that left it are ACKed. A type that isn't subscribed is waited for by nobody, so any order
 // of subscription works; a client that ACKs nothing holds its own routes back for `hold_max`.
+//
+// A change of endpoints that the proxy has goes before all of that, also while a push of thousands
+// is under way: what it waits for is at most the ACK of one response of endpoints. How much one
+// response may carry is learnt from how fast the proxy applies them (pace.h).
 #pragma once
 
 #include <array>
@@ -40,8 +44,11 @@ class Session {
   // of a request which had to wait for the first Config.
   Status update(resource::ConfigPtr config, Clock::Steady published, Now now);
 
-  // The next response to send; ask until there is none.
-  std::optional<Response> next(Now now);
+  // The next response to send; ask until there is none. Unless `pushes`, only what is small and
+  // cannot wait: endpoints of clusters that it has.
+  std::optional<Response> next(Now now, bool pushes = true);
+  // All that next() gave has left.
+  void written(Now now) { pace_.written(nonce_, now.steady); }
 
   // When to ask next() again though nothing was heard.
   std::optional<Clock::Steady> deadline() const;
@@ -54,6 +61,15 @@ class Session {
     return channels_[static_cast<std::size_t>(type)];
   }
   std::uint64_t ignored() const { return ignored_; }  // requests for types we don't serve
+  // Configs that came while an older one was on its way, and took its place.
+  std::uint64_t folded() const { return folded_; }
+  std::size_t bytes_in_flight() const;
+  // About how many bytes a proxy that has just come lacks of all that it shall run, by what it
+  // lacks of the clusters. Nullopt: it has not asked for those, or there is nothing to run yet.
+  std::optional<std::size_t> owed() const;
+  std::optional<Clock::Steady> oldest_in_flight() const;
+  bool in_step() const;  // the proxy has ACKed all that it shall run
+  const Pace& pace() const { return pace_; }
 
   std::uint64_t snapshot() const;
   std::vector<TypeStatus> types() const;
@@ -70,16 +86,22 @@ class Session {
   void ignore(const SotwRequest& request);
 
   Channel& at(resource::Type type) { return channels_[static_cast<std::size_t>(type)]; }
-  std::optional<Response> take(resource::Type type, const Step& step);
+  Goal goal(resource::Type type, const Step& step, Now now) const;
+  std::optional<Response> take(resource::Type type, const Step& step, Now now);
+  std::optional<Response> take_hastened(Now now);
+  std::optional<Response> take_clusters(Now now);
   std::optional<Response> pass(Now now);
+  void hasten(const resource::Config& from, const resource::Config& to);
+  void count(const Response& response, Now now);
   void go_on(Now now);
   std::uint64_t removals_through(resource::Type type) const;
-  bool in_step() const;
   TypeStatus::State state(resource::Type type) const;
   void note(Now now);
 
   bool delta_;
   const Limits* limits_;
+  Diffs* diffs_;
+  Pace pace_;
   std::array<Channel, resource::type_count> channels_;
   Step target_;                  // what clusters and endpoints follow
   Step routes_;                  // what listeners and routes follow
@@ -92,6 +114,7 @@ class Session {
   std::size_t waiting_names_ = 0;
   std::vector<Response> polite_;  // answers to types we don't serve
   std::uint64_t ignored_ = 0;
+  std::uint64_t folded_ = 0;
   std::uint64_t nonce_ = 0;
 
   std::optional<Clock::Steady> behind_since_;

@@ -1,11 +1,17 @@
 #include "control/xds/stream.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <utility>
 
 namespace graymesh::xds {
 namespace {
+
+// ACKs and single names are shorter, and cost a few microseconds.
+constexpr std::size_t short_bytes_max = 16u << 10;
 
 constexpr auto never = std::numeric_limits<Clock::Steady::rep>::max();
 
@@ -15,38 +21,68 @@ grpc::Status to_grpc(const Error& error) {
 
 }  // namespace
 
-Stream* Stream::open(Shared& shared, bool delta, std::shared_ptr<Peer> peer) {
-  const auto stream = std::make_shared<Stream>(shared, delta, std::move(peer));
+Stream* Stream::open(Shared& shared, bool delta, std::shared_ptr<Peer> peer,
+                     grpc::GenericCallbackServerContext& call) {
+  const auto stream = std::make_shared<Stream>(shared, delta, std::move(peer), call);
   stream->self_ = stream;
   shared.opened(stream);
-  std::lock_guard lock(stream->mutex_);
-  stream->StartRead(&stream->read_);
+  if (shared.reception.enter(stream.get(), shared.clock.now())) stream->begin();
   return stream.get();
 }
 
-Stream::Stream(Shared& shared, bool delta, std::shared_ptr<Peer> peer)
+void Stream::begin() {
+  std::lock_guard lock(mutex_);
+  if (!finish_) StartRead(&read_);
+}
+
+Stream::Stream(Shared& shared, bool delta, std::shared_ptr<Peer> peer,
+               grpc::GenericCallbackServerContext& call)
     : shared_(&shared),
       peer_(std::move(peer)),
+      call_(&call),
       connected_(shared.clock.wall()),
       session_(delta, shared.limits, shared.diffs),
       teller_(shared.options.witness, ++shared.streams_opened),
       deadline_(never) {}
 
 void Stream::OnReadDone(bool ok) {
-  std::string bytes;
-  bool want_node = false;
+  grpc::ByteBuffer message;
   {
     std::lock_guard lock(mutex_);
     if (!ok) return finish_locked(grpc::Status::OK);  // it has said all it wanted
-    bytes = from_bytes(read_);
-    peer_->heard(bytes.size());
+    peer_->heard(read_.Length());
+    message.Swap(&read_);
     read_.Clear();
+    if (message.Length() > short_bytes_max) long_.Swap(&message);
+  }
+  if (message.Length() > 0)
+    take(message);
+  else
+    shared_->heard_much(*this);
+}
+
+void Stream::work() {
+  grpc::ByteBuffer message;
+  {
+    std::lock_guard lock(mutex_);
+    message.Swap(&long_);
+    if (finish_) return;
+  }
+  take(message);
+}
+
+void Stream::take(const grpc::ByteBuffer& message) {
+  const std::string bytes = from_bytes(message);
+  bool want_node = false;
+  {
+    std::lock_guard lock(mutex_);
     want_node = !node_;
   }
   if (session_.delta())
     hear(decode_delta(bytes, want_node));
   else
     hear(decode_sotw(bytes, want_node));
+  if (!received_.exchange(true)) shared_->reception.leave(this, shared_->clock.now());
 }
 
 template <typename Request>
@@ -64,7 +100,7 @@ void Stream::hear(Result<Request> request) {
     if (joins) node_ = std::move(request->node);
     if (joins) teller_.opened(*node_, peer_->address, session_.delta());
     const auto listened = teller_.listen(*request);
-    const auto heard = session_.hear(*std::move(request), shared_->now());
+    const auto heard = session_.hear(*std::move(request), now_heard());
     count_locked();
     teller_.heard(listened, session_);
     if (!heard) {
@@ -75,6 +111,13 @@ void Stream::hear(Result<Request> request) {
     StartRead(&read_);
   }
   if (joins) shared_->joined(*this);
+}
+
+Now Stream::now_heard() const {
+  Now now = shared_->now();
+  now.distance = std::chrono::microseconds(peer_->distance_us.load());
+  now.telling = !shared_->turns.crowded();
+  return now;
 }
 
 // Moves the counters by what the session has counted since.
@@ -88,6 +131,7 @@ void Stream::count_locked() {
     counted = newest;
   }
   instruments().unknown_type.add(session_.ignored() - std::exchange(ignored_, session_.ignored()));
+  instruments().folded.add(session_.folded() - std::exchange(folded_, session_.folded()));
 }
 
 void Stream::refresh() {
@@ -108,30 +152,106 @@ void Stream::refresh() {
 }
 
 // One response is being written at any time; of each type at most one awaits its ACK. So a proxy
-// that doesn't read costs the server four responses at most.
+// that doesn't read costs the server four responses at most, and the newest Config, however many
+// came meanwhile.
 void Stream::pump_locked() {
-  send_next_locked();
+  const auto now = shared_->clock.now();
+  if (!finish_ && !drop_hopeless_locked(now)) {
+    send_next_locked();
+    count_held_locked(now);
+  }
+  set_deadline_locked();
   note_reach_locked();
 }
 
 void Stream::send_next_locked() {
-  if (finish_ || writing_) return;
+  if (writing_) return shared_->turns.pass(this);
   const auto now = shared_->now();
-  if (const auto response = session_.next(now)) {
-    write_ = to_bytes(*response, session_.delta(), shared_->frames);
-    teller_.sent(*response, session_, write_.Length());
-    for (const auto type : resource::all_types) {
-      if (type_url(type) != response->type_url) continue;
-      instruments().of_type[static_cast<std::size_t>(type)].pushes->add();
-      instruments().of_type[static_cast<std::size_t>(type)].bytes->add(write_.Length());
-    }
-    writing_ = true;
-    StartWrite(&write_);
+  const bool pushes = may_push_locked(now.steady);
+  if (const auto response = session_.next(now, pushes)) {
+    write_locked(*response, now.steady);
   } else if (const auto took = session_.take_convergence(now)) {
     instruments().convergence.observe(std::chrono::duration<double>(*took).count());
   }
-  const auto deadline = session_.deadline();
-  deadline_ = deadline ? deadline->time_since_epoch().count() : never;
+}
+
+// Whether there is room for a response of any kind. What has nothing to say gives its turn back.
+bool Stream::may_push_locked(Clock::Steady now) {
+  if (!admitted_) {
+    if (const auto owed = session_.owed()) admitted_ = shared_->turns.admit(this, *owed, now);
+    if (!admitted_ && session_.channel(resource::Type::cluster).heard()) {
+      shared_->turns.pass(this);  // it may have come for endpoints before it asked for clusters
+      return false;
+    }
+  }
+  return shared_->turns.turn(this, shared_->limits.chunk_bytes_max);
+}
+
+// What nobody has answered for so long is on no wire any more, and takes nobody's turn.
+void Stream::count_held_locked(Clock::Steady now) {
+  const auto oldest = session_.oldest_in_flight();
+  const bool counts = oldest && now - *oldest < shared_->options.slow_after;
+  shared_->turns.holds(this, counts ? session_.bytes_in_flight() : 0);
+  if (!complete_ && admitted_ && session_.in_step()) {
+    complete_ = true;
+    shared_->turns.complete(this);
+  }
+}
+
+void Stream::write_locked(const Response& response, Clock::Steady now) {
+  write_ = to_bytes(response, session_.delta(), shared_->frames);
+  teller_.sent(response, session_, write_.Length());
+  for (const auto type : resource::all_types) {
+    if (type_url(type) != response.type_url) continue;
+    instruments().of_type[static_cast<std::size_t>(type)].pushes->add();
+    instruments().of_type[static_cast<std::size_t>(type)].bytes->add(write_.Length());
+  }
+  if (!complete_) shared_->turns.sent(this, write_.Length(), now);
+  writing_ = now;
+  StartWrite(&write_);
+}
+
+// Who reads nothing, or answers nothing, for very long will not by itself; a new stream may.
+bool Stream::drop_hopeless_locked(Clock::Steady now) {
+  const auto& options = shared_->options;
+  const auto seconds = [](std::chrono::milliseconds span) {
+    return std::chrono::duration<double>(span).count();
+  };
+  if (writing_ && now - *writing_ >= options.write_max) {
+    drop_locked("reads_nothing",
+                fmt::format("it has read nothing for {:.0f} s", seconds(options.write_max)),
+                grpc::StatusCode::DEADLINE_EXCEEDED);
+    call_->TryCancel();  // its end cannot be written behind what it doesn't read
+    return true;
+  }
+  const auto oldest = session_.oldest_in_flight();
+  if (!oldest || now - *oldest < options.answer_max) return false;
+  drop_locked(
+      "answers_nothing",
+      fmt::format("it has not answered a response for {:.0f} s", seconds(options.answer_max)),
+      grpc::StatusCode::DEADLINE_EXCEEDED);
+  return true;
+}
+
+void Stream::drop_locked(const char* reason, std::string text, grpc::StatusCode code) {
+  shared_->dropped({.node_id = node_ ? node_->id : "",
+                    .peer = peer_->address,
+                    .at = shared_->clock.wall(),
+                    .reason = reason,
+                    .text = text});
+  finish_locked({code, std::move(text)});
+}
+
+void Stream::set_deadline_locked() {
+  const auto& options = shared_->options;
+  auto first = session_.deadline();
+  const auto consider = [&](Clock::Steady time) { first = first ? std::min(*first, time) : time; };
+  if (writing_) consider(*writing_ + options.write_max);
+  if (const auto oldest = session_.oldest_in_flight()) {
+    const bool slow = shared_->clock.now() - *oldest >= options.slow_after;
+    consider(*oldest + (slow ? options.answer_max : options.slow_after));
+  }
+  deadline_ = first && !finish_ ? first->time_since_epoch().count() : never;
 }
 
 void Stream::note_reach_locked() {
@@ -145,8 +265,9 @@ void Stream::note_reach_locked() {
 
 void Stream::OnWriteDone(bool ok) {
   std::lock_guard lock(mutex_);
-  writing_ = false;
+  writing_.reset();
   write_.Clear();
+  if (ok) session_.written(shared_->now());
   if (finish_) {
     if (!std::exchange(finished_, true)) Finish(*finish_);
   } else if (ok) {
@@ -174,6 +295,8 @@ void Stream::OnDone() {
     self = std::move(self_);
     teller_.closed();
   }
+  shared_->turns.leave(this);
+  shared_->reception.leave(this, shared_->clock.now());
   shared_->closed(*this);
 }
 
@@ -184,6 +307,7 @@ ProxyStatus Stream::status() const {
           .delta = session_.delta(),
           .connected = connected_,
           .snapshot = session_.snapshot(),
+          .waits = shared_->turns.waits(this),
           .types = session_.types(),
           .refusals = session_.refusals()};
 }

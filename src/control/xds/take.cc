@@ -1,8 +1,8 @@
 // The part of Channel that makes the next response.
 //
-// First what is singular (newly subscribed, to be sent again, ready to be removed), then the names
-// where the Config differs from what was told, as many as a response may carry. While a culprit is
-// looked for, its suspects alone.
+// First what is in haste, then what is singular (newly subscribed, to be sent again, ready to be
+// removed), then the names where the Config differs from what was told, as many as a response may
+// carry. While a culprit is looked for, its suspects alone.
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -15,16 +15,39 @@ namespace {
 
 using resource::ResourcePtr;
 
+// Of names in haste. More have changed together: that is a push, not a change.
+constexpr std::size_t hastened_max = 64;
+
 }  // namespace
 
 struct Channel::Draft {
   std::size_t room;
+  std::size_t bytes_max;
+  std::size_t bytes = 0;
   std::vector<Sent> sent{};
   std::vector<std::string> missing{};
   bool full = false;      // there was more than room for
   bool deferred = false;  // something is no longer wanted, but may still be needed
   bool trial = false;
+
+  // One resource always fits, however large.
+  bool fits(const ResourcePtr* resource) const {
+    if (room == 0) return false;
+    return sent.empty() || !resource || bytes + (*resource)->delta_frame().size() <= bytes_max;
+  }
+  void add(NameHash hash, const ResourcePtr* now, const Held& before) {
+    --room;
+    if (now) bytes += (*now)->delta_frame().size();
+    sent.push_back({hash, now ? *now : nullptr, before});
+  }
 };
+
+Channel::Draft Channel::new_draft(const Goal& goal) const {
+  constexpr auto unbounded = std::numeric_limits<std::size_t>::max();
+  if (!delta_) return {.room = unbounded, .bytes_max = unbounded};
+  return {.room = std::min(goal.resources_max, limits_->chunk_resources_max),
+          .bytes_max = limits_->chunk_bytes_max};
+}
 
 bool Channel::idle(const Goal& goal) const {
   return !dirty_ && holding_.at(goal.step.config->of(type_)) &&
@@ -33,28 +56,66 @@ bool Channel::idle(const Goal& goal) const {
 
 std::optional<Response> Channel::take(const Goal& goal, const std::string& nonce) {
   if (!heard_ || flight_) return std::nullopt;
+  if (goal.hastened_only && hastened_.empty()) return std::nullopt;
   if (idle(goal)) {
-    settled_ = goal.step;
-    if (clear_) cleared_ = goal.step;
+    hastened_.clear();
+    settle(goal);
     return std::nullopt;
   }
   const Target target(goal.step.config->of(type_), *diffs_);
   removals_through_ = goal.removals_through;
-  Draft draft{.room =
-                  delta_ ? limits_->chunk_resources_max : std::numeric_limits<std::size_t>::max()};
+  Draft draft = new_draft(goal);
+  if (goal.hastened_only) {
+    draft_hastened(target, draft);
+    dirty_ = draft.full = true;  // there may be more in this step
+    if (draft.sent.empty()) return std::nullopt;
+    return write(std::move(draft), goal, target, nonce);
+  }
   draft_trial(target, draft);
   if (!draft.trial) {
+    draft_hastened(target, draft);
     draft_exceptions(goal, target, draft);
     draft_changes(goal, target, draft);
     draft_missing(target, draft);
   }
-  dirty_ = draft.full || draft.trial;
+  dirty_ = more_ = draft.full || draft.trial;
   clear_ = !draft.deferred;
   if (!draft.sent.empty() || !draft.missing.empty() || due_)
     return write(std::move(draft), goal, target, nonce);
+  settle(goal);
+  return std::nullopt;
+}
+
+// There is nothing more to say of this step.
+void Channel::settle(const Goal& goal) {
   settled_ = goal.step;
   if (clear_) cleared_ = goal.step;
-  return std::nullopt;
+}
+
+void Channel::hasten(const std::vector<NameHash>& names) {
+  if (!heard_) return;
+  for (const NameHash hash : names) {
+    if (!std::ranges::count(hastened_, hash)) hastened_.push_back(hash);
+  }
+  if (hastened_.size() > hastened_max) hastened_.clear();
+}
+
+// What the proxy has, in another version. It is noted as an exception, wherever the base under it
+// is; once that is at the target, it is no exception any more.
+void Channel::draft_hastened(const Target& target, Draft& draft) {
+  for (const NameHash hash : std::exchange(hastened_, {})) {
+    const auto* want = target.find(hash);
+    const Held held = holding_.told(hash, subscription_);
+    if (!want || !held.resource || !draft.fits(want)) continue;
+    if (!held.claimed && held.resource->version() == (*want)->version()) continue;
+    auto& exceptions = holding_.exceptions();
+    if (const auto found = exceptions.find(hash);
+        found != exceptions.end() &&
+        (found->second.withheld || found->second.refused == (*want)->version()))
+      continue;
+    exceptions[hash] = {.held = *want};
+    draft.add(hash, want, held);
+  }
 }
 
 void Channel::draft_trial(const Target& target, Draft& draft) {
@@ -68,7 +129,7 @@ void Channel::draft_trial(const Target& target, Draft& draft) {
       found->second.withheld = false;
       const auto* want = target.find(hash);
       if (!want || !subscription_.covers(hash)) continue;  // as any other exception
-      draft.sent.push_back({hash, *want, {found->second.held, found->second.claimed}});
+      draft.add(hash, want, {found->second.held, found->second.claimed});
       exceptions.erase(found);
     }
   }
@@ -131,7 +192,7 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
       return true;
     }
   }
-  if (send && draft.room == 0) {
+  if (send && !draft.fits(want)) {
     draft.full = true;
     if (found == exceptions.end()) exceptions.erase(hash);
     return false;
@@ -140,21 +201,19 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
   if (!want && unasked_.erase(hash)) subscription_.names.erase(hash);
   exceptions.erase(hash);
   if (!send) return true;
-  --draft.room;
-  draft.sent.push_back({hash, want ? *want : nullptr, held});
+  draft.add(hash, want, held);
   return true;
 }
 
 // A cluster is warming and waits for this, though neither is wanted any longer. It is sent, and
 // then removed like any other.
 bool Channel::send_owed(const Goal& goal, NameHash hash, const Held& held, Draft& draft) {
-  if (draft.room == 0) {
+  Exception& exception = holding_.exceptions()[hash];
+  if (!draft.fits(&exception.owed)) {
     draft.full = true;
     return false;
   }
-  Exception& exception = holding_.exceptions()[hash];
-  --draft.room;
-  draft.sent.push_back({hash, exception.owed, held});
+  draft.add(hash, &exception.owed, held);
   const std::uint64_t since = exception.since ? exception.since : goal.step.update;
   exception = {.held = std::exchange(exception.owed, nullptr), .since = since};
   draft.deferred = true;
@@ -194,15 +253,18 @@ Response Channel::write(Draft draft, const Goal& goal, const Target& target,
     response.removed.clear();
     response.version = version_of(response.resources);
   }
-  for (const auto& resource : response.resources) {
-    counts_.bytes += delta_ ? resource->delta_frame().size() : resource->sotw_frame().size();
-  }
+  std::size_t bytes = 0;
+  for (const auto& resource : response.resources)
+    bytes += delta_ ? resource->delta_frame().size() : resource->sotw_frame().size();
+  counts_.bytes += bytes;
   ++counts_.sent;
   due_ = false;
   last_nonce_ = nonce;
   const bool settles = !draft.full && !draft.trial;
   flight_ = Flight{.nonce = nonce,
                    .sent = std::move(draft.sent),
+                   .bytes = bytes,
+                   .at = goal.now,
                    .step = goal.step,
                    .settles = settles,
                    .clears = settles && !draft.deferred,

@@ -20,7 +20,8 @@ inline constexpr auto patience = std::chrono::seconds(20);
 
 class WireClient final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  WireClient(int port, const std::string& method) {
+  // `reads`: false for one that takes nothing from the wire.
+  WireClient(int port, const std::string& method, bool reads = true) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -32,7 +33,7 @@ class WireClient final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
     stub_ = std::make_unique<grpc::GenericStub>(channel);
     stub_->PrepareBidiStreamingCall(
         &context_, "/envoy.service.discovery.v3.AggregatedDiscoveryService/" + method, {}, this);
-    StartRead(&read_);
+    if (reads) StartRead(&read_);
     StartCall();
   }
   ~WireClient() override {

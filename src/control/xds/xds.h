@@ -54,6 +54,9 @@ struct TypeStatus {
   std::uint64_t nacked = 0;
   std::uint64_t bytes = 0;  // of responses
   Clock::Wall since{};      // when `state` began
+  std::size_t chunk = 0;    // resources that one response may have now
+  // Learnt: how long the proxy takes to apply one; of clusters, with their endpoints. 0: unknown.
+  std::chrono::nanoseconds apply_each{};
 };
 
 // A refused resource: kept until the proxy accepts another version of it or leaves.
@@ -66,12 +69,25 @@ struct Refusal {
   Clock::Wall at{};
 };
 
+// A stream that we ended, as it was hopeless.
+struct Dropped {
+  std::string node_id{};  // empty: it had not said who it is
+  std::string peer{};
+  Clock::Wall at{};
+  std::string reason{};  // "reads_nothing"
+  std::string text{};    // "it has read nothing for 20 s"
+};
+
+// What a stream is in line for: to be let in, as it came cold; or for the turn of its response.
+enum class Waits : std::uint8_t { nothing, admission, turn };
+
 struct ProxyStatus {
   resource::Node node;
   std::string peer;  // "ipv4:127.0.0.1:41234"
   bool delta = false;
   Clock::Wall connected{};
   std::uint64_t snapshot = 0;  // newest Snapshot all of whose changes for this proxy are ACKed
+  Waits waits = Waits::nothing;
   std::vector<TypeStatus> types;
   std::vector<Refusal> refusals;
 };
@@ -92,6 +108,32 @@ struct ServerOptions {
   // proxy's main thread is not held for long: 200 keep Envoy's /ready under 0.2 s (docs/envoy.md
   // 6).
   std::size_t chunk_resources_max = 200;
+  // And of at most this many bytes (a single resource may be larger). Of each type one is in
+  // flight: what one delta proxy is sent and has not answered is 4 MiB at most.
+  std::size_t chunk_bytes_max = 1u << 20;
+  // A proxy that was found to take longer than this over a chunk is sent smaller ones, down to an
+  // eighth. A kubelet's probe waits 1 s by default, and may come at any time: a quarter of it.
+  std::chrono::milliseconds chunk_hold_max{250};
+  // Of all streams together, sent and not yet answered; who would go beyond waits for its turn.
+  // Streams of one scope share their bytes, so it is the kernel's buffers that this bounds: 430
+  // chunks of 200 clusters (150 kB).
+  std::size_t push_bytes_max = 64u << 20;
+  // What proxies that are let in cold are still owed, together; the others wait in order, and
+  // those that come back with what they hold pass.
+  std::size_t cold_bytes_max = 1u << 30;
+  // Streams whose first request is read and compared at a time, however many come back at once:
+  // each names all it holds, 0.7 MB at 3,360 clusters. Enough to keep a few cores busy. Who has not
+  // said anything within the patience gives its place up.
+  std::size_t reception_max = 16;
+  std::chrono::milliseconds reception_patience{1'000};
+  // Streams, at most: one more is told to come back later. A stream takes some 50 kB.
+  std::size_t streams_max = 20'000;
+  // What is not answered for so long takes nobody's turn any more. Many times what a chunk takes.
+  std::chrono::milliseconds slow_after{5'000};
+  // A stream that reads nothing for so long is ended; so is one that doesn't answer. Envoy's ACK of
+  // clusters may wait for its initial_fetch_timeout (15 s by default): twenty times that.
+  std::chrono::milliseconds write_max{20'000};
+  std::chrono::milliseconds answer_max{300'000};
   std::size_t request_bytes_max =
       16u << 20;  // a reconnecting proxy names all it holds: 0.7 MB at 3,360 clusters
   // What gRPC may hold of one connection. Its windows open no further from some two thirds on, so
@@ -102,13 +144,17 @@ struct ServerOptions {
   // How long routes wait for a proxy that doesn't ACK the clusters which they need. Envoy holds its
   // ACK back while a cluster warms: 15 s at most by default.
   std::chrono::milliseconds hold_max{15'000};
+  // A dead peer is found in 4 s at most. Not sooner, as an Envoy answers pings on the thread that
+  // applies what it is sent: a busy machine must not look like a dead one.
   std::chrono::milliseconds ping_every{1000};
-  std::chrono::milliseconds ping_timeout{2000};
+  std::chrono::milliseconds ping_timeout{3000};
   // Called after reached() has changed, from any of the server's threads and often: it must return
   // at once, and ask the server nothing.
   std::function<void()> on_reach{};
   // Is told of everything that happens on streams; null: nobody. Outlives the server.
   resource::Witness* witness = nullptr;
+  // A stream was ended by us. From any thread; ask the server nothing.
+  std::function<void(const Dropped&)> on_drop{};
   // What else is served on the same port: who takes a call, by its path "/package.Service/Method".
   // A taker says how long each message was that came in whole: what nobody speaks for is taken for
   // a message without end (docs/envoy.md 11). From one thread at a time, until the call is done.
@@ -132,6 +178,9 @@ class Server {
 
   // Sorted by node id. A proxy with two streams is there twice.
   virtual std::vector<ProxyStatus> status() const = 0;
+
+  // The last of the streams that we ended, oldest first: 64 at most.
+  virtual std::vector<Dropped> dropped() const = 0;
 
   // Of every connected proxy, in no order.
   virtual std::vector<Reach> reached() const = 0;
