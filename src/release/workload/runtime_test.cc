@@ -340,6 +340,7 @@ TEST_F(Instances, EndWithoutARuntimeGatewaysFirst) {
               ElementsAre("shop.edge-1", "shop.lost-1", "shop.web-1"));
   runtime_.reset();
   kill_process(state("lost-1").keeper);
+  ASSERT_TRUE(eventually([&] { return living_instances(options_.folder).size() == 2; }));
 
   std::vector<std::string> order;
   const auto ended = end_instances(options_.folder, [&](const std::string& name, std::size_t left) {
