@@ -8,7 +8,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto connect_within = 500ms, answer_within = 2s;
+constexpr auto connect_within = 500ms;
+constexpr auto answer_within = 2s;
 // An Envoy tells some hundred bytes of each cluster that was asked for.
 constexpr std::size_t body_bytes_max = 8 << 20;
 
