@@ -207,7 +207,8 @@ PartPtr Generation::State::proxyless(const OutboundScope& scope) {
   });
 }
 
-Generation::Generation(snapshot::SnapshotPtr snapshot, std::shared_ptr<const Generation> previous)
+Generation::Generation(snapshot::SnapshotPtr snapshot,
+                       const std::shared_ptr<const Generation>& previous)
     : state_(std::make_unique<State>(std::move(snapshot),
                                      previous ? previous->state_.get() : nullptr)) {}
 

@@ -20,7 +20,7 @@ namespace graymesh::translate {
 class Generation {
  public:
   // What `previous` (may be null) remembers is used again where the inputs are the same.
-  Generation(snapshot::SnapshotPtr snapshot, std::shared_ptr<const Generation> previous);
+  Generation(snapshot::SnapshotPtr snapshot, const std::shared_ptr<const Generation>& previous);
   ~Generation();
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;

@@ -18,7 +18,7 @@ using ::testing::Key;
 using ::testing::Not;
 
 class EngineTest : public ::testing::Test {
- protected:
+ public:
   EngineTest() { restart(); }
 
   // As after kill -9: what is not in the store is forgotten.

@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 const Name lane_name{"fe-pre", "feature-a"};
 
 class IdleTest : public ::testing::Test {
- protected:
+ public:
   IdleTest() {
     restart();
     apply(application_object("web", 2)->text);

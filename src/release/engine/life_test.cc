@@ -267,6 +267,7 @@ class Life {
 
   static std::vector<Instance> all_ready(const std::vector<workload::Instance>& instances) {
     std::vector<Instance> out;
+    out.reserve(instances.size());
     for (const auto& instance : instances)
       out.push_back({.namespace_ = instance.namespace_,
                      .group = instance.group,

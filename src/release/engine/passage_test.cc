@@ -18,7 +18,7 @@ using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
 class PassageTest : public ::testing::Test {
- protected:
+ public:
   PassageTest() { restart(); }
 
   // As after kill -9.
