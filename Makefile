@@ -31,8 +31,8 @@ test: build  ## builds and runs every test
 	@ctest --preset dev --output-on-failure --no-label-summary $(CTEST_ARGS)
 
 .PHONY: asan tsan coverage
-asan tsan: deps  ## builds and runs the tests under AddressSanitizer and UBSan, or ThreadSanitizer
-	$(call build,$@)
+asan tsan: deps  ## builds and runs the tests (TARGETS: some) under AddressSanitizer and UBSan, or ThreadSanitizer
+	$(call build,$@,$(TARGETS:%=--target %))
 	@ctest --preset $@ --output-on-failure --no-label-summary $(CTEST_ARGS)
 
 coverage: deps  ## runs the tests, then tells which lines of each file they ran

@@ -110,7 +110,7 @@ int render_monitoring(const Common& common, const MonitoringOptions& options) {
   const auto description = describe(common, options);
   if (!description) return fail(description.error());
   auto files =
-      options.plain ? monitoring::plain(*description) : monitoring::operator_(*description);
+      options.plain ? monitoring::plain(*description) : monitoring::operator_objects(*description);
   if (options.out.empty()) {
     if (options.plain) {
       return fail({Code::invalid_argument, "--plain writes files: name a folder with --out"});

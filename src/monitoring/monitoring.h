@@ -3,8 +3,8 @@
 // down as well.
 //
 //   Description ─┬─> plain()      prometheus.yml, rules/*.yml, alertmanager.yml
-//                ├─> operator_()  the same as objects of the prometheus-operator
-//                └─> dashboards() Grafana's JSON
+//                ├─> operator_objects()  the same for the prometheus-operator
+//                └─> dashboards()        Grafana's JSON
 //
 // Envoy names its series otherwise than our rules do. relabel.cc renames them at the scrape, one to
 // one, so that nothing is counted twice; docs/monitoring.md has the names.
@@ -59,7 +59,7 @@ struct Description {
 using Files = std::vector<std::pair<std::string, Json>>;
 
 Files plain(const Description& description);
-Files operator_(const Description& description);
+Files operator_objects(const Description& description);
 // "dashboards/mesh.json", ...
 Files dashboards();
 

@@ -167,7 +167,7 @@ TEST(Yaml, KeepsTextsOfSeveralLinesAndWhatLooksLikeSomethingElse) {
 
 TEST(Operator, SpellsItsObjectsAsTheirDefinitionsDo) {
   std::set<std::string> kinds;
-  for (const auto& [name, object] : operator_({.shards = 3})) {
+  for (const auto& [name, object] : operator_objects({.shards = 3})) {
     kinds.insert(object["kind"]);
     if (name == "prometheus-data-plane.yaml") {
       EXPECT_EQ(object["spec"]["shards"], 3);

@@ -68,9 +68,9 @@ Json sidecars(const Description& description) {
                  {"podMetricsEndpoints",
                   {{{"path", "/stats/prometheus"},
                     {"interval", text(description.interval)},
-                    {"relabelings", to_json(pods(), Spelling::operator_)},
+                    {"relabelings", to_json(pods(), Spelling::prometheus_operator)},
                     {"metricRelabelings",
-                     to_json(metrics_of_sidecars(description), Spelling::operator_)}}}}});
+                     to_json(metrics_of_sidecars(description), Spelling::prometheus_operator)}}}}});
 }
 
 Json control_plane(const Description& description) {
@@ -86,7 +86,7 @@ Json control_plane(const Description& description) {
 
 }  // namespace
 
-Files operator_(const Description& description) {
+Files operator_objects(const Description& description) {
   Files out;
   for (const char* plane : planes)
     out.emplace_back(fmt::format("prometheus-{}.yaml", plane), prometheus(description, plane));

@@ -18,7 +18,7 @@ struct Relabel {
   std::string action = {};  // empty: replace
 };
 
-enum class Spelling : std::uint8_t { prometheus, operator_ };
+enum class Spelling : std::uint8_t { prometheus, prometheus_operator };
 Json to_json(const std::vector<Relabel>& list, Spelling spelling);
 
 // metric_relabel_configs of the sidecars' job.
