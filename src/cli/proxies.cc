@@ -121,7 +121,6 @@ int status(const Common& common, const std::string& name, Output output) {
   if (output != Output::table) {
     for (auto& proxy : gone) items.push_back(std::move(proxy));
     fmt::print("{}", to_text(items, output));
-    return exit_ok;
   } else {
     std::vector<Row> rows;
     for (const auto& proxy : items) rows.push_back(row_of(proxy));

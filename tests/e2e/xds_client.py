@@ -172,6 +172,11 @@ class Client:
 
     def receive(self, seconds=5.0):
         """The next response, or None: nothing came, or the stream ended (`ended`)."""
+        message = self.receive_message(seconds)
+        return None if message is None else Response(message)
+
+    def receive_message(self, seconds=5.0):
+        """The same as bytes."""
         deadline = time.monotonic() + seconds
         while True:
             if len(self.messages) >= 5:
@@ -179,7 +184,7 @@ class Client:
                 if len(self.messages) >= 5 + size:
                     message = self.messages[5:5 + size]
                     self.messages = self.messages[5 + size:]
-                    return Response(message)
+                    return message
             if self.ended or not self._read_frame(deadline):
                 return None
 
