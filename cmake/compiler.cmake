@@ -27,7 +27,8 @@ if(MOLD)
 endif()
 
 if(GRAYMESH_SANITIZE)
-  set(sanitize -fsanitize=${GRAYMESH_SANITIZE} -fno-omit-frame-pointer)
+  # Reports need lines, not variables: -g1 compiles a tenth faster.
+  set(sanitize -fsanitize=${GRAYMESH_SANITIZE} -fno-omit-frame-pointer -g1)
   if(GRAYMESH_SANITIZE MATCHES undefined)
     list(APPEND sanitize -fno-sanitize-recover=undefined)
   endif()
