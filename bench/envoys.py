@@ -109,7 +109,9 @@ def compare(stage, envoys, load):
     for envoy in envoys:
         counts = envoy.counts()
         print(f"  {envoy.name:<42}" + "".join(f"{counts[kind]:>12}" for kind in of_load), flush=True)
-        wrong = [kind for kind in ("CDS", "EDS", "LDS", "RDS") if counts[kind] != of_load[kind]]
+        # Clusters come in as many responses as the proxy is fast, and Envoy no longer keeps each
+        # cluster's own update_success: their bytes are compared.
+        wrong = [kind for kind in ("LDS", "RDS") if counts[kind] != of_load[kind]]
         if abs(counts["bytes"] - of_load["bytes"]) > 0.02 * of_load["bytes"]:
             wrong.append("bytes")
         if wrong or counts["rejected"]:

@@ -39,8 +39,9 @@ ResourcePtr table(int version) {
   for (int host = 0; host < 700; ++host) {
     for (int route = 0; route < 5; ++route)
       body += fmt::format(
-          "\n\x12app-{}.ns-{} header canarytag exact v{} cluster outbound|8080|v{}|app-{}", host,
-          host % 20, route, host == 350 ? version : route, host);
+          "\n\x12"
+          "app-{}.ns-{} header canarytag exact v{} cluster outbound|8080|v{}|app-{}",
+          host, host % 20, route, host == 350 ? version : route, host);
   }
   return std::make_shared<const resource::Resource>(Type::route, "8080", body);
 }

@@ -42,7 +42,7 @@ TEST(ConfigDiff, FindsElementsByNameNotByPlace) {
   };
   const json a = {{"name", "a"}, {"v", 1}}, b = {{"name", "b"}, {"v", 1}},
              changed = {{"name", "b"}, {"v", 2}};
-  EXPECT_EQ(to_text(config_diff(listener({a, b}), listener({changed})), "x", "y"),
+  EXPECT_EQ(to_text(config_diff(listener({a, b}), listener(json::array({changed}))), "x", "y"),
             "--- x\n+++ y\n~ listener l\n"
             "    hosts[a]: {\"name\":\"a\",\"v\":1} -> (none)\n"
             "    hosts[b].v: 1 -> 2\n");

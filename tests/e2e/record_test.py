@@ -42,8 +42,13 @@ class Record(case.Case):
         self.addCleanup(lambda: self.mesh.control_plane.running() or self.mesh.start_control_plane())
 
     def config(self, query=""):
-        """Names, versions and contents of all that the proxy holds."""
-        return json.dumps(self.mesh.json(f"/api/v1/proxies/{PROXY}/config{query}"), sort_keys=True)
+        """Names, versions and contents of all that the proxy holds; in which order says nothing."""
+        dump = self.mesh.json(f"/api/v1/proxies/{PROXY}/config{query}")
+        for of_type in dump["configs"]:
+            for resources in of_type.values():
+                if isinstance(resources, list):
+                    resources.sort(key=lambda resource: json.dumps(resource, sort_keys=True))
+        return json.dumps(dump, sort_keys=True)
 
     def ok(self, *words, code=0):
         done = self.mesh.graymesh(*words)
@@ -81,7 +86,7 @@ class Record(case.Case):
         self.assertEqual((receipt["proxies"], receipt["acked"], receipt["missing"]), (1, 1, []))
         self.assertIn("is not there", self.ok("wait", "vs/nothing", "-n", "fe-pre", code=1))
         self.change("routes.yaml", case.rule("cart", "baseline", "feature-a") +
-                    case.by_header("cart").replace('"subset": "baseline"}', '"subset": "baseline"}, "weight": 101'))
+                    case.by_header("cart").replace('"subset": "baseline"}', '"subset": "baseline"}, "weight": -1'))
         self.eventually(lambda: self.mesh.graymesh("wait", "vs/cart", "-n", "fe-pre", "--timeout", "0").returncode == 1,
                         what="the refused text is told")
         self.assertIn("weight", self.ok("wait", "vs/cart", "-n", "fe-pre", code=1))

@@ -157,7 +157,7 @@ class Releases(ReleaseCase):
                             "the baseline answers")
             case.wait_until(lambda: last_cart() == "feature-a", 30,
                             "the lane answers again")
-        self.assert_clean(loads)
+        self.assert_clean(loads, least=100)
 
     def test_many_lanes_side_by_side_each_fall_back_where_they_should(self):
         mesh = self.start(application("web", calls="cart", host="shop.example", replicas=1),
