@@ -83,6 +83,10 @@ tidy: tools  ## runs clang-tidy on src/
 	@cmake --preset dev >/dev/null
 	@run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -j $(JOBS) -p build '$(CURDIR)/src/.*\.cc$$' 2>/dev/null
 
+.PHONY: faults
+faults: build  ## kills, stops and cuts off control planes before real Envoys in network namespaces (not all pass yet)
+	@GRAYMESH_BIN=build/bin PYTHONDONTWRITEBYTECODE=1 tests/e2e/partition_test.py
+
 .PHONY: check
 check: format-check tidy asan tsan fuzz test  ## all of it: format, tidy, sanitizers, fuzz, tests
 

@@ -117,6 +117,11 @@ Result<UpStanding> wait_until_up(const UpWait& wait) {
   Progress progress;
   for (;;) {
     const auto pages = pages_of(wait);
+    // It answers, and its first snapshot is not built yet.
+    if (!pages && pages.error().code == Code::failed_precondition && Steady::now() < deadline) {
+      std::this_thread::sleep_for(look_every);
+      continue;
+    }
     if (!pages) {
       progress.clear();
       return pages.error();
