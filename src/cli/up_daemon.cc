@@ -211,8 +211,12 @@ Result<Block> claim_block(int wanted, bool ours) {
     if (!(ours && number == wanted) &&
         (taken.blocks.contains(number) || taken.blocks.contains(number + 64)))
       continue;
-    Descriptor claim = bind_at({fmt::format("127.{}.255.254", number), claim_port}, false);
-    if (claim) return Block{number, std::move(claim)};
+    // A graymeshd of ours that was just killed holds its claim until the kernel is done with it.
+    for (int tries = ours && number == wanted ? 40 : 1; tries > 0; --tries) {
+      Descriptor claim = bind_at({fmt::format("127.{}.255.254", number), claim_port}, false);
+      if (claim) return Block{number, std::move(claim)};
+      if (tries > 1) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
   }
   return Error{Code::resource_exhausted,
                "no block of loopback addresses is free, 127.1.0.0/16 to 127.63.0.0/16: too many "
