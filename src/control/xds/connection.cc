@@ -8,6 +8,7 @@
 #include <grpcpp/server_posix.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -131,23 +132,30 @@ grpc::ServerGenericBidiReactor* Connection::turn_away(grpc::GenericCallbackServe
 }
 
 std::uint64_t Connection::received() const {
+  int queued = 0;
   tcp_info info{};
   socklen_t size = sizeof info;
+  if (::ioctl(socket_.get(), FIONREAD, &queued) != 0) return 0;
   if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
   peer_->distance_us = info.tcpi_rtt;
-  return info.tcpi_bytes_received;
+  // What gRPC has not taken from the kernel is nothing yet: megabytes, of one who sends long
+  // requests one after the other.
+  return info.tcpi_bytes_received - std::min<std::uint64_t>(queued, info.tcpi_bytes_received);
 }
 
 // `unheard_` is a bucket: what comes fills it, requests that are whole empty it, and it leaks what
-// is no part of a request.
+// is no part of a request. One look alone may find a request that is whole and not yet counted
+// beside the begin of the next.
 bool Connection::overflows() {
-  const Counts now{received(), peer_->requests, peer_->bytes};
+  Counts now{.requests = peer_->requests, .bytes = peer_->bytes};
+  now.received = std::max(received(), last_.received);
   const std::uint64_t whole = now.bytes - last_.bytes;
   unheard_ += now.received - last_.received;
   unheard_ -= std::min(unheard_, whole + whole / 100 + chatter_bytes_per_look +
                                      head_bytes * (now.requests - last_.requests));
   last_ = now;
-  return unheard_ > shared_.options.request_bytes_max + slack_bytes;
+  const bool full = unheard_ > shared_.options.request_bytes_max + slack_bytes;
+  return std::exchange(was_full_, full) && full;
 }
 
 }  // namespace graymesh::xds

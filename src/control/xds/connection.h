@@ -29,7 +29,8 @@ class Connection final : private grpc::CallbackGenericService {
   // The same socket, to be polled for its end.
   int socket() const { return socket_.get(); }
 
-  // Whether more is on the way than a request may be long. To be asked twice a second.
+  // Whether more is on the way than a request may be long, now and when it was asked last. To be
+  // asked twice a second.
   bool overflows();
 
   bool refused = false;  // its streams have been told so
@@ -47,12 +48,13 @@ class Connection final : private grpc::CallbackGenericService {
   const Descriptor socket_;  // a second one: gRPC closes its own
   const std::shared_ptr<Peer> peer_;
   struct Counts {
-    std::uint64_t received = 0;  // bytes from the socket
+    std::uint64_t received = 0;  // bytes that gRPC took from the socket
     std::uint64_t requests = 0;  // that came in whole
     std::uint64_t bytes = 0;     // of those
   };
   Counts last_;
   std::uint64_t unheard_ = 0;  // bytes that belong to no request that is whole
+  bool was_full_ = false;
   std::unique_ptr<grpc::Server> server_;
 };
 
