@@ -84,7 +84,7 @@ tidy: tools  ## runs clang-tidy on src/
 	@run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -j $(JOBS) -p build '$(CURDIR)/src/.*\.cc$$' 2>/dev/null
 
 .PHONY: faults
-faults: build  ## kills, stops and cuts off control planes before real Envoys in network namespaces (not all pass yet)
+faults: build  ## kills, stops and cuts off control planes before real Envoys in network namespaces
 	@GRAYMESH_BIN=build/bin PYTHONDONTWRITEBYTECODE=1 tests/e2e/partition_test.py
 
 .PHONY: check

@@ -185,9 +185,13 @@ Json xds_bind_config(const Identity& identity, bool local) {
   return config;
 }
 
-// A dead control plane is noticed in 4 s by HTTP/2 pings (sooner if its machine says so); TCP
-// keepalive is for the idle rest. Which of several is dead is remembered for some seconds, as a
-// stopped one goes on accepting connections.
+// A dead control plane is noticed in some 4 s by HTTP/2 pings (sooner if its machine says so); TCP
+// keepalive is for the idle rest.
+//
+// Of several, the one that failed is tried last: the stream is the only one that the main thread
+// balances, so taking turns means just that. Nothing else is remembered. Outlier detection would
+// pass over the one that is back when the next one fails; health checks would keep a connection of
+// each proxy to each replica (docs/envoy.md 4).
 Json xds_cluster(const Identity& identity, const std::vector<Endpoint>& control_planes) {
   const bool names = std::any_of(control_planes.begin(), control_planes.end(),
                                  [](const Endpoint& e) { return !is_ip(e.host); });
@@ -197,6 +201,7 @@ Json xds_cluster(const Identity& identity, const std::vector<Endpoint>& control_
       {"name", "xds-grpc"},
       {"type", names ? "STRICT_DNS" : "STATIC"},
       {"connect_timeout", "1s"},
+      {"lb_policy", "ROUND_ROBIN"},
       {"load_assignment", load_assignment("xds-grpc", control_planes)},
       {"typed_extension_protocol_options",
        {{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -216,15 +221,6 @@ Json xds_cluster(const Identity& identity, const std::vector<Endpoint>& control_
            {"max_requests", 100000}}}}}},
   };
   cluster["upstream_bind_config"] = xds_bind_config(identity, local);
-  if (control_planes.size() > 1) {
-    cluster["outlier_detection"] = {{"consecutive_5xx", 1},
-                                    {"consecutive_gateway_failure", 1},
-                                    {"enforcing_consecutive_gateway_failure", 100},
-                                    {"interval", "1s"},
-                                    {"base_ejection_time", "5s"},
-                                    {"max_ejection_time", "10s"},
-                                    {"max_ejection_percent", 50}};
-  }
   return cluster;
 }
 

@@ -104,15 +104,17 @@ TEST(Bootstrap, ADeadControlPlaneIsFoundInUnderFiveSecondsAndTriedAgainSoon) {
   EXPECT_EQ(cluster["upstream_connection_options"]["tcp_keepalive"],
             (Json{{"keepalive_time", 30}, {"keepalive_interval", 3}, {"keepalive_probes", 5}}));
   EXPECT_EQ(cluster["upstream_bind_config"]["socket_options"][0]["int_value"], 5000);
-  EXPECT_EQ(cluster["outlier_detection"]["max_ejection_percent"], 50);
   const Json& service = all["dynamic_resources"]["ads_config"]["grpc_services"][0]["envoy_grpc"];
   EXPECT_EQ(service["retry_policy"]["retry_back_off"],
             (Json{{"base_interval", "0.1s"}, {"max_interval", "1s"}}));
 }
 
-TEST(Bootstrap, TheOnlyControlPlaneIsNeverPassedOver) {
-  const Json all = bootstrap_of(web(), {.control_planes = {"10.0.0.1:15010"}});
-  EXPECT_FALSE(all["static_resources"]["clusters"][0].contains("outlier_detection"));
+TEST(Bootstrap, ControlPlanesAreTriedByTurnsAndNoneIsPassedOver) {
+  const Json all = bootstrap_of(web(), {.control_planes = {"10.0.0.1:15010", "10.0.0.2:15010"}});
+  const Json& cluster = all["static_resources"]["clusters"][0];
+  EXPECT_EQ(cluster["lb_policy"], "ROUND_ROBIN");
+  EXPECT_FALSE(cluster.contains("outlier_detection"));
+  EXPECT_FALSE(cluster.contains("health_checks"));
 }
 
 TEST(Bootstrap, ALoopbackSidecarStillReachesAControlPlaneElsewhere) {
