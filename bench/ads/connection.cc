@@ -130,7 +130,7 @@ bool Connection::flush() {
 }
 
 bool Connection::ping(std::int64_t now) {
-  pinged_at_ = now;
+  unanswered_since_ = now;
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
   return flush();
 }
@@ -158,9 +158,12 @@ int Connection::on_header(nghttp2_session*, const nghttp2_frame*, const std::uin
 }
 
 int Connection::on_frame(nghttp2_session*, const nghttp2_frame* frame, void* self) {
-  if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
-    of(self).pinged_at_ = 0;
-  if (frame->hd.type == NGHTTP2_GOAWAY) of(self).fail("GOAWAY");
+  Connection& it = of(self);
+  if (it.unanswered_since_ != 0) {
+    const bool answer = frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
+    it.unanswered_since_ = answer ? 0 : it.now_;
+  }
+  if (frame->hd.type == NGHTTP2_GOAWAY) it.fail("GOAWAY");
   return 0;
 }
 

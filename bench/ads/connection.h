@@ -33,8 +33,9 @@ class Connection {
   const std::string& why() const { return why_; }
   void end(std::string why) { why_ = std::move(why); }
 
-  // When the ping was sent that is not answered yet; 0: none.
-  std::int64_t pinged_at() const { return pinged_at_; }
+  // Since when a ping waits for its answer; 0: none does. Every frame that comes begins the wait
+  // anew, as in Envoy: the answer may be behind a long response.
+  std::int64_t unanswered_since() const { return unanswered_since_; }
   std::uint64_t received() const { return received_; }
 
  private:
@@ -59,7 +60,7 @@ class Connection {
   nghttp2_session* session_ = nullptr;
   std::int32_t stream_ = 0;
   bool connected_ = false;
-  std::int64_t now_ = 0, pinged_at_ = 0;
+  std::int64_t now_ = 0, unanswered_since_ = 0;
   std::uint64_t received_ = 0;
   std::string to_send_, status_, message_, why_;
 };

@@ -23,8 +23,8 @@ struct FleetOptions {
   std::vector<sockaddr_in> servers;  // each proxy goes on to the next when a connection ends
   bool delta = true;
   std::size_t threads = 1;
-  double ping_seconds = 1;  // 0: none. As graymesh's bootstrap has it.
-  double ping_timeout_seconds = 1;
+  // As graymesh's bootstrap has them. 0: no pings.
+  double ping_seconds = 1, ping_timeout_seconds = 3;
   double backoff_seconds = 0.1, backoff_max_seconds = 1;
   std::uint64_t seed = 1;
 };

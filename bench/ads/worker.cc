@@ -125,17 +125,19 @@ void Fleet::Worker::keep_alive(std::size_t index, std::int64_t now) {
   Member& member = members_[index];
   if (options_.ping_seconds <= 0) return;
   Connection& connection = *member.connection;
+  const std::int64_t patience = ns(options_.ping_timeout_seconds);
   if (now >= member.next_ping) {
-    if (connection.pinged_at() != 0) {
-      if (!connection.readable(now, turn_bytes)) return ended(index, now);
-      if (connection.pinged_at() != 0 &&
-          now - connection.pinged_at() >= ns(options_.ping_timeout_seconds)) {
-        connection.end("ping: no answer");
-        return ended(index, now);
-      }
+    if (connection.unanswered_since() != 0 && !connection.readable(now, turn_bytes))
+      return ended(index, now);
+    if (const std::int64_t since = connection.unanswered_since(); since == 0) {
+      if (!connection.ping(now)) return ended(index, now);
+      member.next_ping = now + ns(options_.ping_seconds * (1 + 0.15 * chance()));
+    } else if (now - since < patience) {
+      member.next_ping = std::min(now + ns(options_.ping_seconds), since + patience);
+    } else {
+      connection.end("ping: no answer");
+      return ended(index, now);
     }
-    if (connection.pinged_at() == 0 && !connection.ping(now)) return ended(index, now);
-    member.next_ping = now + ns(options_.ping_seconds * (1 + 0.15 * chance()));
     arm(index);
   }
   due_[index] = std::min(due_[index], member.next_ping);
