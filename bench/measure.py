@@ -89,12 +89,13 @@ class Running:
 class Graymeshd(Running):
     """Ends with us. On free ports, or on those of the one before."""
 
-    def __init__(self, mesh, xds="127.0.0.1:0", api="127.0.0.1:0"):
+    def __init__(self, mesh, xds="127.0.0.1:0", api="127.0.0.1:0", options=()):
+        self.options = options
         self.log = mesh.folder / "graymeshd.log"
         begun = time.monotonic()
         with open(self.log, "ab") as out:
             self.child = subprocess.Popen(
-                [PROGRAMS / "graymeshd", "--config", mesh.config, "--xds", xds, "--api", api, "--print-addresses"],
+                [PROGRAMS / "graymeshd", "--config", mesh.config, "--xds", xds, "--api", api, "--print-addresses", *options],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=out, text=True, preexec_fn=die_with_parent)
         line = self.child.stdout.readline()
         if not line:
@@ -119,7 +120,7 @@ class Graymeshd(Running):
 
     def again(self, mesh):
         """The same, after a kill."""
-        return Graymeshd(mesh, self.xds, self.api)
+        return Graymeshd(mesh, self.xds, self.api, self.options)
 
 
 class Load:
