@@ -97,6 +97,7 @@ class Writer final : public Record {
   void begin();
   void write(const Mailbox::Mail& mail);
   Status append(const std::vector<Entry>& entries);
+  void sync(bool at_once);
   void failed(const Error& error);
   void tell_anew();
   bool full() const;
@@ -123,7 +124,8 @@ class Writer final : public Record {
   std::uint64_t others_bytes_ = 0;  // of the segments before
   bool failing_ = false;
   bool anew_due_ = false;
-  Clock::Steady told_anew_{}, synced_{}, failed_at_{};
+  bool unsynced_ = false;
+  Clock::Steady begun_at_{}, told_anew_{}, synced_{}, failed_at_{};
 
   std::mutex recap_mutex_;  // held while it is called, so that start() ends it for good
   std::function<void()> recap_;
@@ -172,6 +174,7 @@ void Writer::run() {
     // Contents are told once a segment: what is told from here on is for the next one.
     const bool last_of_segment = !segment_ || full();
     write(mail_.take(last_of_segment));
+    if (segment_) sync(last_of_segment || stopping);
     if (segment_ && last_of_segment) {
       segment_.reset();
       begin();
@@ -186,8 +189,9 @@ void Writer::run() {
   }
 }
 
+// Its age is that of the steady clock: the other one may be put back.
 bool Writer::full() const {
-  const auto age = std::chrono::milliseconds(now() - begun_);
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - begun_at_);
   return (segment_->size() >= segment_max_ && age >= segment_age_min) ||
          age * segments >= options_.age_max;
 }
@@ -243,6 +247,7 @@ void Writer::begin() {
       SegmentWriter::create(file_of(options_.folder, begun_), {.begun = begun_, .boot = boot_});
   if (!segment) return failed(segment.error());
   segment_.emplace(*std::move(segment));
+  begun_at_ = clock_.now();
   anew_due_ = true;
   auto written = append(pen_.begin(begun_));
   if (written) return;
@@ -283,11 +288,16 @@ Status Writer::append(const std::vector<Entry>& entries) {
   }
   instruments_.written.add(segment_->size() - before);
   instruments_.bytes.set(static_cast<double>(others_bytes_ + segment_->size()));
-  if (clock_.now() - synced_ >= sync_every) {
-    synced_ = clock_.now();
-    TRY(segment_->sync());
-  }
+  unsynced_ = unsynced_ || segment_->size() != before;
   return {};
+}
+
+// Also when nothing more is told.
+void Writer::sync(bool at_once) {
+  if (!unsynced_ || (!at_once && clock_.now() - synced_ < sync_every)) return;
+  unsynced_ = false;
+  synced_ = clock_.now();
+  if (const auto synced = segment_->sync(); !synced) failed(synced.error());
 }
 
 // Said once until it works again. A segment that failed is not gone on with: some of what others

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <random>
 
 #include "base/file.h"
@@ -223,6 +224,31 @@ TEST_F(RecordTest, GoesOnOverRestartsAndRolls) {
   EXPECT_GE(files_of(folder)->size(), 8u);
   for (int i = 0; i < 40; ++i) life.step();
   life.expect_known();
+}
+
+// Its wall clock may be put back.
+class TwoClocks final : public Clock {
+ public:
+  Steady now() const override { return Steady{} + std::chrono::hours(1); }
+  Wall wall() const override { return Wall(std::chrono::milliseconds(wall_ms)); }
+  std::atomic<std::int64_t> wall_ms = 1'764'000'000'000;
+};
+
+TEST_F(RecordTest, AClockThatIsPutBackBeginsNoNewFiles) {
+  record.reset();
+  TwoClocks two;
+  auto opened = Record::open({.folder = folder}, metrics, two);
+  ASSERT_TRUE(opened) << opened.error().message;
+  resource::Node node;
+  node.id = "sidecar~127.0.0.1~web-0.shop~shop.svc.cluster.local";
+  (*opened)->flush();
+  const auto before = files_of(folder)->size();
+  two.wall_ms -= 3'600'000;
+  for (std::uint64_t stream = 1; stream <= 5; ++stream) {
+    (*opened)->opened(stream, node, "ipv4:127.0.0.1:1", true);
+    (*opened)->flush();
+  }
+  EXPECT_EQ(files_of(folder)->size(), before);
 }
 
 TEST_F(RecordTest, CutsOffTheTornTailOfAKilledProcessAndSaysSo) {

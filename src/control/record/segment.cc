@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 #include "control/record/coding.h"
 
@@ -53,6 +54,12 @@ Status write_all(int fd, std::string_view bytes, const std::filesystem::path& fi
   return {};
 }
 
+// So that the name of a new file outlives a power cut as its bytes do. Some file systems cannot.
+void sync_folder(const std::filesystem::path& folder) {
+  const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor) (void)::fsync(descriptor.get());
+}
+
 }  // namespace
 
 SegmentWriter::SegmentWriter(int fd, std::filesystem::path file, std::uint64_t size)
@@ -80,7 +87,12 @@ Result<SegmentWriter> SegmentWriter::create(const std::filesystem::path& file,
   Out out;
   out.fixed(static_cast<std::uint64_t>(head.begun));
   out.fixed(head.boot);
-  TRY(write_all(fd, std::string(magic) + out.bytes(), file));
+  if (auto begun = write_all(fd, std::string(magic) + out.bytes(), file); !begun) {
+    // Without a head it would be complained of by every reader.
+    ::unlink(file.c_str());
+    return begun.error();
+  }
+  sync_folder(file.parent_path());
   return writer;
 }
 

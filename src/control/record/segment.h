@@ -30,6 +30,7 @@ struct SegmentHead {
 
 class SegmentWriter {
  public:
+  // `file` is not there yet; with an error it is not there afterwards.
   static Result<SegmentWriter> create(const std::filesystem::path& file, const SegmentHead& head);
   SegmentWriter(SegmentWriter&& other) noexcept;
   SegmentWriter& operator=(SegmentWriter&& other) noexcept;

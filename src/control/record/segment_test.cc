@@ -1,8 +1,10 @@
 #include "control/record/segment.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "base/file.h"
@@ -101,6 +103,18 @@ TEST_F(SegmentTest, OfAnotherKindIsRefused) {
   EXPECT_EQ(read(), file.string() + ": byte 0 of " +
                         std::to_string(std::filesystem::file_size(file)) +
                         ": is no file of a record: it does not begin with \"graymesh record 1\"");
+}
+
+TEST_F(SegmentTest, ThatCannotBeBegunLeavesNoFile) {
+  std::signal(SIGXFSZ, SIG_IGN);  // as a full disk: the first bytes fit, the others do not
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit little{.rlim_cur = 10, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &little), 0);
+  const auto writer = SegmentWriter::create(file_of(folder, 2000), {.begun = 2000, .boot = 42});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_FALSE(writer);
+  EXPECT_FALSE(std::filesystem::exists(file_of(folder, 2000)));
 }
 
 TEST_F(SegmentTest, TheOldestGoFirstAndTheLastNever) {
