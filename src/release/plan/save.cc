@@ -309,6 +309,12 @@ Json of(const Environment& environment) {
   return {{"text", environment.object->text}, {"declared", environment.declared}};
 }
 
+// A name, a reason or a verdict may hold any byte: what is not UTF-8 becomes U+FFFD instead of an
+// exception.
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string counters(const World& world) {
   return Json{{"last_release", world.last_release}, {"last_number", world.last_number}}.dump();
 }
@@ -333,7 +339,7 @@ void compare(const std::map<Key, Noun>& before, const std::map<Key, Noun>& after
   for (const auto& [key, now] : after) {
     const auto was = before.find(key);
     if (was != before.end() && was->second == now) continue;
-    out.documents[key_of(now)] = of(now).dump();
+    out.documents[key_of(now)] = text_of(of(now));
     out.namespaces.insert(namespace_of(now));
   }
   for (const auto& [key, was] : before) {
@@ -346,7 +352,7 @@ void compare(const std::map<Key, Noun>& before, const std::map<Key, Noun>& after
 }  // namespace
 
 std::uint64_t run_hash(const model::Run& run) {
-  return hash64(of(Artefact{.revision = 0, .replicas = 0, .run = run}).dump());
+  return hash64(text_of(of(Artefact{.revision = 0, .replicas = 0, .run = run})));
 }
 
 std::map<std::string, std::string> save(const World& world) {

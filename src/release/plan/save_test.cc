@@ -55,6 +55,16 @@ TEST(Save, WhatIsReadAgainIsTheSame) {
   EXPECT_EQ(again->applications.at({"fe-pre", "web"}).change->next.revision, 7u);
 }
 
+TEST(Save, BytesThatAreNoTextDoNotStopIt) {
+  World world = full();
+  world.releases.at(1).reason = "rolled back: unhealthy: half a \xc3";
+  world.releases.at(1).started_by.name = "J\xf6rg";
+  const auto again = load(save(world));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->releases.at(1).reason, "rolled back: unhealthy: half a \xef\xbf\xbd");
+  EXPECT_EQ(again->releases.at(1).started_by.name, "J\xef\xbf\xbdrg");
+}
+
 TEST(Save, ADamagedDocumentIsNamed) {
   auto documents = save(full());
   documents["release/1"].resize(40);
