@@ -2,8 +2,7 @@
 // where it is plain: no match, an equal one, a prefix of the path or of a value, any value, the
 // same or fewer other conditions; nobody compares regular expressions.
 //
-//   http[0] user: {prefix: beta}           hides   http[1] user: {exact: beta-7}, ring: {exact:
-//   "1"}
+//   http[0] user: {prefix: beta}   hides   http[1] user: {exact: beta-7}, ring: {exact: "1"}
 #pragma once
 
 #include <cstddef>

@@ -2,8 +2,8 @@
 // Alertmanager, and what they select by the label `monitoring`.
 //
 //   data-plane      PodMonitor graymesh-sidecars, ServiceMonitor graymeshd
-//   infrastructure  ServiceMonitors, PodMonitors of kubelet, nodes, kube-state-metrics, the
-//   operator's own business        ServiceMonitors and PodMonitors of the teams, in every namespace
+//   infrastructure  monitors of kubelet, nodes, kube-state-metrics: the operator's own
+//   business        monitors of the teams, in every namespace
 #include <fmt/core.h>
 
 #include "monitoring/alertmanager.h"
@@ -14,11 +14,6 @@ namespace graymesh::monitoring {
 namespace {
 
 constexpr const char* planes[] = {"data-plane", "infrastructure", "business"};
-
-std::string text(std::chrono::milliseconds interval) {
-  return interval.count() % 1000 == 0 ? fmt::format("{}s", interval.count() / 1000)
-                                      : fmt::format("{}ms", interval.count());
-}
 
 Json object(const Description& description, const char* version, const char* kind,
             const std::string& name, const std::string& plane, Json spec) {

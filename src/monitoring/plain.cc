@@ -1,8 +1,8 @@
 // Files for Prometheus and Alertmanager on one machine. Three Prometheus, as in a cluster:
 //
-//   data plane      every sidecar's page (found by graymeshd's HTTP SD) and graymeshd; all our
-//   rules infrastructure  the Prometheus, the Alertmanager, and what targets/infrastructure/ names
-//   business        what targets/business/ names, and the mesh's shares by service, federated
+//   data plane      every sidecar's page (by graymeshd's HTTP SD), graymeshd; all our rules
+//   infrastructure  the Prometheus, the Alertmanager, what targets/infrastructure/ names
+//   business        what targets/business/ names, the mesh's shares by service, federated
 //
 // With `one` a single Prometheus does all three.
 #include <fmt/core.h>
@@ -15,11 +15,6 @@
 
 namespace graymesh::monitoring {
 namespace {
-
-std::string text(std::chrono::milliseconds interval) {
-  return interval.count() % 1000 == 0 ? fmt::format("{}s", interval.count() / 1000)
-                                      : fmt::format("{}ms", interval.count());
-}
 
 std::string address(const Description& description, std::uint16_t at) {
   return fmt::format("{}:{}", description.prometheus, description.first_port + at);

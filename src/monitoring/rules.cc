@@ -53,21 +53,21 @@ Json annotations(const Alert& alert, const Description& description) {
   return out;
 }
 
-std::string duration(double seconds) {
-  if (seconds == static_cast<double>(static_cast<long>(seconds)))
-    return fmt::format("{}s", static_cast<long>(seconds));
-  return fmt::format("{}ms", static_cast<long>(seconds * 1000));
-}
-
 }  // namespace
+
+std::string text(std::chrono::milliseconds span) {
+  return span.count() % 1000 == 0 ? fmt::format("{}s", span.count() / 1000)
+                                  : fmt::format("{}ms", span.count());
+}
 
 Json alert_group(const std::string& name, const std::vector<Alert>& alerts,
                  const Description& description) {
   Json rules = Json::array();
   for (const Alert& alert : alerts) {
     Json rule = {{"alert", alert.name}, {"expr", alert.expr}};
-    const double hold = static_cast<double>(alert.hold.count()) * description.patience;
-    if (hold > 0) rule["for"] = duration(hold);
+    const auto hold = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::duration<double>(alert.hold) * description.patience);
+    if (hold.count() > 0) rule["for"] = text(hold);
     rule["labels"] = {{"severity", alert.severity}, {"owner", owner(alert.about)}};
     rule["annotations"] = annotations(alert, description);
     rules.push_back(std::move(rule));

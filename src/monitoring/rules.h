@@ -37,7 +37,10 @@ Json ratio_group();  // recording: shares of errors over the windows that SLOs a
 Json latency_group(const Slo& slo);  // the same of slow answers; null without a threshold
 Json istio_group();                  // recording: Istio's standard metrics
 
-// File name (without ending) to its groups: "data-plane", "infrastructure", "business".
+// "15s", "1500ms".
+std::string text(std::chrono::milliseconds span);
+
+// File name (without ending) to its groups: "data-plane", "infrastructure".
 std::vector<std::pair<std::string, Json>> rule_files(const Description& description);
 
 }  // namespace graymesh::monitoring
