@@ -123,7 +123,8 @@ class Load:
 
 
 class ReleaseCase(unittest.TestCase):
-    def start(self, *applications):
+    def start(self, *applications, arguments=()):
+        """A mesh of them; `arguments` are graymeshd's beside the usual ones."""
         folder = self.temporary_folder()
         (folder / "shop.yaml").write_text(SHOP + "".join(applications))
         (folder / "mesh-config.yaml").write_text(case.MESH_CONFIG)
@@ -131,6 +132,9 @@ class ReleaseCase(unittest.TestCase):
         (folder / "shop.yaml").rename(folder / "config/shop.yaml")
 
         class Mesh(PlatformMesh):
+            def control_plane_arguments(self):
+                return [*super().control_plane_arguments(), *arguments]
+
             def get(self, host, *arguments, **options):
                 return super().get("shop.example" if host == "pre.shop.example" else host, *arguments, **options)
         mesh = Mesh(folder / "config", folder / "mesh-config.yaml", programs=case.PROGRAMS)
