@@ -96,10 +96,10 @@ clean:  ## removes what the presets built
 
 .PHONY: deps tools
 deps:
-	@tools/install-deps $(if $(filter-out 0,$(MONITORING)),--monitoring,$(deps_for))
+	@tools/install-deps $(or $(deps_for),$(if $(filter-out 0,$(MONITORING)),--monitoring))
 
-# Their tests are skipped, out loud, where Prometheus is missing; `make test` brings it.
-test asan tsan coverage: deps_for = --monitoring
+# Their tests are skipped, out loud, where Prometheus or lighttpd is missing; `make test` brings them.
+test asan tsan coverage: deps_for = --test
 
 tools:
 	@tools/install-deps --all
