@@ -28,6 +28,7 @@ constexpr std::string_view service_path = "/envoy.service.discovery.v3.Aggregate
 constexpr std::uint64_t head_bytes = 256;  // of each request
 constexpr std::uint64_t chatter_bytes_per_look = 1024;
 constexpr std::uint64_t slack_bytes = 1u << 20;
+constexpr int full_looks_max = 3;
 
 // For those that are sent away: another replica may have room at once, this one only when some have
 // gone.
@@ -144,8 +145,9 @@ std::uint64_t Connection::received() const {
 }
 
 // `unheard_` is a bucket: what comes fills it, requests that are whole empty it, and it leaks what
-// is no part of a request. One look alone may find a request that is whole and not yet counted
-// beside the begin of the next.
+// is no part of a request. While a long request is dealt with, gRPC takes in the next ones, which
+// are counted only when they are read: full for some looks in a row means full only where none came
+// whole meanwhile and none is being dealt with. Whoever gets round that is bounded by the quota.
 bool Connection::overflows() {
   Counts now{.requests = peer_->requests, .bytes = peer_->bytes};
   now.received = std::max(received(), last_.received);
@@ -153,9 +155,11 @@ bool Connection::overflows() {
   unheard_ += now.received - last_.received;
   unheard_ -= std::min(unheard_, whole + whole / 100 + chatter_bytes_per_look +
                                      head_bytes * (now.requests - last_.requests));
+  const bool full = unheard_ > shared_.options.request_bytes_max + slack_bytes &&
+                    now.requests == last_.requests && peer_->waiting == 0;
   last_ = now;
-  const bool full = unheard_ > shared_.options.request_bytes_max + slack_bytes;
-  return std::exchange(was_full_, full) && full;
+  full_looks_ = full ? full_looks_ + 1 : 0;
+  return full_looks_ >= full_looks_max;
 }
 
 }  // namespace graymesh::xds

@@ -29,7 +29,7 @@ class Connection final : private grpc::CallbackGenericService {
   // The same socket, to be polled for its end.
   int socket() const { return socket_.get(); }
 
-  // Whether more is on the way than a request may be long, now and when it was asked last. To be
+  // Whether more is on the way than a request may be long, and was when it was asked last. To be
   // asked twice a second.
   bool overflows();
 
@@ -54,7 +54,7 @@ class Connection final : private grpc::CallbackGenericService {
   };
   Counts last_;
   std::uint64_t unheard_ = 0;  // bytes that belong to no request that is whole
-  bool was_full_ = false;
+  int full_looks_ = 0;         // in a row
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -53,7 +53,10 @@ void Stream::OnReadDone(bool ok) {
     peer_->heard(read_.Length());
     message.Swap(&read_);
     read_.Clear();
-    if (message.Length() > short_bytes_max) long_.Swap(&message);
+    if (message.Length() > short_bytes_max) {
+      ++peer_->waiting;
+      long_.Swap(&message);
+    }
   }
   if (message.Length() > 0)
     take(message);
@@ -63,12 +66,14 @@ void Stream::OnReadDone(bool ok) {
 
 void Stream::work() {
   grpc::ByteBuffer message;
+  bool ended = false;
   {
     std::lock_guard lock(mutex_);
     message.Swap(&long_);
-    if (finish_) return;
+    ended = finish_.has_value();
   }
-  take(message);
+  if (!ended) take(message);
+  --peer_->waiting;
 }
 
 void Stream::take(const grpc::ByteBuffer& message) {

@@ -38,6 +38,7 @@ struct Peer {
   const std::string address;                  // "ipv4:127.0.0.1:41234"
   std::atomic<std::uint64_t> requests = 0;    // that came in whole
   std::atomic<std::uint64_t> bytes = 0;       // of those
+  std::atomic<int> waiting = 0;               // of those, long ones that are not yet dealt with
   std::atomic<std::int64_t> distance_us = 0;  // the network's way there and back (TCP_INFO)
 };
 
