@@ -31,53 +31,44 @@ std::vector<model::Problem> Engine::problems() const {
   return core_->problems;
 }
 
+// One after the other, each with its `once`, which is nobody's afterwards, however it ended.
+template <typename Do>
+auto Engine::command(const Once& once, Do act) {
+  struct Taken {
+    Core& core;
+    ~Taken() { core.once = {}; }
+  };
+  auto done = [&] {
+    std::lock_guard lock(core_->mutex);
+    const Taken taken{*core_};
+    core_->once = once;
+    auto result = act(*core_);
+    core_->publish();
+    return result;
+  }();
+  poke();
+  return done;
+}
+
 Result<std::uint64_t> Engine::apply(const Actor& who, const model::ObjectPtr& object,
                                     const std::string& reason, const Once& once) {
-  std::unique_lock lock(core_->mutex);
-  core_->once = once;
-  auto applied = core_->apply(who, object, reason, false);
-  core_->once = {};
-  core_->publish();
-  lock.unlock();
-  poke();
-  return applied;
+  return command(once, [&](Core& core) { return core.apply(who, object, reason, false); });
 }
 
 Status Engine::remove(const Actor& who, const model::Key& key, const std::string& reason,
                       const Once& once) {
-  std::unique_lock lock(core_->mutex);
-  core_->once = once;
-  Status removed = core_->remove(who, key, reason, false);
-  core_->once = {};
-  core_->publish();
-  lock.unlock();
-  poke();
-  return removed;
+  return command(once, [&](Core& core) { return core.remove(who, key, reason, false); });
 }
 
 Status Engine::act(const Actor& who, std::uint64_t release, Verb verb, const std::string& reason,
                    const Once& once) {
-  std::unique_lock lock(core_->mutex);
-  core_->once = once;
-  Status done = core_->act(who, release, verb, reason);
-  core_->once = {};
-  core_->publish();
-  lock.unlock();
-  poke();
-  return done;
+  return command(once, [&](Core& core) { return core.act(who, release, verb, reason); });
 }
 
 Result<std::uint64_t> Engine::promote_to(const Actor& who, std::uint64_t release,
                                          const model::ObjectPtr& object, const std::string& reason,
                                          const Once& once) {
-  std::unique_lock lock(core_->mutex);
-  core_->once = once;
-  auto promoted = core_->promote_to(who, release, object, reason);
-  core_->once = {};
-  core_->publish();
-  lock.unlock();
-  poke();
-  return promoted;
+  return command(once, [&](Core& core) { return core.promote_to(who, release, object, reason); });
 }
 
 Result<std::vector<std::string>> Engine::plan(const model::ObjectPtr& release) const {

@@ -167,6 +167,8 @@ class Engine {
  private:
   class Core;
   explicit Engine(std::unique_ptr<Core> core);
+  template <typename Do>
+  auto command(const Once& once, Do act);
 
   std::unique_ptr<Core> core_;
   std::mutex mutex_;

@@ -1,9 +1,5 @@
 // Back behind a promotion that was over, and on to another environment.
-#include <fmt/core.h>
-#include <gmock/gmock.h>
-
-#include "release/engine/testing.h"
-#include "release/plan/testing.h"
+#include "release/engine/fixture.h"
 
 namespace graymesh::release {
 namespace {
@@ -17,18 +13,8 @@ using ::testing::Not;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
-class PassageTest : public ::testing::Test {
+class PassageTest : public EngineFixture {
  public:
-  PassageTest() { restart(); }
-
-  // As after kill -9.
-  void restart() {
-    engine.reset();
-    auto opened = Engine::open(
-        {.store = *store, .runtime = runtime, .mesh = mesh, .judge = judge, .clock = clock});
-    ASSERT_TRUE(opened) << opened.error().message;
-    engine = std::move(*opened);
-  }
   void apply(const std::string& yaml, const Actor& who = ann) {
     const auto applied = engine->apply(who, object_of(yaml));
     ASSERT_TRUE(applied) << applied.error().message;
@@ -40,26 +26,16 @@ class PassageTest : public ::testing::Test {
     apply(text);
   }
   void environment(const std::string& namespace_, const std::string& spec) {
-    apply(
-        fmt::format("apiVersion: graymesh.io/v1alpha1\nkind: Environment\nmetadata: {{name: "
-                    "policy, namespace: {}}}\nspec: {{{}}}\n",
-                    namespace_, spec));
-  }
-  static std::string release_yaml(const std::string& tag, const std::string& applications,
-                                  const std::string& namespace_, const std::string& more = "") {
-    return fmt::format(
-        "apiVersion: graymesh.io/v1alpha1\nkind: GrayRelease\nmetadata: {{name: {}, namespace: "
-        "{}}}\nspec:\n  tag: {}\n  applications: {}\n{}",
-        tag, namespace_, tag, applications, more);
+    apply(environment_yaml(spec, namespace_));
   }
   std::uint64_t start(const std::string& tag, const std::string& applications = "",
                       const std::string& more = "", const std::string& namespace_ = "fe-pre") {
     const auto id = engine->apply(
-        ann, object_of(release_yaml(tag,
+        ann, object_of(release_yaml(tag, more,
                                     applications.empty()
                                         ? fmt::format("[{{name: web, run: {{version: {}}}}}]", tag)
                                         : applications,
-                                    namespace_, more)));
+                                    namespace_)));
     EXPECT_TRUE(id) << id.error().message;
     settle();
     return id ? *id : 0;
@@ -85,44 +61,14 @@ class PassageTest : public ::testing::Test {
                                    const Actor& who = bob) {
     const std::string& tag = release(id).spec.tag;
     auto started =
-        engine->promote_to(who, id, object_of(release_yaml(tag, applications, namespace_)));
+        engine->promote_to(who, id, object_of(release_yaml(tag, "", applications, namespace_)));
     settle();
     return started;
   }
-  void settle() {
-    for (int turn = 0; turn < 20; ++turn) {
-      runtime.all_become_ready();
-      connect_ready();
-      engine->step();
-    }
-  }
-  void connect_ready() {
-    std::set<std::string> there;
-    for (const auto& instance : runtime.instances()) {
-      const std::string id = "sidecar~" + instance.namespace_ + "." + instance.name;
-      there.insert(id);
-      if (!mesh.connected.contains(id)) mesh.connect(id, instance.address);
-    }
-    std::erase_if(mesh.connected, [&](const auto& entry) { return !there.contains(entry.first); });
-  }
-  const Release& release(std::uint64_t id) { return engine->view()->world->releases.at(id); }
-  Phase phase(std::uint64_t id) { return release(id).phase; }
   const Artefact& baseline(const std::string& name = "web",
                            const std::string& namespace_ = "fe-pre") {
     return engine->view()->world->applications.at({namespace_, name}).baseline;
   }
-  std::vector<std::string> running() {
-    std::vector<std::string> names;
-    for (const auto& instance : runtime.instances()) names.push_back(instance.name);
-    return names;
-  }
-
-  FakeClock clock;
-  std::unique_ptr<FullStore> store = std::make_unique<FullStore>();
-  workload::FakeRuntime runtime{clock};
-  FakeMesh mesh{clock};
-  FakeJudge judge;
-  std::unique_ptr<Engine> engine;
 };
 
 // Back behind a promotion ------------------------------------------------------------------------
@@ -263,7 +209,7 @@ TEST_F(PassageTest, ANewReleaseOfTheTagDoesNotCutTheWayBackShort) {
 
 TEST_F(PassageTest, ThatARequestWasDoneIsKeptWithWhatItDid) {
   application("web");
-  const auto object = object_of(release_yaml("v2", "[{name: web}]", "fe-pre"));
+  const auto object = object_of(release_yaml("v2", "", "[{name: web}]", "fe-pre"));
   const Once once{.key = "build-17", .request = "0123abcd"};
   store->full = true;
   EXPECT_FALSE(engine->apply(ann, object, "", once));
@@ -322,10 +268,11 @@ TEST_F(PassageTest, WhatIsNotProvenMayNotGoOn) {
   ASSERT_TRUE(engine->act(bob, id, Verb::approve));
   settle();
   EXPECT_EQ(promote_to(id, "fe-pre").error().code, Code::invalid_argument);
-  EXPECT_EQ(engine->promote_to(bob, 99, object_of(release_yaml("v2", "[{name: web}]", "fe-online")))
-                .error()
-                .code,
-            Code::not_found);
+  EXPECT_EQ(
+      engine->promote_to(bob, 99, object_of(release_yaml("v2", "", "[{name: web}]", "fe-online")))
+          .error()
+          .code,
+      Code::not_found);
 }
 
 TEST_F(PassageTest, WhatRunsThereAlreadyIsNotStartedTwice) {
@@ -355,7 +302,7 @@ TEST_F(PassageTest, WhereAnEnvironmentPromotesToNothingElseComesIn) {
   application("web", "fe-online");
   environment("fe-pre", "promoteTo: fe-online");
   const auto direct = engine->apply(
-      ann, object_of(release_yaml("v2", "[{name: web, run: {version: v2}}]", "fe-online")));
+      ann, object_of(release_yaml("v2", "", "[{name: web, run: {version: v2}}]", "fe-online")));
   ASSERT_FALSE(direct);
   EXPECT_THAT(direct.error().message,
               HasSubstr("Environment fe-pre/policy: promoteTo is fe-online, which takes only what "
@@ -372,7 +319,7 @@ TEST_F(PassageTest, WhereAnEnvironmentPromotesToNothingElseComesIn) {
   apply(changed);
   must(id, Verb::rollback);
   const auto late = engine->apply(
-      ann, object_of(release_yaml("other", "[{name: web, run: {version: v2}}]", "fe-online")));
+      ann, object_of(release_yaml("other", "", "[{name: web, run: {version: v2}}]", "fe-online")));
   EXPECT_FALSE(late) << "what was taken back proves nothing";
 }
 
@@ -420,7 +367,7 @@ TEST_F(PassageTest, AReleaseThatWouldHideATeamsRuleIsRefusedByEveryWayIn) {
       "{exact: v2}}}], route: [{destination: {host: web}}]}]}\n"));
   const std::string refused =
       "v2/header of fe-pre/web would hide http[0] \"beta\" of VirtualService fe-pre/web-team";
-  const auto object = object_of(release_yaml("v2", "[{name: web}]", "fe-pre"));
+  const auto object = object_of(release_yaml("v2", "", "[{name: web}]", "fe-pre"));
   EXPECT_EQ(engine->apply(ann, object).error().message, refused);
   EXPECT_THAT(*engine->plan(object), ElementsAre(refused));
   engine->declare({object});
