@@ -151,7 +151,11 @@ void Kept::stop(Clock::Steady now) {
   stopping = true;
   if (!keeper) return;
   ::pidfd_send_signal(keeper.get(), SIGTERM, nullptr, 0);
-  stop_deadline = now + spec.pod.drain + spec.pod.stop + keeper_stops;
+  stop_deadline = stops_until(now);
+}
+
+Clock::Steady Kept::stops_until(Clock::Steady now) const {
+  return now + spec.pod.drain + spec.pod.stop + keeper_stops;
 }
 
 void Kept::keeper_ended(Clock::Steady now) {

@@ -58,6 +58,8 @@ struct Kept {
   // A process that cannot be had is tried again at `next_start`.
   void start_keeper(const std::string& program, Clock::Steady now);
   void stop(Clock::Steady now);
+  // When one that begins to stop now must have ended: then it is stuck.
+  Clock::Steady stops_until(Clock::Steady now) const;
   // Its pidfd says so: notes how, and when the next one starts. Unless there is another already.
   void keeper_ended(Clock::Steady now);
 

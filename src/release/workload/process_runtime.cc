@@ -152,6 +152,7 @@ void Processes::load(const fs::path& folder) {
   kept.refresh();
   if (alive) {
     kept.stopping = kept.told.phase == Phase::stopping;
+    if (kept.stopping) kept.stop_deadline = kept.stops_until(clock_.now());
   } else if (kept.told.phase == Phase::stopping) {
     kill_leftovers(folder);
     remove(key);
