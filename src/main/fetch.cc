@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <httplib.h>
 
+#include <chrono>
+
 namespace graymesh {
 namespace {
 
@@ -23,13 +25,17 @@ Result<std::string> fetch(const std::string& url) {
   client.set_read_timeout(answer_within);
   client.set_url_encode(false);  // it is already
   std::string body;
-  bool too_long = false;
+  bool too_long = false, too_slow = false;
+  // The client's own patience is for each read.
+  const auto end = std::chrono::steady_clock::now() + answer_within;
   const auto answer = client.Get(path == std::string::npos ? "/" : url.substr(path).c_str(),
                                  [&](const char* bytes, std::size_t size) {
                                    too_long = body.size() + size > body_bytes_max;
+                                   too_slow = std::chrono::steady_clock::now() >= end;
                                    if (!too_long) body.append(bytes, size);
-                                   return !too_long;
+                                   return !too_long && !too_slow;
                                  });
+  if (too_slow) return Error{Code::unavailable, fmt::format("{}: answers too slowly", host)};
   if (too_long) return Error{Code::unavailable, fmt::format("{}: answers more than 8 MiB", host)};
   if (!answer)
     return Error{Code::unavailable,

@@ -35,6 +35,7 @@ struct Target {
   Name application = {};
   std::string tag = {};  // its subset; the other is `baseline`
   model::Analysis analysis = {};
+  std::size_t step = 0;  // what was counted in another one is not of this one
 };
 
 // Where counts come from.
@@ -53,8 +54,8 @@ class MetricsQuery {
 using Fetch = std::function<Result<std::string>(const std::string& url)>;
 
 // Success and latency: the statistics of every proxy that calls the application, from their admins
-// at `addresses` ("127.1.2.3:15000"), of used clusters towards it only. At most 200 proxies in one
-// look, the others in the next; one that did not answer is left alone for half a minute.
+// at `addresses` ("127.1.2.3:15000"), of used clusters towards it only. At most 200 proxies and for
+// 5 s in one look, the others in the next; one that did not answer is left alone for half a minute.
 std::unique_ptr<MetricsQuery> proxy_metrics(Fetch fetch,
                                             std::function<std::vector<std::string>()> addresses,
                                             const Clock& clock);
@@ -101,6 +102,7 @@ class Analyst {
   std::string observe(const Release& release, const Member& member, Clock::Wall now,
                       Clock::Wall& counted, verdict::State& state);
   void forget_others(const World& world);
+  bool stopping() const;
 
   const Parts parts_;
   std::map<std::uint64_t, Watched> watched_;

@@ -256,6 +256,39 @@ TEST(Proxies, LeaveAloneOneThatIsSilent) {
   EXPECT_THAT(metrics->counts(target).error().message, HasSubstr("no connection"));
 }
 
+TEST(Proxies, ThatHangHoldUpOneLookOnlyForSeconds) {
+  FakeClock clock;
+  std::set<std::string> asked;
+  const Fetch hangs = [&](const std::string& url) -> Result<std::string> {
+    asked.insert(url);
+    clock.advance(2s);
+    return Error{Code::unavailable, "no answer"};
+  };
+  std::vector<std::string> all;
+  for (int i = 0; i < 9; ++i) all.push_back("p" + std::to_string(i) + ":15000");
+  const auto metrics = proxy_metrics(
+      hangs, [&] { return all; }, clock);
+  const auto begun = clock.now();
+  EXPECT_FALSE(metrics->counts(target));
+  EXPECT_LT(clock.now() - begun, 7s);
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(metrics->counts(target));
+  EXPECT_EQ(asked.size(), all.size()) << "the others are asked in the next looks";
+}
+
+TEST(Proxies, WhatWasCountedInAnotherStepIsNotOfThisOne) {
+  FakeClock clock;
+  FakeEnvoys envoys{{{"a:15000", {10, 1, 50}}}, {}};
+  const auto metrics = proxy_metrics(
+      std::ref(envoys), [] { return std::vector<std::string>{"a:15000"}; }, clock);
+  EXPECT_EQ(metrics->counts(target).value(), std::nullopt);
+  Target next = target;
+  next.step = 1;
+  envoys.envoys["a:15000"] = {14, 2, 60};
+  EXPECT_EQ(metrics->counts(next).value(), std::nullopt);
+  envoys.envoys["a:15000"] = {15, 2, 61};
+  EXPECT_EQ(metrics->counts(next).value()->requests, (verdict::Pair{{0, 1}, {0, 1}}));
+}
+
 TEST(Prometheus, IsAskedForWindowsThatStandEndToEnd) {
   FakeClock clock;
   std::vector<std::string> asked;
@@ -278,9 +311,13 @@ TEST(Prometheus, IsAskedForWindowsThatStandEndToEnd) {
   EXPECT_EQ(sample->custom.at("carts"), (verdict::Pair{{40, 40}, {40, 40}}));
   EXPECT_EQ(asked.at(0),
             "http://prometheus:9090/api/v1/query?query=t%7Bs%3D%22feature%2Da%22%7D%5B65s%5D");
+  clock.advance(65s);
+  custom.step = 1;
+  EXPECT_EQ(metrics->counts(custom).value(), std::nullopt) << "of the step before";
   value = "\"NaN\"";
   clock.advance(65s);
   EXPECT_EQ(metrics->counts(custom).value(), std::nullopt) << "no evidence";
+  EXPECT_EQ(asked.size(), 8u);
 }
 
 }  // namespace

@@ -169,8 +169,11 @@ Judge::Word Analyst::word(const Release& release) const {
 std::string Analyst::observe(const Release& release, const Member& member, Clock::Wall now,
                              Clock::Wall& counted, verdict::State& state) {
   const model::Analysis analysis = *standing(release);
-  const Target target{
-      release.id, {release.name.namespace_, member.application}, release.spec.tag, analysis};
+  const Target target{.release = release.id,
+                      .application = {release.name.namespace_, member.application},
+                      .tag = release.spec.tag,
+                      .analysis = analysis,
+                      .step = release.step};
   verdict::Sample sample{.seconds = std::max(0.0, Seconds(now - counted).count())};
   bool any = false;
   std::string fault;
@@ -247,6 +250,7 @@ Clock::Wall Analyst::look() {
   forget_others(*view->world);
   bool looked = false;
   for (const auto& [id, release] : view->world->releases) {
+    if (stopping()) break;  // sources may take seconds
     const auto analysis = standing(release);
     if (!analysis) continue;
     const auto found = watched_.find(id);
@@ -274,6 +278,11 @@ void Analyst::start() {
       if (wake_.wait_for(lock, left, [this] { return stop_; })) return;
     }
   });
+}
+
+bool Analyst::stopping() const {
+  std::lock_guard lock(mutex_);
+  return stop_;
 }
 
 void Analyst::stop() {

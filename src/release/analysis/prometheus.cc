@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include "release/analysis/analysis.h"
 #include "release/verdict/answers.h"
@@ -48,12 +49,13 @@ class PrometheusMetrics final : public MetricsQuery {
   PrometheusMetrics(Fetch fetch, const Clock& clock) : fetch_(std::move(fetch)), clock_(clock) {}
 
   Result<std::optional<verdict::Sample>> counts(const Target& target) override {
-    auto& asked = asked_[target.release][target.application.name];
+    auto& [asked, step] = asked_[target.release][target.application.name];
     const auto now = clock_.now();
     const auto window = std::max<std::chrono::nanoseconds>(
         window_min, target.analysis.interval.value_or(window_min));
     // A window that began before the step did is not of the step.
-    if (!asked) asked = now;
+    const bool other_step = std::exchange(step, target.step) != target.step;
+    if (!asked || other_step) asked = now;
     if (now - *asked < window) return std::optional<verdict::Sample>();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *asked);
     asked = now;
@@ -104,7 +106,11 @@ class PrometheusMetrics final : public MetricsQuery {
 
   const Fetch fetch_;
   const Clock& clock_;
-  std::map<std::uint64_t, std::map<std::string, std::optional<Clock::Steady>>> asked_;
+  struct Asked {
+    std::optional<Clock::Steady> last = {};
+    std::size_t step = 0;
+  };
+  std::map<std::uint64_t, std::map<std::string, Asked>> asked_;
 };
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 #include "release/analysis/analysis.h"
 #include "release/verdict/answers.h"
@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 using verdict::ClusterCounts;
 
 constexpr std::size_t proxies_max = 200;  // in one look: some 1 ms each
+constexpr auto look_max = 5s;             // some that hang, with Fetch's patience for each
 constexpr auto leave_alone = 30s;
 constexpr std::string_view baseline_subset = "baseline";
 
@@ -42,12 +43,16 @@ class ProxyMetrics final : public MetricsQuery {
     Reading& reading = readings_[target.release][target.application.name];
     const std::string host =
         fmt::format("{}.{}.svc.", target.application.name, target.application.namespace_);
+    if (std::exchange(reading.step, target.step) != target.step) reading.proxies.clear();
     const auto addresses = chosen(reading);
+    const auto end = clock_.now() + look_max;
     ClusterCounts gray, baseline;
     std::size_t answered = 0;
     bool compared = false;
     std::string fault = "no proxy is known";
     for (const std::string& address : addresses) {
+      if (clock_.now() >= end) break;
+      ++reading.turn;
       auto clusters = ask(address, host);
       if (!clusters) {
         fault = clusters.error().message;
@@ -86,7 +91,8 @@ class ProxyMetrics final : public MetricsQuery {
   using Clusters = std::map<std::string, ClusterCounts>;
   struct Reading {
     std::map<std::string, Clusters> proxies = {};
-    std::size_t turn = 0;
+    std::size_t turn = 0;  // of whom is asked first
+    std::size_t step = 0;
   };
 
   // Some of those that are there now, the others the next time.
@@ -96,10 +102,10 @@ class ProxyMetrics final : public MetricsQuery {
     std::erase_if(reading.proxies, [&](const auto& entry) { return !there.contains(entry.first); });
     std::erase_if(silent_, [&](const auto& entry) { return entry.second < clock_.now(); });
     std::erase_if(all, [&](const std::string& address) { return silent_.contains(address); });
-    if (all.size() <= proxies_max) return all;
-    std::vector<std::string> out;
-    for (std::size_t i = 0; i < proxies_max; ++i) out.push_back(all[reading.turn++ % all.size()]);
-    return out;
+    if (all.empty()) return all;
+    std::ranges::rotate(all, all.begin() + static_cast<std::ptrdiff_t>(reading.turn % all.size()));
+    all.resize(std::min(all.size(), proxies_max));
+    return all;
   }
 
   Result<Clusters> ask(const std::string& address, const std::string& host) {
