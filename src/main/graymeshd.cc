@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -123,7 +124,13 @@ struct Platform {
     std::lock_guard lock(mutex);
     poked = nullptr;
   }
-  ~Platform() { poke_no_more(); }
+  ~Platform() { stop(); }
+  // Its threads are over when it returns. Instances go on.
+  void stop() {
+    poke_no_more();
+    if (analyst) analyst->stop();
+    if (engine) engine->stop();
+  }
 
   std::unique_ptr<release::Store> store;
   std::unique_ptr<HttpJudge> judge;
@@ -240,13 +247,25 @@ class Recaps {
   }
   Recaps(const Recaps&) = delete;
   Recaps& operator=(const Recaps&) = delete;
-  ~Recaps() { end(); }
-  void end() const {
+  ~Recaps() {
     if (record_ != nullptr) record_->start(nullptr);
   }
 
  private:
   record::Record* record_;
+};
+
+// Also where something that comes later cannot start: whose threads use what is taken down next
+// end before.
+class Ending {
+ public:
+  explicit Ending(std::function<void()> end) : end_(std::move(end)) {}
+  Ending(const Ending&) = delete;
+  Ending& operator=(const Ending&) = delete;
+  ~Ending() { end_(); }
+
+ private:
+  const std::function<void()> end_;
 };
 
 void print_addresses(const std::string& xds, const std::string& api) {
@@ -286,6 +305,13 @@ int serve(const Flags& flags) {
   loop.on_publish([&server = **xds] { server.publish(); });
   Overlay overlay([&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
   overlay.serve(xds->get());
+  // No more changes, nobody to tell of them, no more streams.
+  const Ending ending([&] {
+    platform.stop();
+    overlay.serve(nullptr);
+    loop.stop();
+    receiver.stop();
+  });
 
   const std::string xds_address = with_port(flags.xds, (*xds)->port());
   if (!flags.store.empty()) {
@@ -318,18 +344,7 @@ int serve(const Flags& flags) {
   if (flags.print_addresses) print_addresses(xds_address, with_port(flags.api, (*api)->port()));
   int signal = 0;
   sigwait(&signals, &signal);
-  // No more questions, no more changes, nobody to tell of them, no more streams. Instances go on.
-  api->reset();
-  folder->reset();
-  platform.poke_no_more();
-  if (platform.analyst) platform.analyst->stop();
-  if (platform.engine) platform.engine->stop();
-  overlay.serve(nullptr);
-  loop.stop();
-  receiver.stop();
-  recaps.end();
-  xds->reset();
-  return 0;
+  return 0;  // everything ends in reverse: no more questions first
 }
 
 }  // namespace

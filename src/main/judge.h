@@ -1,8 +1,9 @@
 // Verdict hooks: asks a URL whether a step of a release is healthy. What an analysis has found it
 // hands on from the Analyst.
 //
-//   POST url  {"release": 12, "namespace": "fe-online", "tag": "feature-a", "step": 2, "weight":
-//   10} 200 healthy · 409 unhealthy · anything else, or no answer: not yet. The body says why.
+//   POST url  {"release": 12, "namespace": "fe-pre", "tag": "feature-a", "step": 2, "weight": 10}
+//
+// 200: healthy; 409: unhealthy; anything else, or no answer: not yet. The body says why.
 #pragma once
 
 #include <condition_variable>
