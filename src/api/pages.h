@@ -45,7 +45,8 @@ Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status,
 
 // proxy_history.cc -------------------------------------------------------------------------------
 
-// "2026-11-28T19:30:00.250Z", or so long before `now` ("90s", "5m", "2h", "3d"); empty: now.
+// "2026-11-28T19:30:00.250Z", or so long before `now` ("90s", "5m", "2h", "3d"); empty: now. Years
+// 1970 to 2255.
 Result<Clock::Wall> time_named(const std::string& text, Clock::Wall now);
 
 // {"id", ..., "connected", "left", "types": [{"type", "resources": [{"name", "version", "since",

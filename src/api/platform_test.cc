@@ -221,6 +221,17 @@ TEST_F(PlatformApi, ARequestThatWasDoneIsNotDoneAgainAlsoIfItsAnswerWasLost) {
   EXPECT_EQ(get("/api/v1/releases").body["items"].size(), 1u);
 }
 
+TEST_F(PlatformApi, ActsOfAnyNameAndReasonAreDoneAndKept) {
+  EXPECT_EQ(post("/api/v1/applications", application("web")).status, 200);
+  const httplib::Headers headers = {{"Idempotency-Key", "r-2"}, {"X-Graymesh-User", "J\xf6rg"}};
+  const Answer started =
+      post("/api/v1/releases?wait=20&reason=no%FFtext", gray("x").dump(), headers);
+  ASSERT_EQ(started.status, 200) << started.body;
+  EXPECT_EQ(started.body["startedBy"], "J\xef\xbf\xbdrg");
+  EXPECT_EQ(post("/api/v1/releases?reason=no%FFtext", gray("x").dump(), headers).body["id"],
+            started.body["id"]);
+}
+
 TEST_F(PlatformApi, PromotesToAnotherEnvironmentByABodyAndOnlyWhatIsProven) {
   const std::string id = gray_web("feature-a");
   std::string online = application("web");
@@ -251,6 +262,37 @@ TEST_F(PlatformApi, PromotesToAnotherEnvironmentByABodyAndOnlyWhatIsProven) {
   EXPECT_EQ(here["promotedTo"][0]["release"], there.body["id"]);
   EXPECT_EQ(here["applications"][0]["artefact"], there.body["applications"][0]["artefact"]);
   EXPECT_EQ(post(path, R"({"to": "fe-online"})").status, 409) << "it runs there";
+}
+
+TEST_F(PlatformApi, AnAnalysisGoesOnAsItWasWritten) {
+  platform_.judge.word = {release::Judge::Verdict::healthy, ""};
+  EXPECT_EQ(post("/api/v1/applications", application("web")).status, 200);
+  std::string online = application("web");
+  online.replace(online.find("fe-pre"), 6, "fe-online");
+  online.replace(online.find("version: v1"), 11, "version: v0");
+  EXPECT_EQ(post("/api/v1/applications", online).status, 200);
+  const json analysis = {{"successRate", {{"margin", 2}}},
+                         {"latency", {{"percentile", 95.5}, {"margin", 3}, {"slower", 50}}},
+                         {"prometheus", "http://127.0.0.1:9090"},
+                         {"queries",
+                          {{{"name", "lost"}, {"total", "t"}, {"bad", "b"}, {"margin", 4}},
+                           {{"name", "the mesh's own"}}}},
+                         {"interval", "10s"},
+                         {"duration", {{"minimum", "1m30s"}, {"maximum", "2h"}}},
+                         {"inconclusive", "rollback"},
+                         {"dryRun", true}};
+  const json steps = {{{"weight", 10}, {"analysis", analysis}}, {{"weight", 20}, {"analysis", {}}}};
+  const json object = gray("x", {{"steps", steps}});
+  ASSERT_EQ(post("/api/v1/releases?wait=20", object.dump()).status, 200);
+  ASSERT_TRUE(platform_.becomes([&] { return get("/api/v1/releases/1").body["phase"] == "gray"; }));
+  const Answer there = post("/api/v1/releases/1/promote?wait=20", R"({"to": "fe-online"})");
+  ASSERT_EQ(there.status, 200) << there.body;
+  const auto view = platform_.engine->view();
+  const auto &here = view->world->releases.at(1).spec,
+             &online_too = view->world->releases.at(2).spec;
+  ASSERT_EQ(online_too.steps.size(), 2u);
+  for (std::size_t step = 0; step < 2; ++step)
+    EXPECT_EQ(online_too.steps[step].verdict, here.steps[step].verdict);
 }
 
 TEST_F(PlatformApi, TakesBackWhatWasPromoted) {

@@ -42,6 +42,9 @@ json text_or_null(const std::optional<Clock::Wall>& time) {
   return time ? json(to_text(*time)) : json();
 }
 
+// Since 1970, until the year 2255: soon after that a clock of nanoseconds overflows.
+constexpr std::int64_t seconds_max = 9'000'000'000;
+
 // "90s", "5m", "2h", "3d" before now.
 std::optional<Clock::Wall> ago(const std::string& text, Clock::Wall now) {
   std::int64_t count = 0;
@@ -53,7 +56,8 @@ std::optional<Clock::Wall> ago(const std::string& text, Clock::Wall now) {
                                : unit == "h" ? 3600
                                : unit == "d" ? 86400
                                              : 0;
-  if (seconds == 0) return std::nullopt;
+  const auto since_1970 = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch());
+  if (seconds == 0 || count * seconds > since_1970.count()) return std::nullopt;
   return now - std::chrono::seconds(count * seconds);
 }
 
@@ -75,9 +79,9 @@ Result<Clock::Wall> time_named(const std::string& text, Clock::Wall now) {
     for (++rest; std::isdigit(static_cast<unsigned char>(*rest)) != 0; ++rest, unit /= 10)
       milliseconds += unit * (*rest - '0');
   }
-  if (std::string_view(rest) != "Z") return wrong;
-  return Clock::Wall(std::chrono::seconds(::timegm(&utc))) +
-         std::chrono::milliseconds(milliseconds);
+  const std::int64_t seconds = ::timegm(&utc);
+  if (std::string_view(rest) != "Z" || seconds < 0 || seconds > seconds_max) return wrong;
+  return Clock::Wall(std::chrono::seconds(seconds)) + std::chrono::milliseconds(milliseconds);
 }
 
 json moment_page(const record::Moment& moment, const std::vector<std::string>& faults) {

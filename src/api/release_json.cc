@@ -74,6 +74,36 @@ json matches_json(const std::vector<model::GrayMatch>& list) {
   return out;
 }
 
+json query_json(const model::Analysis::Query& query) {
+  json out = {{"name", query.name}, {"margin", query.margin}};
+  if (!query.total.empty()) out.update({{"total", query.total}, {"bad", query.bad}});
+  return out;
+}
+
+// As people write it, with all that it leaves to defaults.
+json analysis_json(const model::Analysis& analysis) {
+  using Inconclusive = model::Analysis::Inconclusive;
+  const auto& latency = analysis.latency;
+  json out = {{"proxies", analysis.proxies},
+              {"successRate", {{"margin", analysis.success_margin}}},
+              {"latency",
+               {{"percentile", latency.percentile},
+                {"margin", latency.margin},
+                {"slower", latency.slower}}},
+              {"inconclusive", analysis.inconclusive == Inconclusive::hold      ? "hold"
+                               : analysis.inconclusive == Inconclusive::advance ? "advance"
+                                                                                : "rollback"},
+              {"dryRun", analysis.dry_run}};
+  if (!analysis.queries.empty()) {
+    out["prometheus"] = analysis.prometheus;
+    for (const auto& query : analysis.queries) out["queries"].push_back(query_json(query));
+  }
+  if (analysis.interval) out["interval"] = duration_text(*analysis.interval);
+  if (analysis.minimum) out["duration"]["minimum"] = duration_text(*analysis.minimum);
+  if (analysis.maximum) out["duration"]["maximum"] = duration_text(*analysis.maximum);
+  return out;
+}
+
 json steps_json(const std::vector<model::GrayStep>& steps) {
   json out = json::array();
   for (const auto& step : steps) {
@@ -81,7 +111,7 @@ json steps_json(const std::vector<model::GrayStep>& steps) {
     if (step.pause) one["pause"]["duration"] = duration_text(*step.pause);
     if (step.approval) one["pause"]["approval"] = true;
     if (const auto analysis = model::analysis_of(step.verdict))
-      one["analysis"] = {{"dryRun", analysis->dry_run}};
+      one["analysis"] = analysis_json(*analysis);
     else if (!step.verdict.empty())
       one["pause"]["verdict"] = step.verdict;
     out.push_back(std::move(one));

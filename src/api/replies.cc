@@ -43,13 +43,20 @@ Outcome Replies::once(const Call& call, const std::function<Outcome(const releas
     free_.wait(lock, [&] { return !in_hand_.contains(key); });
     in_hand_.insert(key);
   }
-  Outcome outcome = act_or_replay(call, key, act);
-  {
-    std::lock_guard lock(mutex_);
-    in_hand_.erase(key);
-  }
-  free_.notify_all();
-  return outcome;
+  // Also after an exception: else every request with that key would wait for ever.
+  struct InHand {
+    Replies& replies;
+    const std::string& key;
+    ~InHand() {
+      {
+        const std::lock_guard lock(replies.mutex_);
+        replies.in_hand_.erase(key);
+      }
+      replies.free_.notify_all();
+    }
+  };
+  const InHand in_hand{*this, key};
+  return act_or_replay(call, key, act);
 }
 
 Outcome Replies::act_or_replay(const Call& call, const std::string& key,
