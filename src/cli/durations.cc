@@ -5,6 +5,11 @@
 #include <cstdint>
 
 namespace graymesh::cli {
+namespace {
+
+constexpr std::chrono::seconds seconds_max = std::chrono::hours(8760);  // a year
+
+}  // namespace
 
 Result<std::chrono::seconds> seconds_of(const std::string& text) {
   std::chrono::seconds out{0};
@@ -22,8 +27,12 @@ Result<std::chrono::seconds> seconds_of(const std::string& text) {
     out += std::chrono::seconds(number * static_cast<std::uint64_t>(unit));
     number = 0;
     digits = false;
+    if (out > seconds_max) break;
   }
-  return out + std::chrono::seconds(digits ? number : 0);
+  out += std::chrono::seconds(digits ? number : 0);
+  if (out > seconds_max)
+    return Error{Code::invalid_argument, fmt::format("--timeout {}, must be at most 8760h", text)};
+  return out;
 }
 
 }  // namespace graymesh::cli

@@ -8,7 +8,7 @@
 
 namespace graymesh::cli {
 
-// "90s", "5m", "1h30m" in seconds; a bare number is seconds.
+// "90s", "5m", "1h30m" in seconds; a bare number is seconds. A year at most.
 Result<std::chrono::seconds> seconds_of(const std::string& text);
 
 }  // namespace graymesh::cli

@@ -97,6 +97,8 @@ int follow(const Common& common, const Options& options, const std::string& id,
     const std::string phase = text_at(release, "/phase");
     const bool lost = is_over(release) || (phase.starts_with("back-") && until != "rolled-back");
     if (release.value("reached", false) || lost || late) break;
+    // Where too many wait already, graymeshd answers at once.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   if (options.output == Output::yaml) {
     fmt::print("{}", to_text(release, Output::yaml));

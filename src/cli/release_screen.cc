@@ -96,7 +96,7 @@ class Screen {
       return painted(style_, Paint::yellow, fmt::format("{} rolling back:", icon("↩", "<"))) +
              for_what;
     if (release_.value("held", false))
-      return painted(style_, Paint::yellow, fmt::format("{} paused at {}", icon("॥", "="), phase_));
+      return painted(style_, Paint::yellow, fmt::format("{} paused at {}", icon("‖", "="), phase_));
     if (waits.empty())
       return painted(style_, Paint::cyan, fmt::format("{} {}", icon("◌", "*"), phase_));
     return painted(style_, Paint::cyan, fmt::format("{} {}:", icon("◷", "*"), phase_)) +

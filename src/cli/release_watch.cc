@@ -74,15 +74,16 @@ Status listen(const Common& common, const std::string& id,
               const std::function<bool(const std::string& event, const std::string& data)>& each) {
   auto gone_since = Steady::now();
   for (;;) {
-    bool over = false;
+    bool over = false, stood = false;
     const Status ended = watch(common.server, "/api/v1/events?release=" + id,
                                [&](const std::string& event, const std::string& data) {
-                                 gone_since = Steady::now();
+                                 stood = true;
                                  over = !each(event, data);
                                  return !over;
                                });
     if (over) return {};
     if (!ended && ended.error().code != Code::unavailable) return ended;
+    if (stood) gone_since = Steady::now();
     if (Steady::now() - gone_since > patience) return ended;
     std::this_thread::sleep_for(500ms);
   }

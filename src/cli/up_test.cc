@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/lock.h"
+#include "cli/durations.h"
 #include "cli/up_daemon.h"
 #include "cli/up_folder.h"
 #include "cli/up_mesh.h"
@@ -111,6 +112,15 @@ class Folder : public ::testing::Test {
   void TearDown() override { fs::remove_all(path_); }
   fs::path path_;
 };
+
+TEST(Timeouts, AreSpansOfAYearAtMost) {
+  EXPECT_EQ(seconds_of("90s").value(), std::chrono::seconds(90));
+  EXPECT_EQ(seconds_of("1h30m").value(), std::chrono::minutes(90));
+  EXPECT_EQ(seconds_of("5").value(), std::chrono::seconds(5));
+  EXPECT_EQ(seconds_of("8760h").value(), std::chrono::hours(8760));
+  for (const char* text : {"8761h", "9999999999h", "9999999999", "m", "5x"})
+    EXPECT_FALSE(seconds_of(text)) << text;
+}
 
 TEST_F(Folder, RemembersWhatWasAskedForAndGoesWhole) {
   const UpFolder folder = UpFolder::named(path_ / "state");

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "cli/cli.h"
 #include "cli/client.h"
@@ -19,6 +20,8 @@ using nlohmann::json;
 using Time = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds ask_max{20};  // of one request; then it is asked again
+// Where too many wait already, graymeshd answers at once.
+constexpr std::chrono::milliseconds ask_every{200};
 
 std::string names(const json& list) {
   constexpr std::size_t names_max = 10;
@@ -71,7 +74,10 @@ int wait_for(const Common& common, const Awaited& object, std::chrono::seconds t
     if (!page) return fail(page.error());
     const bool over = Time::now() >= end - std::chrono::seconds(1);
     const bool decided = (*page)["state"] != "waiting";
-    if (!decided && !over) continue;
+    if (!decided && !over) {
+      std::this_thread::sleep_for(ask_every);
+      continue;
+    }
     if (output == Output::table)
       print(*page);
     else
