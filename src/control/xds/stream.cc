@@ -113,7 +113,7 @@ void Stream::hear(Result<Request> request) {
       return finish_locked(to_grpc(heard.error()));
     }
     pump_locked();
-    StartRead(&read_);
+    if (!finish_) StartRead(&read_);  // it may have been dropped just now
   }
   if (joins) shared_->joined(*this);
 }
