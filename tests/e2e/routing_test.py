@@ -6,7 +6,11 @@
 Each test writes routes.yaml, asks, and leaves the folder as it found it.
 """
 
+import json
 import math
+import pathlib
+import shutil
+import tempfile
 import time
 import unittest
 
@@ -27,7 +31,14 @@ FEATURE_A = {"destination": {"host": "cart", "subset": "feature-a"}}
 
 class Routing(case.Case):
     files = FILES
+    log = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-log-")) / "access.log"
+    mesh_config = case.MESH_CONFIG + f"accessLogFile: {log}\naccessLogEncoding: JSON\n"
     marks = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        shutil.rmtree(cls.log.parent)
 
     def setUp(self):
         # So that nothing of the test before is still being answered.
@@ -211,6 +222,18 @@ class Routing(case.Case):
             seen[user] = {self.ask(CART + "/", {"x-user": f"user-{user}"}).json["instance"] for _ in range(3)}
         self.assertTrue(all(len(instances) == 1 for instances in seen.values()), seen)
         self.assertEqual(len({next(iter(instances)) for instances in seen.values()}), 2, "and both have users")
+
+    def test_the_access_log_names_the_objects_that_decided(self):
+        self.ask(CART + "/?who-decided", {"canarytag": "feature-a"})
+
+        def logged():
+            lines = self.log.read_text().splitlines() if self.log.exists() else []
+            return [entry for entry in map(json.loads, lines) if entry["path"] == "/?who-decided"]
+
+        self.eventually(logged, 20, "Envoy writes its log every ten seconds")
+        networking = "/apis/networking.istio.io/v1/namespaces/fe-pre"
+        self.assertEqual([(entry["rule"], entry["policy"], entry["response_code"]) for entry in logged()],
+                         [(f"{networking}/virtual-service/cart", f"{networking}/destination-rule/cart", 200)])
 
     def test_zz_envoy_refused_nothing_of_all_this(self):
         self.mesh.settled()

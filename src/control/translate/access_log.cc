@@ -23,7 +23,11 @@ constexpr const char* default_text =
     "%UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% "
     "%REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
 
+// Istio's, and the objects that decided: the VirtualService of the route, the DestinationRule of
+// the cluster, by their paths in the Kubernetes API; null where there was none.
 constexpr std::pair<const char*, const char*> default_json[] = {
+    {"rule", "%METADATA(ROUTE:istio:config)%"},
+    {"policy", "%METADATA(CLUSTER:istio:config)%"},
     {"start_time", "%START_TIME%"},
     {"route_name", "%ROUTE_NAME%"},
     {"method", "%REQ(:METHOD)%"},
@@ -50,7 +54,7 @@ constexpr std::pair<const char*, const char*> default_json[] = {
     {"upstream_transport_failure_reason", "%UPSTREAM_TRANSPORT_FAILURE_REASON%"},
 };
 
-// The user's JSON object; Istio's fields if there is none or it is not one.
+// The user's JSON object; the default's fields if there is none or it is not one.
 void set_json(const std::string& format, google::protobuf::Struct& out) {
   if (!format.empty() && google::protobuf::util::JsonStringToMessage(format, &out).ok()) return;
   out.Clear();

@@ -286,6 +286,11 @@ TEST(AccessLog, IsWhatMeshConfigAsksFor) {
   mesh.config("accessLogFile: /dev/stdout");
   const std::string text = log()["log_format"]["text_format_source"]["inline_string"];
   EXPECT_THAT(text, ::testing::EndsWith(" %ROUTE_NAME%\n"));
+  mesh.config("{accessLogFile: /dev/stdout, accessLogEncoding: JSON}");
+  const auto fields = log()["log_format"]["json_format"];
+  EXPECT_EQ(fields["rule"], "%METADATA(ROUTE:istio:config)%");
+  EXPECT_EQ(fields["policy"], "%METADATA(CLUSTER:istio:config)%");
+  EXPECT_EQ(fields["response_flags"], "%RESPONSE_FLAGS%");
   mesh.config(
       "{accessLogFile: /var/log/a, accessLogEncoding: JSON, accessLogFormat: '{\"route\": "
       "\"%ROUTE_NAME%\"}'}");
