@@ -21,7 +21,6 @@ extern "C" {  // which glibc 2.36 has forgotten
 #include <cstring>
 #include <deque>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -38,7 +37,6 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using Steady = std::chrono::steady_clock;
 
-constexpr int blocks = 63;
 constexpr int claim_port = 15999;  // as tools/demo_mesh.py claims a block
 constexpr int first_port = 8000;
 constexpr auto daemon_starts = 15s;
@@ -166,22 +164,16 @@ Result<Daemon> await(const UpFolder& folder, pid_t pid, bool& ended) {
   }
 }
 
-struct Ports {
-  std::string xds, api;
-};
-
 // Of last time first: sidecars look for their control plane there.
-Ports ports_of(const UpFolder& folder) {
+Addresses ports_of(const UpFolder& folder) {
   const Listening taken = listening();
   const auto usable = [&](const std::string& text) {
     const auto at = endpoint_of(text);
     return at && is_free(taken, *at);
   };
-  Ports out{"127.0.0.1:15010", "127.0.0.1:15014"};
+  Addresses out{"127.0.0.1:15010", "127.0.0.1:15014"};
   if (const auto text = read_file(folder.at("graymeshd.json"))) {
-    const auto page = nlohmann::json::parse(*text, nullptr, false);
-    if (page.is_object() && page.contains("xds") && page.contains("api"))
-      out = {page.value("xds", out.xds), page.value("api", out.api)};
+    if (auto last = read_addresses(*text)) out = *std::move(last);
   }
   if (!usable(out.xds)) out.xds = "127.0.0.1:0";
   if (!usable(out.api)) out.api = "127.0.0.1:0";
@@ -243,7 +235,7 @@ Result<std::string> choose_listen(const std::string& asked, int block) {
 
 Result<Daemon> start_daemon(const UpFolder& folder, const Block& block) {
   const std::string file = TRY(program());
-  Ports ports = ports_of(folder);
+  Addresses ports = ports_of(folder);
   for (const bool again : {false, true}) {
     const std::vector<std::string> command = {file,
                                               "--config",
@@ -269,8 +261,8 @@ Result<Daemon> start_daemon(const UpFolder& folder, const Block& block) {
     bool ended = false;
     auto daemon = await(folder, pid, ended);
     // Somebody may have taken a port since we looked.
-    const Ports any{"127.0.0.1:0", "127.0.0.1:0"};
-    if (daemon || !ended || again || (ports.xds == any.xds && ports.api == any.api)) return daemon;
+    const Addresses any{"127.0.0.1:0", "127.0.0.1:0"};
+    if (daemon || !ended || again || ports == any) return daemon;
     ports = any;
   }
   return Error{Code::internal, "unreachable"};

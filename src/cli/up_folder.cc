@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/lock.h"
@@ -17,15 +16,14 @@ namespace graymesh::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets it
   return value == nullptr ? "" : value;
 }
 
-Error unreadable(const fs::path& file, const char* what) {
-  return {Code::data_loss, fmt::format("{}: {}", file.string(), what)};
+Error unreadable(const fs::path& file, const Error& error) {
+  return {error.code, fmt::format("{}: {}", file.string(), error.message)};
 }
 
 }  // namespace
@@ -82,52 +80,24 @@ Result<Descriptor> UpFolder::lock(const std::function<void()>& waits) const {
 Result<UpRecord> UpFolder::record() const {
   const auto file = at("up.json");
   const std::string text = TRY(read_file(file));
-  const json page = json::parse(text, nullptr, false);
-  if (!page.is_object()) return unreadable(file, "is no JSON object");
-  UpRecord out;
-  const auto word = [](const json& object, const char* name) {
-    const auto found = object.find(name);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
-  if (const auto block = page.find("block"); block != page.end() && block->is_number_integer())
-    out.block = block->get<int>();
-  if (out.block < 0 || out.block > 63) return unreadable(file, "block must be 0 to 63");
-  out.listen = word(page, "listen");
-  const auto files = page.find("files");
-  if (files != page.end() && !files->is_array()) return unreadable(file, "files must be a list");
-  for (const json& one : files == page.end() ? json::array() : *files) {
-    UpFile read{.argument = word(one, "argument"),
-                .from = word(one, "from"),
-                .copy = word(one, "copy"),
-                .directory = word(one, "directory"),
-                .namespace_ = word(one, "namespace")};
-    if (read.copy.empty() || read.copy.find('/') != std::string::npos)
-      return unreadable(file, "a file has no copy");
-    out.files.push_back(std::move(read));
-  }
-  return out;
+  auto read = read_record(text);
+  if (!read) return unreadable(file, read.error());
+  return read;
 }
 
 Status UpFolder::save(const UpRecord& record) const {
-  json files = json::array();
-  for (const UpFile& file : record.files)
-    files.push_back({{"argument", file.argument},
-                     {"from", file.from},
-                     {"copy", file.copy},
-                     {"directory", file.directory},
-                     {"namespace", file.namespace_}});
-  const json page = {{"block", record.block}, {"listen", record.listen}, {"files", files}};
-  return write_file(at("up.json"), page.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  return write_file(at("up.json"), text_of(record));
 }
 
 std::optional<Daemon> UpFolder::daemon() const {
   Daemon out{.pid = holder(at("graymeshd.lock")), .api = {}, .xds = {}};
   if (out.pid <= 0) return std::nullopt;
   const auto text = read_file(at("graymeshd.json"));
-  const json page = text ? json::parse(*text, nullptr, false) : json();
-  if (!page.is_object() || !page.contains("api") || !page["api"].is_string()) return std::nullopt;
-  out.api = page["api"];
-  out.xds = page.value("xds", "");
+  if (!text) return std::nullopt;
+  const auto addresses = read_addresses(*text);
+  if (!addresses) return std::nullopt;
+  out.api = addresses->api;
+  out.xds = addresses->xds;
   return out;
 }
 

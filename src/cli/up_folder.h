@@ -18,31 +18,12 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/descriptor.h"
 #include "base/result.h"
+#include "cli/up_state.h"
 
 namespace graymesh::cli {
-
-// One file that was given by -f.
-struct UpFile {
-  std::string argument;   // of -f, absolute: the file, or a folder with it; "-"
-  std::string from;       // the file, absolute
-  std::string copy;       // its name below files/
-  std::string directory;  // where its applications run if they do not say
-  std::string namespace_;
-
-  bool operator==(const UpFile&) const = default;
-};
-
-struct UpRecord {
-  int block = 0;       // instances have 127.BLOCK.y.z; 0: not chosen yet
-  std::string listen;  // HOST:PORT of our own gateway
-  std::vector<UpFile> files;
-
-  bool operator==(const UpRecord&) const = default;
-};
 
 // A graymeshd that lives.
 struct Daemon {

@@ -148,13 +148,32 @@ TEST_F(Folder, ThatIsSomebodyElsesIsNotTouched) {
 
 TEST_F(Folder, WithARecordThatCannotBeReadSaysWhichFile) {
   const UpFolder folder = UpFolder::named(path_);
-  for (const char* text : {"", "[]", R"({"block": 64})", R"({"files": {}})",
-                           R"({"files": [{"copy": "../../etc/passwd"}]})"}) {
+  const std::string file = (path_ / "up.json").string();
+  for (const auto& [text, fault] : std::vector<std::pair<const char*, const char*>>{
+           {"", "is no JSON object"},
+           {"[]", "is no JSON object"},
+           {R"({"block": 64})", "block must be 0 to 63"},
+           {R"({"block": 4294967297})", "block must be 0 to 63"},
+           {R"({"block": "1"})", "block must be 0 to 63"},
+           {R"({"listen": 8000})", "listen must be a text"},
+           {R"({"files": {}})", "files must be a list"},
+           {R"({"files": [7]})", "files[0] must be an object"},
+           {R"({"files": [{"copy": "a"}, {"copy": "../../etc/passwd"}]})",
+            "files[1].copy must be a file's name"},
+           {R"({"files": [{"copy": ".."}]})", "files[0].copy must be a file's name"}}) {
     std::ofstream(path_ / "up.json") << text;
     const auto record = folder.record();
     ASSERT_FALSE(record) << text;
-    EXPECT_THAT(record.error().message, HasSubstr("up.json")) << text;
+    EXPECT_EQ(record.error().message, file + ": " + fault);
   }
+}
+
+TEST(Addresses, ThatCannotBeReadAreNone) {
+  EXPECT_EQ(read_addresses(R"({"xds":"127.0.0.1:1","api":"127.0.0.1:2"})").value(),
+            (Addresses{"127.0.0.1:1", "127.0.0.1:2"}));
+  for (const char* text : {"", "{}", "[1]", R"({"xds": 1, "api": "127.0.0.1:2"})",
+                           R"({"xds": "127.0.0.1:1", "api": []})", R"({"api": "127.0.0.1:2"})"})
+    EXPECT_FALSE(read_addresses(text)) << text;
 }
 
 TEST_F(Folder, KnowsADaemonOnlyWhileItLives) {
