@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/none.h"
 #include "cli/platform.h"
 #include "cli/removal.h"
 
@@ -51,6 +52,7 @@ int list(const Common& common, const Options& options) {
   }
   fmt::print("{}",
              table({"NAMESPACE", "APPLICATION", "TEAM", "BASELINE", "READY", "RELEASES"}, rows));
+  if (rows.empty()) tell_none("applications", options.namespace_, options.all_namespaces);
   return exit_ok;
 }
 
@@ -141,6 +143,14 @@ Result<json> instances_of(const Common& common, const Options& options, bool bas
 int instances(const Common& common, const Options& options) {
   const auto items = instances_of(common, options, false);
   if (!items) return fail(items.error());
+  // One that is misspelt has none, too.
+  if (items->empty() && !options.name.empty() && !options.all_namespaces) {
+    const auto app =
+        get(common.server,
+            fmt::format("/api/v1/applications/{}/{}", percent_encoded(options.namespace_),
+                        percent_encoded(options.name.substr(0, options.name.find('/')))));
+    if (!app) return fail(app.error());
+  }
   if (options.output != Output::table) {
     fmt::print("{}", to_text(*items, options.output));
     return exit_ok;
@@ -156,6 +166,10 @@ int instances(const Common& common, const Options& options) {
   fmt::print("{}", table({"NAMESPACE", "INSTANCE", "TAG", "VERSION", "ADDRESS", "PHASE", "RESTARTS",
                           "MESSAGE"},
                          rows));
+  if (rows.empty()) {
+    tell_none(options.name.empty() ? "instances" : "instances of " + options.name,
+              options.namespace_, options.all_namespaces);
+  }
   return exit_ok;
 }
 

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/none.h"
 #include "cli/platform.h"
 #include "cli/removal.h"
 
@@ -68,6 +69,7 @@ int list(const Common& common, const Options& options) {
   fmt::print("{}", table({"NAMESPACE", "LANE", "OWNER", "BRANCH", "MODE", "APPLICATIONS", "CREATED",
                           "USED"},
                          rows));
+  if (rows.empty()) tell_none("lanes", options.namespace_, options.all_namespaces);
   return exit_ok;
 }
 
@@ -86,6 +88,21 @@ std::string lost_of(const json& app) {
   return out;
 }
 
+// Whose it is, and how long it lives.
+void print_head(const json& lane) {
+  const auto line = [](const char* name, const std::string& value) {
+    if (!value.empty()) fmt::print("{:<9}{}\n", name, value);
+  };
+  line("Lane", fmt::format("{} in {}, {}", text_at(lane, "/metadata/name"),
+                           text_at(lane, "/metadata/namespace"), text_at(lane, "/spec/mode")));
+  line("Owner", text_at(lane, "/spec/owner"));
+  line("Branch", text_at(lane, "/spec/branch"));
+  const std::string life = text_at(lane, "/spec/timeToLive"), idle = text_at(lane, "/spec/idle");
+  line("Created", text_at(lane, "/status/created") + (life.empty() ? "" : ", lives " + life));
+  line("Used", text_at(lane, "/status/used") + (idle.empty() ? "" : ", goes after " + idle));
+  fmt::print("\n");
+}
+
 int show(const Common& common, const Options& options) {
   const auto lane =
       get(common.server, fmt::format("/api/v1/lanes/{}/{}", percent_encoded(options.namespace_),
@@ -95,6 +112,7 @@ int show(const Common& common, const Options& options) {
     fmt::print("{}", to_text(*lane, options.output));
     return exit_ok;
   }
+  print_head(*lane);
   std::vector<Row> rows;
   for (const json& app : (*lane)["status"].value("applications", json::array())) {
     const bool here = text_at(app, "/answeredBy") == "lane";
@@ -116,10 +134,7 @@ int show(const Common& common, const Options& options) {
 }
 
 // An application of the namespace that is served at a host; one in the lane before others.
-Result<json> application_with_host(const Common& common, const Options& options) {
-  const json lane =
-      TRY(get(common.server, fmt::format("/api/v1/lanes/{}/{}", percent_encoded(options.namespace_),
-                                         percent_encoded(options.name))));
+Result<json> application_with_host(const Common& common, const Options& options, const json& lane) {
   const json apps = TRY(
       all_items(common, "/api/v1/applications?namespace=" + percent_encoded(options.namespace_)));
   json other;
@@ -173,9 +188,18 @@ std::string link_of(const std::string& base, std::string path, const std::string
 // Scheme and port are those of the gateway.
 int link(const Common& common, const Options& options) {
   std::string host = options.host, gateway = options.gateway;
+  const auto lane =
+      get(common.server, fmt::format("/api/v1/lanes/{}/{}", percent_encoded(options.namespace_),
+                                     percent_encoded(options.name)));
+  if (!lane) return fail(lane.error());
   if (host.empty() || gateway.empty()) {
-    const auto app = application_with_host(common, options);
+    const auto app = application_with_host(common, options, *lane);
     if (!app) return fail(app.error());
+    if (app->is_null() && !host.empty() && gateway.empty())
+      return fail({Code::not_found,
+                   fmt::format("no application of {} has the host {}: --gateway says where it is "
+                               "reached",
+                               options.namespace_, host)});
     const bool in_gateway =
         gateway.find("://") != std::string::npos && gateway.find("://:") == std::string::npos;
     if (app->is_null() && host.empty() && !in_gateway)

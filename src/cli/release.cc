@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/durations.h"
+#include "cli/none.h"
 #include "cli/platform.h"
 #include "cli/release_line.h"
 #include "cli/release_screen.h"
@@ -229,6 +230,11 @@ int list(const Common& common, const Options& options) {
   fmt::print(
       "{}",
       table({"ID", "NAMESPACE", "RELEASE", "PHASE", "WEIGHT", "BY", "STARTED", "WAITS FOR"}, rows));
+  if (rows.empty()) {
+    const std::string of = options.application + (options.tag.empty() ? "" : "/" + options.tag);
+    tell_none((options.active ? "active releases" : "releases") + (of.empty() ? "" : " of " + of),
+              options.namespace_, options.all_namespaces);
+  }
   return exit_ok;
 }
 

@@ -89,6 +89,12 @@ TEST_F(PlatformCli, AppliesListsShowsAndDeletesApplications) {
             "v1");
   EXPECT_EQ(graymesh({"app", "instances", "web", "-n", "fe-pre", "-o", "json"}).parsed().size(),
             2u);
+  const Ran misspelt = graymesh({"app", "instances", "wed", "-n", "fe-pre"});
+  EXPECT_EQ(misspelt.code, cli::exit_failed);
+  EXPECT_THAT(misspelt.err, HasSubstr("fe-pre/wed"));
+  EXPECT_EQ(graymesh({"app", "instances", "web/absent", "-n", "fe-pre"}).err,
+            "there are no instances of web/absent in namespace fe-pre (-n names another, -A is "
+            "all)\n");
   const Ran removed = graymesh({"app", "delete", "web", "-n", "fe-pre"});
   EXPECT_EQ(removed.code, cli::exit_ok) << removed.err;
   EXPECT_TRUE(platform_.becomes([&] {
@@ -253,6 +259,11 @@ TEST_F(PlatformCli, ListsReleasesForPeopleAndForScripts) {
   ASSERT_EQ(items.size(), 1u);
   EXPECT_EQ(items[0]["tag"], "feature-a");
   EXPECT_EQ(graymesh({"release", "list", "-n", "other", "-o", "json"}).out, "[]\n");
+  const Ran none = graymesh({"release", "list", "-n", "other", "--active", "--tag", "x"});
+  EXPECT_EQ(none.code, cli::exit_ok);
+  EXPECT_EQ(
+      none.err,
+      "there are no active releases of /x in namespace other (-n names another, -A is all)\n");
 }
 
 TEST_F(PlatformCli, HoldsAndLetsGoAndApproves) {
@@ -295,6 +306,17 @@ TEST_F(PlatformCli, MakesListsLinksAndDeletesLanes) {
                       "--gateway", "http://:8000"})
                 .out,
             "http://web.shop.example:8000/?canarytag=feature-a\n");
+  EXPECT_THAT(graymesh({"lane", "show", "feature-a", "-n", "fe-pre"}).out,
+              StartsWith("Lane     feature-a in fe-pre, permissive\nOwner    ann\nCreated  20"));
+  const Ran elsewhere =
+      graymesh({"lane", "link", "feature-a", "-n", "fe-pre", "--host", "no.example"});
+  EXPECT_EQ(elsewhere.code, cli::exit_failed);
+  EXPECT_THAT(elsewhere.err, HasSubstr("no application of fe-pre has the host no.example"));
+  EXPECT_EQ(graymesh({"lane", "link", "absent", "-n", "fe-pre", "--host", "web.shop.example",
+                      "--gateway", "http://:8000"})
+                .code,
+            cli::exit_failed)
+      << "a link into a lane that is not there";
   EXPECT_EQ(graymesh({"lane", "delete", "feature-a", "-n", "fe-pre"}).code, cli::exit_ok);
   EXPECT_TRUE(platform_.becomes([&] {
     return graymesh({"lane", "list", "-n", "fe-pre", "-o", "json"}).out == "[]\n";
