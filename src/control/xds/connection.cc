@@ -55,12 +55,12 @@ void set_arguments(grpc::ServerBuilder& builder, const ServerOptions& options) {
   grpc::ResourceQuota quota;
   quota.Resize(options.connection_bytes_max);
   builder.SetResourceQuota(quota);
-  // Each end notices within seconds that the other is gone, and bears that the other pings as
-  // often.
+  // Each end pings the other within seconds, and bears that the other does. Who does not answer is
+  // found by silent(); gRPC's watchdog is the net below.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
                              static_cast<int>(options.ping_every.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                             static_cast<int>(options.ping_timeout.count()));
+                             static_cast<int>(options.write_max.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10);
@@ -161,5 +161,17 @@ bool Connection::overflows() {
   full_looks_ = full ? full_looks_ + 1 : 0;
   return full_looks_ >= full_looks_max;
 }
+
+bool Connection::silent(int looks) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+  const bool asked = info.tcpi_last_data_sent < info.tcpi_last_data_recv;  // ms ago
+  const bool answered = std::exchange(came_, info.tcpi_bytes_received) != info.tcpi_bytes_received;
+  silent_looks_ = asked && !answered ? silent_looks_ + 1 : 0;
+  return silent_looks_ >= looks;
+}
+
+void Connection::end() { (void)::shutdown(socket_.get(), SHUT_RDWR); }
 
 }  // namespace graymesh::xds

@@ -33,6 +33,13 @@ class Connection final : private grpc::CallbackGenericService {
   // asked twice a second.
   bool overflows();
 
+  // Whether nothing came since something was sent (a ping, at least), and so at `looks` looks in a
+  // row. To be asked twice a second. What came is what the kernel has: gRPC's threads may be busy
+  // with others and not have read it, which gRPC's own watchdog takes for silence.
+  bool silent(int looks);
+  // gRPC finds it ended, and so does who polls the socket.
+  void end();
+
   bool refused = false;  // its streams have been told so
 
  private:
@@ -55,6 +62,8 @@ class Connection final : private grpc::CallbackGenericService {
   Counts last_;
   std::uint64_t unheard_ = 0;  // bytes that belong to no request that is whole
   int full_looks_ = 0;         // in a row
+  std::uint64_t came_ = 0;     // bytes, until the last look
+  int silent_looks_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 

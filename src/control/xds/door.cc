@@ -1,6 +1,6 @@
 // One thread: it polls the listener, the end of every connection, and the bell of close(). A look
-// at each connection every half second is what finds messages without end; until then the
-// connection's quota holds them.
+// at each connection every half second is what finds peers that are silent, and messages without
+// end; until then the connection's quota holds them.
 #include "control/xds/door.h"
 
 #include <arpa/inet.h>
@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -75,10 +76,10 @@ void set_options(int socket) {
     (void)::setsockopt(socket, level, option, &value, sizeof value);
   };
   set(IPPROTO_TCP, TCP_NODELAY, 1);
-  // HTTP/2 pings find a peer that is gone in some four seconds. Below them, for whom no ping is
-  // sent to any more: idle for 30 s, five probes 3 s apart; and what is sent and not acknowledged
-  // by the peer's kernel ends the connection after 5 s, where Linux would try for a quarter of an
-  // hour.
+  // HTTP/2 pings find a peer that is gone in some four seconds (Connection::silent). Below them,
+  // for whom no ping is sent to any more: idle for 30 s, five probes 3 s apart; and what is sent
+  // and not acknowledged by the peer's kernel ends the connection after 5 s, where Linux would try
+  // for a quarter of an hour.
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
   set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 3);
@@ -169,12 +170,15 @@ void Door::accept() {
 
 void Door::look() {
   if (pausing_) pausing_ = !watch(listener_.get(), EPOLLIN);
+  const int silent_looks =
+      std::max(1, static_cast<int>(shared_.options.ping_timeout.count() / tick_ms));
   for (auto it = connections_.begin(); it != connections_.end();) {
     Connection& connection = *it->second;
     if (connection.refused) {  // it has had the time to hear why
       it = connections_.erase(it);
       continue;
     }
+    if (connection.silent(silent_looks)) connection.end();
     if (connection.overflows()) {
       connection.refused = true;
       shared_.refuse(connection.peer());

@@ -144,8 +144,9 @@ struct ServerOptions {
   // How long routes wait for a proxy that doesn't ACK the clusters which they need. Envoy holds its
   // ACK back while a cluster warms: 15 s at most by default.
   std::chrono::milliseconds hold_max{15'000};
-  // A dead peer is found in 4 s at most. Not sooner, as an Envoy answers pings on the thread that
-  // applies what it is sent: a busy machine must not look like a dead one.
+  // A dead peer is found in some 4 s: it is pinged, and looked at twice a second. Not sooner, as an
+  // Envoy answers pings on the thread that applies what it is sent: a busy machine must not look
+  // like a dead one.
   std::chrono::milliseconds ping_every{1000};
   std::chrono::milliseconds ping_timeout{3000};
   // Called after reached() has changed, from any of the server's threads and often: it must return
