@@ -290,8 +290,13 @@ int up(const Options& options) {
     const auto lock =
         folder.lock([&] { say("another up or down is at work there: waiting for its end"); });
     if (!lock) return fail(lock.error());
+    std::error_code error;
+    const bool fresh = !fs::exists(folder.at("up.json"), error) &&
+                       !fs::exists(folder.at("graymesh.db"), error) &&
+                       !fs::exists(folder.at("instances"), error);
     started = bring_up(folder, options);
-    if (!started && !folder.record()) (void)!folder.remove();  // nothing was there before
+    // Nothing was there before, and nothing has been begun.
+    if (!started && fresh && !fs::exists(folder.at("up.json"), error)) (void)!folder.remove();
   }
   if (!started) return fail(started.error());
   std::signal(SIGINT, interrupted);

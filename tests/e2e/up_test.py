@@ -189,6 +189,14 @@ class Up(unittest.TestCase):
         self.assertIn("no licence", ran.stderr)
         self.assertIn("graymesh down", ran.stderr)
 
+    def test_a_record_that_cannot_be_read_costs_nothing_else(self):
+        self.write()
+        self.up("-f", "app.yaml")
+        self.down("--keep")
+        (self.state / "up.json").write_text('{"block": 1')
+        self.assertIn(f"{self.state}/up.json: is no JSON object", self.up("-f", "app.yaml", code=1))
+        self.assertTrue((self.state / "graymesh.db").exists(), "releases and history are still there")
+
     def test_a_folder_of_somebody_else_is_left_alone(self):
         self.write()
         theirs = self.folder / "thesis"
