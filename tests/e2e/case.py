@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -188,6 +189,70 @@ def wait_until(holds, seconds, what, pause=0.02):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:.0f} s: {what() if callable(what) else what}")
         time.sleep(pause)
+
+
+def get(address, path, timeout=10.0):
+    """One request to "HOST:PORT" on a connection of its own."""
+    host, port = address.rsplit(":", 1)
+    client = demo_mesh.Client(host, int(port), timeout)
+    try:
+        return client.request(path, address)
+    finally:
+        client.close()
+
+
+def generated_mesh(folder):
+    """The folder of 700 generated services on 1,100 pods: config/, nodes.jsonl."""
+    subprocess.run([sys.executable, ROOT / "tools/gen_mesh.py", "--out", folder, "--services", "700", "--pods", "1100",
+                    "--format", "k8s"], check=True, stdout=subprocess.DEVNULL, timeout=60)
+    return folder
+
+
+class ControlPlane:
+    """A graymeshd alone, on a folder that is there; it keeps its addresses from one start to the next."""
+
+    def __init__(self, folder, config):
+        self.folder, self.config, self.process = folder, config, None
+        self.mesh_config = folder / "mesh-config.yaml"
+        self.mesh_config.write_text(MESH_CONFIG)
+        self.xds, self.api = "127.0.0.1:0", "127.0.0.1:0"
+
+    def start(self, *arguments):
+        self.process = demo_mesh.Process(
+            "graymeshd", [PROGRAMS / "graymeshd", "--config", self.config, "--mesh-config", self.mesh_config,
+                          "--xds", self.xds, "--api", self.api, "--print-addresses", *arguments],
+            self.folder / "graymeshd.log", stdout=subprocess.PIPE)
+        addresses = json.loads(demo_mesh.Mesh._first_line(self.process, 15))
+        self.xds, self.api = addresses["xds"], addresses["api"]
+        wait_until(lambda: self.get("/ready").status == 200, 15, "the first snapshot is built")
+        return self
+
+    def get(self, path):
+        return get(self.api, path)
+
+    def synced(self, name):
+        """Whether the proxy of that name has ACKed all that it was sent, and was sent anything."""
+        types = [item["types"] for item in self.get("/api/v1/proxies").json.get("items", []) if item["name"] == name]
+        return bool(types) and all(it["state"] in ("SYNCED", "NOT SENT") for it in types[0]) and types[0][0]["sent"] > 0
+
+    def kill(self):
+        if self.process:
+            self.process.signal(signal.SIGKILL)
+            self.process.wait(10)
+            self.process.child.stdout.close()
+
+
+def probe_sidecar(address, log, control_planes):
+    """Starts a sidecar beside nothing, probe-0 of the generated mesh's ns-05; answers with how to end it."""
+    sidecar = demo_mesh.Process(
+        "sidecar", [PROGRAMS / "graymesh", "sidecar", "run", "--address", address, "--name", "probe-0", "--namespace", "ns-05",
+                    "--label", "app=probe", "--drain-seconds", "0.1",
+                    *(word for xds in control_planes for word in ("--control-plane", xds))], log)
+
+    def end():
+        sidecar.signal(signal.SIGTERM)
+        sidecar.wait(10)
+    return end
 
 
 class Load(demo_mesh.Stream):

@@ -4,12 +4,8 @@ thread that applies them. Ours is answered by the sidecar's own process, from wh
 graymeshd answers at once while it pushes.
 """
 
-import json
 import pathlib
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,7 +15,7 @@ import case
 import demo_mesh
 
 AT_ONCE = 0.1  # seconds
-STALL = 0.3  # what is called one
+ENVOY_MAX = 0.9  # of one chunk, on a machine with other work; a kubelet's probe waits for 1 s
 # On a machine with other work an answer may be late for reasons of its own: the best of so many counts.
 ATTEMPTS = 3
 
@@ -56,80 +52,50 @@ class Readiness(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-readiness-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        subprocess.run([sys.executable, case.ROOT / "tools/gen_mesh.py", "--out", cls.folder / "mesh", "--services", "700",
-                        "--pods", "1100", "--format", "k8s"], check=True, stdout=subprocess.DEVNULL, timeout=60)
+        mesh = case.generated_mesh(cls.folder / "mesh")
         cls.block = demo_mesh.Block(range(1, 64))
         cls.addClassCleanup(cls.block.close)
         cls.address, cls.turn = f"127.{cls.block.number}.9.1", 0
-        cls.xds = cls.api = "127.0.0.1:0"
-        cls.control_plane = None
+        cls.control_plane = case.ControlPlane(cls.folder, mesh / "config")
+        cls.addClassCleanup(cls.control_plane.kill)
         cls.serve()
-        cls.addClassCleanup(lambda: cls.control_plane.wait(0.1))
-        cls.sidecar = demo_mesh.Process(
-            "sidecar", [case.PROGRAMS / "graymesh", "sidecar", "run", "--address", cls.address, "--name", "probe-0",
-                        "--namespace", "ns-05", "--label", "app=probe", "--drain-seconds", "0.1", "--control-plane", cls.xds],
-            cls.folder / "sidecar.log")
-        cls.addClassCleanup(lambda: (cls.sidecar.signal(signal.SIGTERM), cls.sidecar.wait(10)))
+        end = case.probe_sidecar(cls.address, cls.folder / "sidecar.log", [cls.control_plane.xds])
+        cls.addClassCleanup(end)
         case.wait_until(cls.settled, 60, "the sidecar is synced")
-        case.wait_until(lambda: cls.get(cls.address, 15021, "/healthz/ready") == 200, 10, "it is ready")
+        case.wait_until(lambda: case.get(f"{cls.address}:15021", "/healthz/ready").status == 200, 10, "it is ready")
 
     @classmethod
-    def serve(cls, *arguments):
+    def serve(cls):
         """A control plane whose clusters are all others than those of the last."""
-        if cls.control_plane:
-            cls.control_plane.signal(signal.SIGKILL)
-            cls.control_plane.wait(10)
+        cls.control_plane.kill()
         cls.turn += 1
-        (cls.folder / "mesh-config.yaml").write_text(case.MESH_CONFIG + f"connectTimeout: {cls.turn}s\n")
-        cls.control_plane = demo_mesh.Process(
-            "graymeshd", [case.PROGRAMS / "graymeshd", "--config", cls.folder / "mesh/config", "--mesh-config",
-                          cls.folder / "mesh-config.yaml", "--xds", cls.xds, "--api", cls.api, "--print-addresses", *arguments],
-            cls.folder / "graymeshd.log", stdout=subprocess.PIPE)
-        addresses = json.loads(demo_mesh.Mesh._first_line(cls.control_plane, 15))
-        cls.xds, cls.api = addresses["xds"], addresses["api"]
-
-    @staticmethod
-    def get(address, port, path):
-        client = demo_mesh.Client(address, port, 5)
-        try:
-            return client.request(path, "probe").status
-        finally:
-            client.close()
+        cls.control_plane.mesh_config.write_text(case.MESH_CONFIG + f"connectTimeout: {cls.turn}s\n")
+        cls.control_plane.start()
 
     @classmethod
     def settled(cls):
-        host, port = cls.api.rsplit(":", 1)
-        client = demo_mesh.Client(host, int(port), 5)
-        try:
-            items = client.request("/api/v1/proxies", cls.api).json.get("items", [])
-        finally:
-            client.close()
-        return bool(items) and all(it["state"] in ("SYNCED", "NOT SENT") for it in items[0]["types"]) and items[0]["types"][0]["sent"]
+        return cls.control_plane.synced("probe-0")
 
-    def push(self, *arguments):
+    def push(self):
         """Pushes all clusters anew: the longest wait for Envoy's own /ready, for the sidecar's, for graymeshd's."""
         envoy, ours = Poll(self.address, 15000, "/ready"), Poll(self.address, 15021, "/healthz/ready")
-        self.serve(*arguments)
-        host, port = self.api.rsplit(":", 1)
-        case.wait_until(lambda: self.get(host, int(port), "/ready") == 200, 10, "the first snapshot is built")
+        self.serve()
+        host, port = self.control_plane.api.rsplit(":", 1)
         control_plane = Poll(host, int(port), "/ready")
         case.wait_until(self.settled, 60, "all clusters are pushed")
         found = envoy.stop(), ours.stop(), control_plane.stop()
         self.assertEqual(ours.answers, {200}, "the sidecar is ready all the while")
         self.assertEqual(control_plane.answers, {200})
-        print(f"{' '.join(arguments) or 'in chunks of 200'}: longest /ready of Envoy {found[0]:.3f} s, of the sidecar "
-              f"{found[1]:.3f} s ({len(ours.times)} asked), of graymeshd {found[2]:.3f} s", flush=True)
+        print(f"longest /ready of Envoy {found[0]:.3f} s, of the sidecar {found[1]:.3f} s ({len(ours.times)} asked), "
+              f"of graymeshd {found[2]:.3f} s", flush=True)
         return found
 
-    def best(self, *arguments, holds):
-        for _ in range(ATTEMPTS):
-            found = self.push(*arguments)
-            if holds(*found):
-                return
-        self.fail(f"not in {ATTEMPTS} attempts: {found}")
-
     def test_in_chunks_envoy_answers_too(self):
-        self.best(holds=lambda envoy, ours, control: envoy < 3 * STALL and ours < AT_ONCE and control < AT_ONCE)
+        for _ in range(ATTEMPTS):
+            envoy, ours, control_plane = self.push()
+            if envoy < ENVOY_MAX and ours < AT_ONCE and control_plane < AT_ONCE:
+                return
+        self.fail(f"not in {ATTEMPTS} attempts: Envoy {envoy:.3f} s, sidecar {ours:.3f} s, graymeshd {control_plane:.3f} s")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,6 @@ import pathlib
 import random
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -74,32 +71,7 @@ class Bodies:
         return held
 
 
-class Replica:
-    def __init__(self, folder, config):
-        self.folder, self.config = folder, config
-        self.process, self.starts = None, 0
-        self.mesh_config = folder / "mesh-config.yaml"
-        self.mesh_config.write_text(case.MESH_CONFIG)
-        self.xds, self.api = "127.0.0.1:0", "127.0.0.1:0"
-
-    def start(self):
-        self.starts += 1
-        self.process = demo_mesh.Process(
-            "graymeshd", [case.PROGRAMS / "graymeshd", "--config", self.config, "--mesh-config", self.mesh_config,
-                          "--xds", self.xds, "--api", self.api, "--print-addresses"],
-            self.folder / "graymeshd.log", stdout=subprocess.PIPE)
-        addresses = json.loads(demo_mesh.Mesh._first_line(self.process, 15))
-        self.xds, self.api = addresses["xds"], addresses["api"]
-        case.wait_until(lambda: self.get("/ready").status == 200, 15, "the first snapshot is built")
-        return self
-
-    def get(self, path):
-        client = demo_mesh.Client(*self.api.rsplit(":", 1))
-        try:
-            return client.request(path, self.api)
-        finally:
-            client.close()
-
+class Replica(case.ControlPlane):
     def objects(self):
         page = self.get("/metrics").body.decode()
         return {kind: float(count) for kind, count in re.findall(r'^graymesh_objects\{kind="(\w+)"\} (\S+)$', page, re.MULTILINE)}
@@ -108,21 +80,16 @@ class Replica:
         page = self.get("/metrics").body.decode()
         return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page, re.MULTILINE))
 
-    def kill(self):
-        self.process.signal(signal.SIGKILL)
-        self.process.wait(10)
-
 
 class Replicas(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-replicas-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        subprocess.run([sys.executable, case.ROOT / "tools/gen_mesh.py", "--out", cls.folder / "mesh", "--services", "700",
-                        "--pods", "1100", "--format", "k8s"], check=True, stdout=subprocess.DEVNULL, timeout=60)
-        cls.files = {file.name: file.read_text() for file in sorted((cls.folder / "mesh/config").iterdir())}
-        cls.pods = [json.loads(line) for line in (cls.folder / "mesh/nodes.jsonl").read_text().splitlines()]
-        cls.fresh = cls.replica("fresh", cls.folder / "mesh/config").start()
+        mesh = case.generated_mesh(cls.folder / "mesh")
+        cls.files = {file.name: file.read_text() for file in sorted((mesh / "config").iterdir())}
+        cls.pods = [json.loads(line) for line in (mesh / "nodes.jsonl").read_text().splitlines()]
+        cls.fresh = cls.replica("fresh", mesh / "config").start()
         cls.travelled = cls.replica("travelled", cls.folder / "other")
         cls.restarted = cls.replica("restarted", cls.folder / "other")
         cls.travel()
@@ -132,7 +99,7 @@ class Replicas(unittest.TestCase):
     def replica(cls, name, config):
         (cls.folder / name).mkdir()
         replica = Replica(cls.folder / name, config)
-        cls.addClassCleanup(lambda: replica.process and replica.kill())
+        cls.addClassCleanup(replica.kill)
         return replica
 
     @classmethod
@@ -199,27 +166,17 @@ class Replicas(unittest.TestCase):
         self.addCleanup(block.close)
         address = f"127.{block.number}.9.1"
         replicas = [self.travelled, self.fresh]
-        sidecar = demo_mesh.Process(
-            "sidecar", [case.PROGRAMS / "graymesh", "sidecar", "run", "--address", address, "--name", "probe-0",
-                        "--namespace", "ns-05", "--label", "app=probe", "--drain-seconds", "0.1",
-                        *(word for it in replicas for word in ("--control-plane", it.xds))],
-            self.folder / "sidecar.log")
-        self.addCleanup(lambda: (sidecar.signal(signal.SIGTERM), sidecar.wait(10)))
+        end = case.probe_sidecar(address, self.folder / "sidecar.log", [it.xds for it in replicas])
+        self.addCleanup(end)
 
-        def admin(path):
-            client = demo_mesh.Client(address, 15000, 10)
-            try:
-                return client.request(path, "admin").body.decode()
-            finally:
-                client.close()
-
-        def counters():
-            return {name: int(value) for name, value in re.findall(r"^(\S+): (\d+)$", admin("/stats?usedonly"), re.MULTILINE)
-                    if re.search(UPDATES, name)}
+        def counters(pattern=UPDATES):
+            page = case.get(f"{address}:15000", "/stats?usedonly").body.decode()
+            return {name: int(value) for name, value in re.findall(r"^(\S+): (\d+)$", page, re.MULTILINE)
+                    if re.search(pattern, name)}
 
         def settled(replica):
-            proxies = [it for it in replica.get("/api/v1/proxies").json["items"] if it["name"] == "probe-0"]
-            return proxies and all(it["state"] in ("SYNCED", "NOT SENT") for it in proxies[0]["types"])
+            types = [it["types"] for it in replica.get("/api/v1/proxies").json["items"] if it["name"] == "probe-0"]
+            return bool(types) and all(it["state"] in ("SYNCED", "NOT SENT") for it in types[0])
         case.wait_until(lambda: any(settled(it) for it in replicas), 60, "the sidecar is synced")
         for _ in range(2):
             at, other = replicas if settled(replicas[0]) else reversed(replicas)
@@ -227,7 +184,9 @@ class Replicas(unittest.TestCase):
             at.kill()
             begun = time.monotonic()
             case.wait_until(lambda it=other: settled(it), 10, "the sidecar is synced with the other one")
-            print(f"3,360 clusters, changed over in {time.monotonic() - begun:.2f} s", flush=True)
+            took = time.monotonic() - begun
+            (clusters,) = counters(r"^cluster_manager\.active_clusters$").values()
+            print(f"{clusters:,} clusters, changed over in {took:.2f} s", flush=True)
             time.sleep(2.5)  # what vanished would be removed after 2 s
             self.assertEqual(counters(), before)
             self.assertEqual(other.metric("graymesh_xds_pushes_total"), pushes, "nothing was sent")
