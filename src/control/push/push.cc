@@ -47,8 +47,13 @@ void Loop::changed(source::ObjectsPtr objects) {
 }
 
 resource::ConfigPtr Loop::config_for(const resource::Node& node) {
+  std::shared_ptr<void> kept;
+  return config_for(node, kept);
+}
+
+resource::ConfigPtr Loop::config_for(const resource::Node& node, std::shared_ptr<void>& kept) {
   const StatePtr state = state_.get();
-  return state ? state->generation->config_for(node) : nullptr;
+  return state ? state->generation->config_for(node, kept) : nullptr;
 }
 
 void Loop::run() {

@@ -57,7 +57,8 @@ class Loop final : public xds::ConfigSource {
   StatePtr state() const { return state_.get(); }
 
   // From the newest State's Generation; null before the first.
-  resource::ConfigPtr config_for(const resource::Node& node) override;
+  resource::ConfigPtr config_for(const resource::Node& node);
+  resource::ConfigPtr config_for(const resource::Node& node, std::shared_ptr<void>& kept) override;
 
  private:
   void run();

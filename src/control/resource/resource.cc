@@ -64,6 +64,7 @@ Resource::Resource(Type type, std::string name, std::string_view body,
                    std::vector<std::string> origins)
     : type_(type),
       name_(std::move(name)),
+      name_hash_(hash64(name_)),
       version_(hash64(body)),
       version_text_(to_hex(version_)),
       origins_(std::move(origins)) {
@@ -102,6 +103,18 @@ const ResourcePtr* ResourceSet::find(std::string_view name) const {
   const auto at = std::ranges::lower_bound(
       resources_, name, {}, [](const ResourcePtr& r) { return std::string_view(r->name()); });
   return at != resources_.end() && (*at)->name() == name ? &*at : nullptr;
+}
+
+std::shared_ptr<const ResourceSet> ResourceSet::with(std::span<const ResourcePtr> resources) const {
+  auto next = std::make_shared<ResourceSet>(*this);
+  for (const auto& resource : resources) {
+    const auto at = find(resource->name()) - resources_.data();
+    auto& place = next->resources_[static_cast<std::size_t>(at)];
+    next->bytes_ += resource->body().size();
+    next->bytes_ -= place->body().size();
+    place = resource;
+  }
+  return next;
 }
 
 const ResourcePtr* Config::find(Type type, std::string_view name) const {

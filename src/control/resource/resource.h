@@ -38,6 +38,7 @@ class Resource {
 
   Type type() const { return type_; }
   const std::string& name() const { return name_; }
+  std::uint64_t name_hash() const { return name_hash_; }  // hash64()
   std::uint64_t version() const { return version_; }
   const std::string& version_text() const { return version_text_; }  // 16 hexadecimal digits
   std::string_view delta_frame() const { return frame_; }
@@ -48,6 +49,7 @@ class Resource {
  private:
   Type type_;
   std::string name_;
+  std::uint64_t name_hash_;
   std::uint64_t version_;
   std::string version_text_;
   std::string frame_;
@@ -67,6 +69,8 @@ class ResourceSet {
 
   std::span<const ResourcePtr> all() const { return resources_; }
   const ResourcePtr* find(std::string_view name) const;  // null if absent
+  // The same, but for those of these names, which are all in it.
+  std::shared_ptr<const ResourceSet> with(std::span<const ResourcePtr> resources) const;
   std::size_t size() const { return resources_.size(); }
   std::size_t bytes() const { return bytes_; }
 

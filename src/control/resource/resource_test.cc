@@ -34,6 +34,21 @@ TEST(ResourceSet, IsSortedAndHoldsEachNameOnce) {
   EXPECT_EQ(set.bytes(), 3u);
 }
 
+TEST(ResourceSet, WithOthersInPlaceOfThoseOfTheirNames) {
+  const auto make = [](const char* name, const char* body) {
+    return std::make_shared<const Resource>(Type::endpoints, name, body);
+  };
+  const ResourceSet set({make("a", "1"), make("b", "22"), make("c", "333")});
+  const std::vector<ResourcePtr> others{make("c", "4"), make("a", "55555")};
+  const auto next = set.with(others);
+  ASSERT_EQ(next->size(), 3u);
+  EXPECT_EQ(next->all()[0], others[1]);
+  EXPECT_EQ(next->all()[1], set.all()[1]);
+  EXPECT_EQ(next->all()[2], others[0]);
+  EXPECT_EQ(next->bytes(), 5u + 2u + 1u);
+  EXPECT_EQ(set.bytes(), 6u) << "itself it stays as it was";
+}
+
 TEST(Config, FindsAResourceInAnyLayer) {
   Config config;
   const auto resource = std::make_shared<const Resource>(Type::listener, "x", "");

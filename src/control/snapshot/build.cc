@@ -128,9 +128,13 @@ TerritoryPtr settle(const NamespaceObjectsPtr& objects, const Data& data, const 
                                Kind::workload_entry})) {
     territory.running = known->running;
   } else {
+    const bool same_workloads = nodes_same && past.same({Kind::pod, Kind::workload_entry});
+    const WorkloadsPtr workloads =
+        same_workloads ? known->running->workloads
+                       : std::make_shared<const Workloads>(*objects, *data.localities);
     territory.running = std::make_shared<const Running>(derive_running(
-        *objects, *territory.services, *data.localities, known ? known->running.get() : nullptr,
-        known ? known->services.get() : nullptr));
+        *objects, *territory.services, *data.localities, workloads,
+        known ? known->running.get() : nullptr, known ? known->services.get() : nullptr));
   }
   return std::make_shared<const Territory>(std::move(territory));
 }

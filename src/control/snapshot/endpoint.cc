@@ -137,7 +137,7 @@ void gather_slice(Gathering& gathering, const model::Object& object, const Local
         warning(object, {}, "addressType", "FQDN", "is not supported: the slice is left out"));
     return;
   }
-  const Behind behind(running.workloads, localities);
+  const Behind behind(*running.workloads, localities);
   const auto& ports = gathering.service().ports;
   Endpoint plain;
   plain.namespace_ = object.meta.key.namespace_;
@@ -175,7 +175,7 @@ bool family_wanted(const model::Service& spec, const Workload& pod, const std::s
 }
 
 void gather_selected_pods(Gathering& gathering, const model::Service& spec) {
-  for (const Workload* workload : gathering.running().workloads.selected(spec.selector)) {
+  for (const Workload* workload : gathering.running().workloads->selected(spec.selector)) {
     const auto* pod = workload->pod();
     if (pod == nullptr || workload->gone) continue;
     const Readiness readiness = workload->ready    ? Readiness::ready
@@ -195,7 +195,7 @@ void gather_selected_pods(Gathering& gathering, const model::Service& spec) {
 
 void gather_selected_entries(Gathering& gathering, const model::Labels& selector) {
   const auto& ports = gathering.service().ports;
-  for (const Workload* workload : gathering.running().workloads.selected(selector)) {
+  for (const Workload* workload : gathering.running().workloads->selected(selector)) {
     const auto* entry = workload->entry();
     if (entry == nullptr || !(is_ip(entry->address) || is_unix(entry->address))) continue;
     for (std::size_t p = 0; p < ports.size(); ++p) {
@@ -255,7 +255,7 @@ void gather_entry(Gathering& gathering, const model::Object& object) {
     offer_entry(gathering, spec, endpoint_of(endpoint, endpoint.labels, namespace_), endpoint.ports,
                 Readiness::ready);
   }
-  for (const Workload* workload : gathering.running().workloads.selected(spec.workload_selector)) {
+  for (const Workload* workload : gathering.running().workloads->selected(spec.workload_selector)) {
     if (workload->gone || workload->endpoint.address.empty()) continue;
     static const std::map<std::string, std::uint32_t> none;
     const auto* entry = workload->entry();
@@ -275,9 +275,9 @@ void gather_entry(Gathering& gathering, const model::Object& object) {
 }  // namespace
 
 Running derive_running(const NamespaceObjects& objects, const Services& services,
-                       const Localities& localities, const Running* before,
+                       const Localities& localities, WorkloadsPtr workloads, const Running* before,
                        const Services* services_before) {
-  Running running(objects, localities);
+  Running running(std::move(workloads));
   Slices slices;
   for (const auto& slice : objects.of(model::Kind::endpoint_slice)) {
     slices[slice->as<model::EndpointSlice>().service].push_back(slice.get());

@@ -21,22 +21,23 @@ struct Served {
   std::size_t service = 0;  // place in Services::services
   std::size_t port = 0;     // place in the Service's ports
   std::uint32_t target_port = 0;
+
+  bool operator==(const Served&) const = default;
 };
 
 struct Running {
-  Running(const NamespaceObjects& objects, const Localities& localities)
-      : workloads(objects, localities) {}
+  explicit Running(WorkloadsPtr people) : workloads(std::move(people)) {}
 
-  Workloads workloads;
+  WorkloadsPtr workloads;
   std::vector<EndpointsPtr> endpoints;  // of Services::services, in their order
   std::unordered_map<std::string, std::vector<Served>, StringHash, std::equal_to<>> by_address;
   std::vector<model::Problem> problems;
 };
 
 // Equal Endpoints keep the address they had in `before`, which belongs to `services_before`; both
-// may be null.
+// may be null. `workloads` are those of `objects`.
 Running derive_running(const NamespaceObjects& objects, const Services& services,
-                       const Localities& localities, const Running* before,
+                       const Localities& localities, WorkloadsPtr workloads, const Running* before,
                        const Services* services_before);
 
 }  // namespace graymesh::snapshot

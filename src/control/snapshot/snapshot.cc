@@ -19,7 +19,7 @@ std::vector<std::uint32_t> numbers_of(const Service& service) {
 // The workload behind one of these addresses, in this namespace; null if unknown.
 const Workload* workload_at(const Territory& territory, std::span<const std::string> addresses) {
   for (const auto& address : addresses) {
-    if (const auto* workload = territory.running->workloads.at(address)) return workload;
+    if (const auto* workload = territory.running->workloads->at(address)) return workload;
   }
   return nullptr;
 }
@@ -183,7 +183,7 @@ GatewayViewPtr Snapshot::gateway(std::string_view namespace_,
 
 bool Snapshot::lane_stamp(std::string_view address) const {
   for (const auto& [name, territory] : data_->territories) {
-    const auto* workload = territory->running->workloads.at(address);
+    const auto* workload = territory->running->workloads->at(address);
     if (workload != nullptr) return workload->pod() == nullptr || workload->pod()->lane_stamp;
   }
   return true;
@@ -191,7 +191,7 @@ bool Snapshot::lane_stamp(std::string_view address) const {
 
 const Endpoint* Snapshot::workload(std::string_view address) const {
   for (const auto& [name, territory] : data_->territories) {
-    if (const auto* workload = territory->running->workloads.at(address))
+    if (const auto* workload = territory->running->workloads->at(address))
       return &workload->endpoint;
   }
   return nullptr;

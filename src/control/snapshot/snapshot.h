@@ -270,6 +270,16 @@ class Snapshot {
   // false where the pod's annotation says so.
   bool lane_stamp(std::string_view address) const;
 
+  // Whether all that is declared is the same, by address: services, rules, routes, the mesh's
+  // settings. Then only who runs may differ, and a View of one is that of the other.
+  bool same_declared(const Snapshot& other) const;
+  // The services whose endpoints() differ by address, of a Snapshot that is same_declared().
+  std::vector<ServicePtr> moved(const Snapshot& since) const;
+  // Whether the two say the same of the proxy with these addresses: its view, inbound, gateway,
+  // workload, lane_stamp.
+  bool same_place(const Snapshot& other, std::string_view namespace_,
+                  std::span<const std::string> addresses) const;
+
   const Data& data() const { return *data_; }  // for `build`
 
  private:

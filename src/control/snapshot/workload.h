@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,6 +58,8 @@ class Workloads {
   std::unordered_map<std::string, std::size_t, StringHash, std::equal_to<>> by_address_;
   std::unordered_map<std::string, std::vector<std::size_t>, StringHash, std::equal_to<>> by_label_;
 };
+
+using WorkloadsPtr = std::shared_ptr<const Workloads>;
 
 // What an inline endpoint of a ServiceEntry, or a WorkloadEntry, says of itself.
 Endpoint endpoint_of(const model::WorkloadEntry& entry, const model::Labels& labels,

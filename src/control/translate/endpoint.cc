@@ -181,37 +181,23 @@ std::size_t set_assignment(const AssignmentInput& input, ClusterLoadAssignment& 
   return count + add_endpoints(behind, next, true, out);
 }
 
-Memo::Resources service_endpoints(const snapshot::Snapshot& snapshot,
-                                  const std::vector<snapshot::SeenService>& services, Client client,
-                                  const snapshot::Locality& locality, const model::Labels& labels,
-                                  Memo& memo) {
-  Memo::Resources out;
-  const auto mesh = snapshot.mesh_ptr();
-  std::string place = locality.region + "/" + locality.zone + "/" + locality.sub_zone;
-  for (const auto& [name, value] : labels) place.append(" ").append(name).append("=").append(value);
-  for (const auto& seen : services) {
-    if (is_dns(*seen.service)) continue;
-    const auto endpoints = snapshot.endpoints(*seen.service);
-    MemoKey key("endpoints");
-    key.add(static_cast<std::uint64_t>(client)).add(mesh).add(seen.service).add(seen.rule);
-    key.add(endpoints).add(place);
-    const auto made = memo.bundle(std::move(key), [&] {
-      return assignments(*mesh, seen, *endpoints, client, locality, labels);
-    });
-    out.insert(out.end(), made->begin(), made->end());
-  }
-  return out;
+Assigner::Assigner(std::shared_ptr<const model::MeshConfig> mesh, Client client,
+                   const snapshot::Locality& locality, const model::Labels& labels)
+    : mesh_(std::move(mesh)), client_(client), locality_(locality), labels_(labels) {
+  place_ = locality.region + "/" + locality.zone + "/" + locality.sub_zone;
+  for (const auto& [name, value] : labels)
+    place_.append(" ").append(name).append("=").append(value);
 }
 
-Resources outbound_endpoints(const OutboundScope& scope, Memo& memo) {
-  return service_endpoints(*scope.snapshot, scope.view->services,
-                           scope.captured ? Client::captured : Client::bound, scope.locality,
-                           scope.labels, memo);
-}
-
-Resources gateway_endpoints(const GatewayScope& scope, Memo& memo) {
-  return service_endpoints(*scope.snapshot, scope.view->services, Client::gateway, scope.locality,
-                           {}, memo);
+BundlePtr Assigner::of(const snapshot::SeenService& seen, const snapshot::EndpointsPtr& endpoints,
+                       Memo& memo) const {
+  if (is_dns(*seen.service)) return nullptr;
+  MemoKey key("endpoints");
+  key.add(static_cast<std::uint64_t>(client_)).add(mesh_).add(seen.service).add(seen.rule);
+  key.add(endpoints).add(place_);
+  return memo.bundle(std::move(key), [&] {
+    return assignments(*mesh_, seen, *endpoints, client_, locality_, labels_);
+  });
 }
 
 }  // namespace graymesh::translate

@@ -50,10 +50,23 @@ struct LocalityGroup {
 // Moves weights or priorities as the rule says; leaves priorities dense, beginning with 0.
 void apply_locality_rule(const AssignmentInput& input, std::vector<LocalityGroup>& groups);
 
-// Assignments of every EDS cluster of `services`.
-Memo::Resources service_endpoints(const snapshot::Snapshot& snapshot,
-                                  const std::vector<snapshot::SeenService>& services, Client client,
-                                  const snapshot::Locality& locality, const model::Labels& labels,
-                                  Memo& memo);
+// Makes the assignments of one client, service by service: one for every EDS cluster, empty where
+// nothing is selected.
+class Assigner {
+ public:
+  Assigner(std::shared_ptr<const model::MeshConfig> mesh, Client client,
+           const snapshot::Locality& locality, const model::Labels& labels);
+
+  // Null: its endpoints are no matter of EDS.
+  BundlePtr of(const snapshot::SeenService& seen, const snapshot::EndpointsPtr& endpoints,
+               Memo& memo) const;
+
+ private:
+  std::shared_ptr<const model::MeshConfig> mesh_;
+  Client client_;
+  const snapshot::Locality& locality_;
+  const model::Labels& labels_;
+  std::string place_;  // both as text
+};
 
 }  // namespace graymesh::translate

@@ -1,24 +1,27 @@
 // One Snapshot's configurations, by scope.
 //
-//   node --> scopes --> Parts --> Config
+//   node --> Place (its scopes, and their Slots) --> Parts --> Config
 //
 // A Part is what one scope gives: for each resource type a Layer, shared by every proxy of the
 // scope. A Part is computed once, by whoever asks first; others of its scope wait, other scopes do
-// not. If the Generation before had the scope, and what it looked at kept its addresses, its Layer
-// is taken as it is. If not, it is computed with the memo's help, and resources whose bytes came
-// out the same stay the very same objects.
+// not. If the Slot has one of an earlier Generation, and what that looked at kept its addresses,
+// its Layer is taken as it is. If not, it is computed with the memo's help, and resources whose
+// bytes came out the same stay the very same objects.
+//
+// Which scopes a node has is worked out again only where the Snapshot says something else of it: a
+// change of one endpoint is asked for by every proxy.
 #include <atomic>
 #include <functional>
-#include <map>
-#include <mutex>
-#include <unordered_map>
 
+#include "control/translate/answers.h"
 #include "control/translate/cluster.h"
+#include "control/translate/endpoint.h"
 #include "control/translate/layer.h"
 #include "control/translate/memo.h"
 #include "control/translate/parts.h"
 #include "control/translate/proxyless.h"
 #include "control/translate/scopes.h"
+#include "control/translate/slots.h"
 #include "control/translate/translate.h"
 
 namespace graymesh::translate {
@@ -27,46 +30,35 @@ namespace {
 using resource::Config;
 using resource::Type;
 
-// A Part that nobody asked for is kept for this many Generations: streams skip some while they wait
-// for an ACK, and at 50 changes a second a proxy that reconnects comes back within them.
-constexpr int generations_kept = 200;
-
-struct Slot {
-  std::once_flag once;
-  std::atomic<bool> done{false};
-  PartPtr part;  // may be read if `done`
-};
-
-struct Kept {
-  PartPtr part;
-  int age = 0;
-};
-
-// What the clusters of a view's services, and their endpoints, are made from.
-struct ServiceInputs {
-  Inputs clusters;
-  Inputs endpoints;
-};
-
-// Of a sidecar's View, or a gateway's.
-template <typename View>
-ServiceInputs inputs_of(const snapshot::Snapshot& snapshot, const std::shared_ptr<const View>& view,
-                        bool on_loopback) {
-  ServiceInputs inputs{.clusters = {view}, .endpoints = {view}};
-  for (const auto& seen : view->services) {
-    const auto endpoints = snapshot.endpoints(*seen.service);
-    inputs.endpoints.push_back(endpoints);
-    // Not by EDS: these endpoints are part of the cluster.
-    if (is_dns(*seen.service) || seen.service->headless) inputs.clusters.push_back(endpoints);
-    // For proxies on loopback clusters differ once an endpoint is elsewhere. While none is,
-    // endpoints may come and go without a look at the clusters.
-    if (on_loopback && endpoints && leaves_loopback(*endpoints))
-      inputs.clusters.push_back(endpoints);
+// What the clusters of these services are made from, beside the View.
+Inputs cluster_inputs(const Answers& answers, bool on_loopback) {
+  Inputs inputs{answers.view};
+  for (const std::size_t i : *answers.within_clusters) inputs.push_back(answers.endpoints[i]);
+  if (!on_loopback) return inputs;
+  // For proxies on loopback clusters differ once an endpoint is elsewhere. While none is,
+  // endpoints may come and go without a look at the clusters.
+  for (const auto& endpoints : answers.endpoints) {
+    if (endpoints && leaves_loopback(*endpoints)) inputs.push_back(endpoints);
   }
   return inputs;
 }
 
+Client client_of(const OutboundScope& scope) {
+  return scope.captured ? Client::captured : Client::bound;
+}
+
 }  // namespace
+
+// What is remembered of a node from one Generation to the next. `snapshot` is the one it was looked
+// up in, or one that says the same of it. Scopes are of the node's role; a Slot is null where the
+// role has no such Part.
+struct Generation::Place {
+  snapshot::SnapshotPtr snapshot;
+  OutboundScope outbound;
+  InboundScope inbound;
+  GatewayScope gateway;
+  SlotPtr outbound_slot, listeners_slot, inbound_slot, gateway_slot, proxyless_slot;
+};
 
 struct Generation::State {
   // A Part that is being computed.
@@ -75,105 +67,92 @@ struct Generation::State {
     const Part* previous;  // null: there was none
     Part& part;
 
+    const LayerPtr& before(Type type) const {
+      static const LayerPtr none;
+      return previous != nullptr ? previous->of(type) : none;
+    }
+
     template <typename Scope>
     void layer(Type type, Inputs inputs, Resources (*make)(const Scope&, Memo&),
                const Scope& scope) {
       inputs.push_back(state.snapshot->mesh_ptr());
       part.of(type) = make_layer(
-          previous != nullptr ? &previous->of(type) : nullptr, std::move(inputs), state.memo,
+          before(type), std::move(inputs), state.memo,
           [&](Memo& memo) { return make(scope, memo); }, state.counts);
+    }
+
+    void endpoints(const AnswersPtr& answers, Client client, const snapshot::Locality& locality,
+                   const model::Labels& labels) {
+      const Assigner assigner(state.snapshot->mesh_ptr(), client, locality, labels);
+      part.of(Type::endpoints) = make_layer(
+          before(Type::endpoints), {state.snapshot->mesh_ptr()}, answers, state.memo,
+          [&](const auto& seen, const auto& its, Memo& memo) {
+            return assigner.of(seen, its, memo);
+          },
+          state.counts);
     }
   };
 
   snapshot::SnapshotPtr snapshot;
   Memo memo;  // empty itself: gives the shared table to the Layers' memos
-  // What earlier Generations had; not changed once built.
-  std::unordered_map<std::string, Kept> before;
-
-  mutable std::mutex mutex;
-  std::unordered_map<std::string, std::shared_ptr<Slot>> slots;
-  std::map<snapshot::ViewPtr, ViewTraits> traits;
+  std::shared_ptr<Slots> slots;
+  const std::uint64_t number;  // of this Generation, among those that share `slots`
+  AnswerBook book;
 
   std::atomic<std::size_t> scopes{0};
   Counts counts;
 
   State(snapshot::SnapshotPtr from, const State* previous)
-      : snapshot(std::move(from)), memo(previous ? &previous->memo : nullptr) {
-    if (previous) previous->hand_over(before);
-  }
+      : snapshot(std::move(from)),
+        memo(previous ? &previous->memo : nullptr),
+        slots(previous ? previous->slots : std::make_shared<Slots>()),
+        number(slots->open()),
+        book(previous ? AnswerBook(snapshot, previous->book) : AnswerBook(snapshot)) {}
 
-  void hand_over(std::unordered_map<std::string, Kept>& to) const;
-  ViewTraits traits_for(const snapshot::ViewPtr& view);
-  PartPtr part(const std::string& text, const std::function<void(Making&)>& compute);
-  PartPtr outbound(const OutboundScope& scope);
-  PartPtr listeners(const OutboundScope& scope);
-  PartPtr inbound(const InboundScope& scope);
-  PartPtr gateway(const GatewayScope& scope);
-  PartPtr proxyless(const OutboundScope& scope);
+  PartPtr part(Slot& slot, const std::function<void(Making&)>& compute);
+  PartPtr outbound(Slot& slot, const OutboundScope& scope);
+  PartPtr listeners(Slot& slot, const OutboundScope& scope);
+  PartPtr inbound(Slot& slot, const InboundScope& scope);
+  PartPtr gateway(Slot& slot, const GatewayScope& scope);
+  PartPtr proxyless(Slot& slot, const OutboundScope& scope);
+
+  std::shared_ptr<Place> find(const resource::Node& node);
+  bool holds(const Place& place, const resource::Node& node) const;
+  void move_here(Place& place) const;
+  std::vector<PartPtr> parts(const Place& place);
 };
 
-void Generation::State::hand_over(std::unordered_map<std::string, Kept>& to) const {
-  for (const auto& [text, kept] : before) {
-    if (kept.age < generations_kept) to[text] = {.part = kept.part, .age = kept.age + 1};
-  }
-  // Our own map may still grow: another thread is serving a proxy from this Generation.
-  const std::lock_guard lock(mutex);
-  for (const auto& [text, slot] : slots) {
-    if (slot->done.load(std::memory_order_acquire)) to[text] = {.part = slot->part, .age = 0};
-  }
-}
-
-ViewTraits Generation::State::traits_for(const snapshot::ViewPtr& view) {
-  {
-    const std::lock_guard lock(mutex);
-    if (const auto it = traits.find(view); it != traits.end()) return it->second;
-  }
-  const ViewTraits found = traits_of(*view, snapshot->mesh());
-  const std::lock_guard lock(mutex);
-  return traits.emplace(view, found).first->second;
-}
-
-PartPtr Generation::State::part(const std::string& text,
-                                const std::function<void(Making&)>& compute) {
-  std::shared_ptr<Slot> slot;
-  {
-    const std::lock_guard lock(mutex);
-    auto& entry = slots[text];
-    if (!entry) entry = std::make_shared<Slot>();
-    slot = entry;
-  }
-  std::call_once(slot->once, [&] {
-    const auto it = before.find(text);
+PartPtr Generation::State::part(Slot& slot, const std::function<void(Making&)>& compute) {
+  return slot.part(number, [&](const Part* previous) {
     auto fresh = std::make_shared<Part>();
-    Making making{*this, it == before.end() ? nullptr : it->second.part.get(), *fresh};
+    Making making{*this, previous, *fresh};
     compute(making);
-    slot->part = std::move(fresh);
-    slot->done.store(true, std::memory_order_release);
+    return fresh;
   });
-  return slot->part;
 }
 
-PartPtr Generation::State::outbound(const OutboundScope& scope) {
-  return part("outbound|" + text_of(scope), [&](Making& making) {
+PartPtr Generation::State::outbound(Slot& slot, const OutboundScope& scope) {
+  return part(slot, [&](Making& making) {
     scopes.fetch_add(1, std::memory_order_relaxed);
-    const ServiceInputs services = inputs_of(*snapshot, scope.view, scope.on_loopback);
-    making.layer(Type::cluster, services.clusters, outbound_clusters, scope);
-    making.layer(Type::endpoints, services.endpoints, outbound_endpoints, scope);
+    const auto answers = book.of(scope.view);
+    making.layer(Type::cluster, cluster_inputs(*answers, scope.on_loopback), outbound_clusters,
+                 scope);
+    making.endpoints(answers, client_of(scope), scope.locality, scope.labels);
     making.layer(Type::route, {scope.view}, outbound_routes, scope);
   });
 }
 
 // Apart from the rest, because where they bind may differ from instance to instance. Endpoints of a
 // service without EDS have listeners of their own.
-PartPtr Generation::State::listeners(const OutboundScope& scope) {
-  return part("listeners|" + listeners_text_of(scope), [&](Making& making) {
-    const ServiceInputs services = inputs_of(*snapshot, scope.view, false);
-    making.layer(Type::listener, services.clusters, outbound_listeners, scope);
+PartPtr Generation::State::listeners(Slot& slot, const OutboundScope& scope) {
+  return part(slot, [&](Making& making) {
+    making.layer(Type::listener, cluster_inputs(*book.of(scope.view), false), outbound_listeners,
+                 scope);
   });
 }
 
-PartPtr Generation::State::inbound(const InboundScope& scope) {
-  return part("inbound|" + text_of(scope), [&](Making& making) {
+PartPtr Generation::State::inbound(Slot& slot, const InboundScope& scope) {
+  return part(slot, [&](Making& making) {
     scopes.fetch_add(1, std::memory_order_relaxed);
     Inputs inputs{scope.sidecar};
     for (const auto& port : scope.ports) {
@@ -185,26 +164,77 @@ PartPtr Generation::State::inbound(const InboundScope& scope) {
   });
 }
 
-PartPtr Generation::State::gateway(const GatewayScope& scope) {
-  return part("gateway|" + text_of(scope), [&](Making& making) {
+PartPtr Generation::State::gateway(Slot& slot, const GatewayScope& scope) {
+  return part(slot, [&](Making& making) {
     scopes.fetch_add(1, std::memory_order_relaxed);
-    const ServiceInputs services = inputs_of(*snapshot, scope.view, scope.on_loopback);
-    making.layer(Type::cluster, services.clusters, gateway_clusters, scope);
-    making.layer(Type::endpoints, services.endpoints, gateway_endpoints, scope);
+    const auto answers = book.of(scope.view);
+    making.layer(Type::cluster, cluster_inputs(*answers, scope.on_loopback), gateway_clusters,
+                 scope);
+    making.endpoints(answers, Client::gateway, scope.locality, {});
     making.layer(Type::listener, {scope.view}, gateway_listeners, scope);
     making.layer(Type::route, {scope.view}, gateway_routes, scope);
   });
 }
 
-PartPtr Generation::State::proxyless(const OutboundScope& scope) {
-  return part("proxyless|" + text_of(scope), [&](Making& making) {
+PartPtr Generation::State::proxyless(Slot& slot, const OutboundScope& scope) {
+  return part(slot, [&](Making& making) {
     scopes.fetch_add(1, std::memory_order_relaxed);
-    const ServiceInputs services = inputs_of(*snapshot, scope.view, false);
-    making.layer(Type::cluster, services.clusters, proxyless_clusters, scope);
-    making.layer(Type::endpoints, services.endpoints, proxyless_endpoints, scope);
+    const auto answers = book.of(scope.view);
+    making.layer(Type::cluster, cluster_inputs(*answers, false), proxyless_clusters, scope);
+    making.endpoints(answers, Client::proxyless, scope.locality, scope.labels);
     making.layer(Type::listener, {scope.view}, proxyless_listeners, scope);
     making.layer(Type::route, {scope.view}, proxyless_routes, scope);
   });
+}
+
+std::shared_ptr<Generation::Place> Generation::State::find(const resource::Node& node) {
+  auto place = std::make_shared<Place>();
+  place->snapshot = snapshot;
+  const Role role = role_of(node);
+  if (role == Role::gateway) {
+    place->gateway = gateway_scope(snapshot, node);
+    place->gateway_slot = slots->at("gateway|" + text_of(place->gateway));
+    return place;
+  }
+  const auto view = snapshot->view(node.namespace_, node.labels);
+  if (role == Role::sidecar) {
+    place->inbound = inbound_scope(snapshot, view, node);
+    place->inbound_slot = slots->at("inbound|" + text_of(place->inbound));
+  }
+  place->outbound = outbound_scope(snapshot, view, book.traits(view), node, place->inbound);
+  if (role == Role::proxyless) {
+    place->proxyless_slot = slots->at("proxyless|" + text_of(place->outbound));
+    return place;
+  }
+  place->outbound_slot = slots->at("outbound|" + text_of(place->outbound));
+  if (role == Role::sidecar)
+    place->listeners_slot = slots->at("listeners|" + listeners_text_of(place->outbound));
+  return place;
+}
+
+bool Generation::State::holds(const Place& place, const resource::Node& node) const {
+  if (node.addresses.empty()) return false;
+  return place.snapshot == snapshot ||
+         snapshot->same_place(*place.snapshot, node.namespace_, node.addresses);
+}
+
+// So that nobody keeps an old Snapshot.
+void Generation::State::move_here(Place& place) const {
+  place.snapshot = snapshot;
+  for (auto* of : {&place.outbound.snapshot, &place.inbound.snapshot, &place.gateway.snapshot}) {
+    if (*of) *of = snapshot;
+  }
+}
+
+std::vector<PartPtr> Generation::State::parts(const Place& place) {
+  std::vector<PartPtr> parts;
+  parts.reserve(3);
+  if (place.gateway_slot) parts.push_back(gateway(*place.gateway_slot, place.gateway));
+  if (place.proxyless_slot) parts.push_back(proxyless(*place.proxyless_slot, place.outbound));
+  if (place.outbound_slot) parts.push_back(outbound(*place.outbound_slot, place.outbound));
+  if (place.listeners_slot) parts.push_back(listeners(*place.listeners_slot, place.outbound));
+  if (place.inbound_slot) parts.push_back(inbound(*place.inbound_slot, place.inbound));
+  return parts;
 }
 
 Generation::Generation(snapshot::SnapshotPtr snapshot,
@@ -223,35 +253,24 @@ Generation::Work Generation::work() const {
 }
 
 resource::ConfigPtr Generation::config_for(const resource::Node& node) const {
+  std::shared_ptr<void> kept;
+  return config_for(node, kept);
+}
+
+resource::ConfigPtr Generation::config_for(const resource::Node& node,
+                                           std::shared_ptr<void>& kept) const {
   State& state = *state_;
-  std::vector<PartPtr> parts;
-  const Role role = role_of(node);
-  if (role == Role::gateway) {
-    parts = {state.gateway(gateway_scope(state.snapshot, node))};
-  } else {
-    const auto view = state.snapshot->view(node.namespace_, node.labels);
-    const auto inbound =
-        role == Role::sidecar ? inbound_scope(state.snapshot, view, node) : InboundScope{};
-    const auto outbound =
-        outbound_scope(state.snapshot, view, state.traits_for(view), node, inbound);
-    switch (role) {
-      case Role::proxyless:
-        parts = {state.proxyless(outbound)};
-        break;
-      case Role::stranger:
-        parts = {state.outbound(outbound)};
-        break;
-      case Role::sidecar:
-      case Role::gateway:
-        parts = {state.outbound(outbound), state.listeners(outbound), state.inbound(inbound)};
-    }
-  }
+  auto place = std::static_pointer_cast<Place>(kept);
+  if (place && state.holds(*place, node))
+    state.move_here(*place);
+  else
+    kept = place = state.find(node);
   auto config = std::make_shared<Config>();
   config->snapshot = state.snapshot->number();
-  for (const auto& part : parts) {
+  for (const auto& part : state.parts(*place)) {
     for (const Type type : resource::all_types) {
-      const auto& set = part->of(type).set;
-      if (set) config->layers[static_cast<std::size_t>(type)].push_back(set);
+      const auto& layer = part->of(type);
+      if (layer && layer->set) config->layers[static_cast<std::size_t>(type)].push_back(layer->set);
     }
   }
   return config;

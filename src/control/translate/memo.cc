@@ -66,9 +66,8 @@ Memo::Memo(const Memo* previous)
 
 Memo::~Memo() = default;
 
-std::shared_ptr<const void> Memo::get(MemoKey key,
-                                      const std::function<std::shared_ptr<const void>()>& make,
-                                      bool& found) {
+std::shared_ptr<const Memo::Entry> Memo::get(
+    MemoKey key, const std::function<std::shared_ptr<const void>()>& make, bool& found) {
   auto entry = table_->find(key.text());
   found = entry != nullptr;
   if (!found) {
@@ -79,32 +78,31 @@ std::shared_ptr<const void> Memo::get(MemoKey key,
   }
   const std::lock_guard lock(mutex_);
   used_.push_back(entry);
-  return entry->value;
+  return entry;
 }
 
 resource::ResourcePtr Memo::resource(MemoKey key,
                                      const std::function<resource::ResourcePtr()>& make) {
   bool found = false;
-  auto value = get(std::move(key), make, found);
+  const auto entry = get(std::move(key), make, found);
   (found ? reused_ : made_).fetch_add(1, std::memory_order_relaxed);
-  return std::static_pointer_cast<const resource::Resource>(value);
+  return std::static_pointer_cast<const resource::Resource>(entry->value);
 }
 
 std::shared_ptr<const std::string> Memo::fragment(MemoKey key,
                                                   const std::function<std::string()>& make) {
   bool found = false;
-  auto value = get(
+  const auto entry = get(
       std::move(key), [&] { return std::make_shared<const std::string>(make()); }, found);
   (found ? reused_ : made_).fetch_add(1, std::memory_order_relaxed);
-  return std::static_pointer_cast<const std::string>(value);
+  return std::static_pointer_cast<const std::string>(entry->value);
 }
 
-std::shared_ptr<const Memo::Resources> Memo::bundle(MemoKey key,
-                                                    const std::function<Resources()>& make) {
+BundlePtr Memo::bundle(MemoKey key, const std::function<Resources()>& make) {
   bool found = false;
-  auto value = get(
+  const auto entry = get(
       std::move(key), [&] { return std::make_shared<const Resources>(make()); }, found);
-  auto resources = std::static_pointer_cast<const Resources>(value);
+  BundlePtr resources(entry, static_cast<const Resources*>(entry->value.get()));
   (found ? reused_ : made_).fetch_add(resources->size(), std::memory_order_relaxed);
   return resources;
 }

@@ -49,6 +49,8 @@ class MemoKey {
 class Memo {
  public:
   using Resources = std::vector<resource::ResourcePtr>;
+  // Who holds one holds what it was made from, as a Memo does.
+  using BundlePtr = std::shared_ptr<const Resources>;
 
   Memo();
   explicit Memo(const Memo* previous);  // null, or one whose table to share
@@ -61,7 +63,7 @@ class Memo {
   std::shared_ptr<const std::string> fragment(MemoKey key,
                                               const std::function<std::string()>& make);
   // Resources that come of the same inputs, such as all clusters of one service.
-  std::shared_ptr<const Resources> bundle(MemoKey key, const std::function<Resources()>& make);
+  BundlePtr bundle(MemoKey key, const std::function<Resources()>& make);
 
   // Resources (also those in bundles) and fragments made for this Memo, and those it found.
   std::size_t made() const { return made_.load(std::memory_order_relaxed); }
@@ -71,9 +73,9 @@ class Memo {
   class Table;
 
  private:
-  std::shared_ptr<const void> get(MemoKey key,
-                                  const std::function<std::shared_ptr<const void>()>& make,
-                                  bool& found);
+  std::shared_ptr<const Entry> get(MemoKey key,
+                                   const std::function<std::shared_ptr<const void>()>& make,
+                                   bool& found);
 
   std::shared_ptr<Table> table_;
   std::mutex mutex_;
@@ -81,5 +83,7 @@ class Memo {
   std::atomic<std::size_t> made_{0};
   std::atomic<std::size_t> reused_{0};
 };
+
+using BundlePtr = Memo::BundlePtr;
 
 }  // namespace graymesh::translate

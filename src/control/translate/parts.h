@@ -17,9 +17,6 @@ using Resources = std::vector<resource::ResourcePtr>;
 Resources outbound_clusters(const OutboundScope& scope, Memo& memo);
 Resources inbound_clusters(const InboundScope& scope, Memo& memo);
 Resources gateway_clusters(const GatewayScope& scope, Memo& memo);
-// endpoint.cc (3): one for every EDS cluster of the scope, empty where nothing is selected
-Resources outbound_endpoints(const OutboundScope& scope, Memo& memo);
-Resources gateway_endpoints(const GatewayScope& scope, Memo& memo);
 // route.cc (4): one for every route configuration that the scope's listeners name
 Resources outbound_routes(const OutboundScope& scope, Memo& memo);
 Resources gateway_routes(const GatewayScope& scope, Memo& memo);

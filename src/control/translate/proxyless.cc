@@ -133,11 +133,6 @@ Resources proxyless_clusters(const OutboundScope& scope, Memo& memo) {
                           scope.locality, memo);
 }
 
-Resources proxyless_endpoints(const OutboundScope& scope, Memo& memo) {
-  return service_endpoints(*scope.snapshot, scope.view->services, Client::proxyless, scope.locality,
-                           scope.labels, memo);
-}
-
 Resources proxyless_listeners(const OutboundScope& scope, Memo& memo) {
   Resources out;
   for (const auto& egress : scope.view->egress) {

@@ -12,7 +12,6 @@
 namespace graymesh::translate {
 
 Resources proxyless_clusters(const OutboundScope& scope, Memo& memo);
-Resources proxyless_endpoints(const OutboundScope& scope, Memo& memo);
 Resources proxyless_listeners(const OutboundScope& scope, Memo& memo);
 Resources proxyless_routes(const OutboundScope& scope, Memo& memo);
 

@@ -27,6 +27,9 @@ class Generation {
 
   // Any thread; at most one computes a scope, others of that scope wait for it. Never null.
   resource::ConfigPtr config_for(const resource::Node& node) const;
+  // The same, for one who asks of every Generation: what is kept of this node from one to the next
+  // lies in `kept`, null at first. It is of one node, and asked with by one thread at a time.
+  resource::ConfigPtr config_for(const resource::Node& node, std::shared_ptr<void>& kept) const;
 
   const snapshot::Snapshot& snapshot() const;
 
@@ -39,6 +42,7 @@ class Generation {
   Work work() const;
 
  private:
+  struct Place;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -13,42 +13,71 @@ using resource::ResourceSetPtr;
 // A proxy's own layer is smaller than this and shared by nobody: made anew in a few microseconds.
 constexpr std::size_t kept_size_min = 48;
 
-std::shared_ptr<const Diff> compare(const Table& from, const Table& to) {
-  auto diff = std::make_shared<Diff>();
+// Most often one endpoint of one service has changed: then the two are gone through side by side.
+void compare_in_place(const Table& from, const Table& to, Diff& diff) {
+  const auto a = from.all(), b = to.all();
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    if (a[i] != b[i] && a[i]->version() != b[i]->version())
+      diff.push_back({b[i]->name_hash(), &a[i], &b[i]});
+  }
+  std::ranges::sort(diff, {}, &Change::hash);
+}
+
+void compare_by_name(const Table& from, const Table& to, Diff& diff) {
   const auto a = from.entries(), b = to.entries();
   auto i = a.begin(), j = b.begin();
   while (i != a.end() || j != b.end()) {
     if (j == b.end() || (i != a.end() && i->hash < j->hash)) {
-      diff->push_back({i->hash, i->resource, nullptr});
+      diff.push_back({i->hash, &from.of(*i), nullptr});
       ++i;
     } else if (i == a.end() || j->hash < i->hash) {
-      diff->push_back({j->hash, nullptr, j->resource});
+      diff.push_back({j->hash, nullptr, &to.of(*j)});
       ++j;
     } else {
-      if (*i->resource != *j->resource && (*i->resource)->version() != (*j->resource)->version()) {
-        diff->push_back({j->hash, i->resource, j->resource});
-      }
+      const auto &was = from.of(*i), &is = to.of(*j);
+      if (was != is && was->version() != is->version()) diff.push_back({j->hash, &was, &is});
       ++i;
       ++j;
     }
   }
+}
+
+std::shared_ptr<const Diff> compare(const Table& from, const Table& to) {
+  auto diff = std::make_shared<Diff>();
+  if (from.same_names(to))
+    compare_in_place(from, to, *diff);
+  else
+    compare_by_name(from, to, *diff);
   diff->shrink_to_fit();
   return diff;
+}
+
+bool same_names(std::span<const resource::ResourcePtr> a,
+                std::span<const resource::ResourcePtr> b) {
+  return std::ranges::equal(a, b, [](const auto& one, const auto& other) {
+    return one == other || one->name() == other->name();
+  });
 }
 
 }  // namespace
 
 NameHash hash_of(std::string_view name) { return hash64(name); }
 
-Table::Table(const ResourceSet& set) {
-  entries_.reserve(set.size());
-  for (const auto& resource : set.all()) entries_.push_back({hash_of(resource->name()), &resource});
-  std::ranges::sort(entries_, {}, &Entry::hash);
+Table::Table(const ResourceSet& set) : all_(set.all()) {
+  auto entries = std::make_shared<std::vector<Entry>>();
+  entries->reserve(set.size());
+  for (const auto& resource : all_)
+    entries->push_back({resource->name_hash(), static_cast<std::uint32_t>(entries->size())});
+  std::ranges::sort(*entries, {}, &Entry::hash);
+  entries_ = std::move(entries);
 }
 
+Table::Table(const ResourceSet& set, const Table& like)
+    : entries_(like.entries_), all_(set.all()) {}
+
 const resource::ResourcePtr* Table::find(NameHash hash) const {
-  const auto at = std::ranges::lower_bound(entries_, hash, {}, &Entry::hash);
-  return at != entries_.end() && at->hash == hash ? at->resource : nullptr;
+  const auto at = std::ranges::lower_bound(*entries_, hash, {}, &Entry::hash);
+  return at != entries_->end() && at->hash == hash ? &of(*at) : nullptr;
 }
 
 std::shared_ptr<const Table> Diffs::table(const ResourceSetPtr& set) {
@@ -57,10 +86,13 @@ std::shared_ptr<const Table> Diffs::table(const ResourceSetPtr& set) {
   return table_locked(set);
 }
 
-std::shared_ptr<const Table> Diffs::table_locked(const ResourceSetPtr& set) {
+std::shared_ptr<const Table> Diffs::table_locked(const ResourceSetPtr& set, const Table* like) {
   if (set->size() < kept_size_min) return std::make_shared<const Table>(*set);
   auto& kept = tables_[set.get()];
-  if (kept.set.lock() != set) kept = {set, std::make_shared<const Table>(*set)};
+  if (kept.set.lock() == set) return kept.table;
+  const bool alike = like != nullptr && same_names(like->all(), set->all());
+  kept = {set,
+          alike ? std::make_shared<const Table>(*set, *like) : std::make_shared<const Table>(*set)};
   return kept.table;
 }
 
@@ -69,7 +101,8 @@ std::shared_ptr<const Diff> Diffs::diff(const ResourceSetPtr& from, const Resour
   std::lock_guard lock(mutex_);  // also while it is made: whoever waits wants the same
   auto& kept = diffs_[{from.get(), to.get()}];
   if (kept.from.lock() != from || kept.to.lock() != to) {
-    kept = {from, to, compare(*table_locked(from), *table_locked(to))};
+    const auto old_table = table_locked(from);
+    kept = {from, to, compare(*old_table, *table_locked(to, old_table.get()))};
     auto made = kept.diff;
     forget_the_gone();
     return made;

@@ -28,15 +28,21 @@ class Table {
  public:
   struct Entry {
     NameHash hash;
-    const resource::ResourcePtr* resource;
+    std::uint32_t place;  // in the set
   };
   explicit Table(const resource::ResourceSet& set);
+  // Of a set with the same names as that of `like`.
+  Table(const resource::ResourceSet& set, const Table& like);
 
-  std::span<const Entry> entries() const { return entries_; }
+  std::span<const Entry> entries() const { return *entries_; }
+  std::span<const resource::ResourcePtr> all() const { return all_; }  // of the set
+  const resource::ResourcePtr& of(const Entry& entry) const { return all_[entry.place]; }
   const resource::ResourcePtr* find(NameHash hash) const;  // null if absent
+  bool same_names(const Table& other) const { return entries_ == other.entries_; }
 
  private:
-  std::vector<Entry> entries_;
+  std::shared_ptr<const std::vector<Entry>> entries_;
+  std::span<const resource::ResourcePtr> all_;
 };
 
 // Null `from`: added; null `to`: removed; neither: changed. Points into the two sets.
@@ -66,7 +72,8 @@ class Diffs {
     Weak from, to;
     std::shared_ptr<const Diff> diff;
   };
-  std::shared_ptr<const Table> table_locked(const resource::ResourceSetPtr& set);
+  std::shared_ptr<const Table> table_locked(const resource::ResourceSetPtr& set,
+                                            const Table* like = nullptr);
   void forget_the_gone();
 
   std::mutex mutex_;

@@ -200,11 +200,12 @@ void Holding::each(const Subscription& subscription,
   for (const auto& slot : slots_) {
     NameHash from = 0;
     for (const auto& segment : slot) {
-      const auto entries = table_of(segment).entries();
+      const Table& table = table_of(segment);
+      const auto entries = table.entries();
       for (auto at = std::ranges::lower_bound(entries, from, {}, &Table::Entry::hash);
            at != entries.end() && at->hash <= segment.through; ++at) {
         if (subscription.covers(at->hash) && !exceptions_.contains(at->hash))
-          visit(at->hash, {*at->resource, false});
+          visit(at->hash, {table.of(*at), false});
       }
       from = segment.through + 1;
     }

@@ -28,7 +28,9 @@ using State = TypeStatus::State;
 
 class FakeSource final : public ConfigSource {
  public:
-  resource::ConfigPtr config_for(const resource::Node&) override { return config.get(); }
+  resource::ConfigPtr config_for(const resource::Node&, std::shared_ptr<void>&) override {
+    return config.get();
+  }
   Published<resource::Config> config;
 };
 

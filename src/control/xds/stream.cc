@@ -143,7 +143,7 @@ void Stream::refresh() {
   std::lock_guard order(refresh_mutex_);
   queued = false;
   const auto published = shared_->published();
-  auto config = shared_->source.config_for(*node_);
+  auto config = shared_->source.config_for(*node_, kept_);
   std::lock_guard lock(mutex_);
   if (finish_) return;
   const auto updated = session_.update(std::move(config), published, shared_->now());

@@ -146,6 +146,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
 
   std::mutex
       refresh_mutex_;  // before mutex_: Configs arrive in the order in which they were asked for
+  std::shared_ptr<void> kept_;  // the source's; under refresh_mutex_
   mutable std::mutex mutex_;
   std::optional<resource::Node> node_;  // set once, before joined()
   Session session_;

@@ -170,8 +170,9 @@ void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held
       while (at != claims.end() && at->hash < entry.hash) ++at;
       bool named = false;
       for (; at != claims.end() && at->hash == entry.hash; ++at) {
-        named = parse_version(at->held->second) == (*entry.resource)->version();
-        at->same = named ? entry.resource : nullptr;
+        const auto& resource = table->of(entry);
+        named = parse_version(at->held->second) == resource->version();
+        at->same = named ? &resource : nullptr;
       }
       same += named;
       if (!named && subscription_.covers(entry.hash)) others.try_emplace(entry.hash);

@@ -279,8 +279,7 @@ std::vector<ResourcePtr> Channel::compose(const Target& target) const {
   std::vector<ResourcePtr> resources;
   for (const auto& layer : target.layers()) {
     for (const auto& resource : layer->all()) {
-      const NameHash hash =
-          exceptions.empty() && subscription_.wildcard ? 0 : hash_of(resource->name());
+      const NameHash hash = resource->name_hash();
       if (!subscription_.covers(hash)) continue;
       const auto found = exceptions.find(hash);
       if (found == exceptions.end()) {

@@ -33,8 +33,10 @@ namespace graymesh::xds {
 class ConfigSource {
  public:
   virtual ~ConfigSource() = default;
-  // Null: nothing to serve yet (no snapshot); the stream waits for the next publish().
-  virtual resource::ConfigPtr config_for(const resource::Node& node) = 0;
+  // Null: nothing to serve yet (no snapshot); the stream waits for the next publish(). `kept` is
+  // one stream's, null at first: whatever the source likes to remember of its node.
+  virtual resource::ConfigPtr config_for(const resource::Node& node,
+                                         std::shared_ptr<void>& kept) = 0;
 };
 
 // How one type stands on one stream.

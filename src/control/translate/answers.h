@@ -1,0 +1,50 @@
+// Inside the room: who answers for the services of each View. Worked out once for a View; after the
+// next Snapshot again only for the services whose endpoints moved.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "control/snapshot/snapshot.h"
+#include "control/translate/scopes.h"
+
+namespace graymesh::translate {
+
+// Equal addresses mean that nothing in it changed.
+struct Answers {
+  std::shared_ptr<const void> view;                              // keeps `services`
+  const std::vector<snapshot::SeenService>* services = nullptr;  // of the view
+  std::vector<snapshot::EndpointsPtr> endpoints;                 // of those, in their order
+  // Places of those whose endpoints are part of their clusters: not by EDS.
+  std::shared_ptr<const std::vector<std::size_t>> within_clusters;
+};
+using AnswersPtr = std::shared_ptr<const Answers>;
+
+// Of the Views of one Snapshot. Any thread.
+class AnswerBook {
+ public:
+  explicit AnswerBook(snapshot::SnapshotPtr snapshot) : snapshot_(std::move(snapshot)) {}
+  // Takes over what is still so.
+  AnswerBook(snapshot::SnapshotPtr snapshot, const AnswerBook& before);
+
+  // Of a sidecar's View, or a gateway's.
+  template <typename View>
+  AnswersPtr of(const std::shared_ptr<const View>& view) {
+    return find(view, view->services);
+  }
+  ViewTraits traits(const snapshot::ViewPtr& view);
+
+ private:
+  AnswersPtr find(const std::shared_ptr<const void>& view,
+                  const std::vector<snapshot::SeenService>& services);
+
+  const snapshot::SnapshotPtr snapshot_;
+  mutable std::mutex mutex_;
+  std::map<const void*, AnswersPtr> answers_;  // by the View's address
+  std::map<snapshot::ViewPtr, ViewTraits> traits_;
+};
+
+}  // namespace graymesh::translate
