@@ -13,7 +13,8 @@ Another control plane, started by hand on a folder of tools/gen_mesh.py --format
 
     bench/load.py --mesh DIR --server 127.0.0.1:15010 --pid 4711 --streams 100 --protocol delta --ping 0
 
-Times are seconds or ms as named; CPU is the process's own, all threads.
+Times are seconds or ms as named; CPU is the process's own, all threads. That of changes is without what the streams'
+pings cost in that time, which is measured before.
 """
 
 import argparse
@@ -51,11 +52,18 @@ def cold(server, load, limit):
         "late": sum(of["late"] for of in counts["types"].values()), "held": counts["held"]}
 
 
-def changes(server, load, mesh, kind, make, limit=60):
-    load.say("reset")
+def idle(server, seconds):
+    """CPU a second while nothing happens: pings."""
     begun = server.cpu()
+    time.sleep(seconds)
+    return (server.cpu() - begun) / seconds
+
+
+def changes(server, load, mesh, kind, make, idle_cpu, limit=60):
+    load.say("reset")
+    begun, since = server.cpu(), time.monotonic()
     figures = load.follow(mesh, kind, make, limit)
-    used = server.cpu() - begun
+    used = server.cpu() - begun - idle_cpu * (time.monotonic() - since)
     quiet(load)
     counts = load.counts()
     sent = sum(of["bytes"] for of in counts["types"].values())
@@ -111,11 +119,13 @@ def measure_one(services, streams, sotw, options, limit=600):
                    "instances": mesh.summary["pods"], "empty_mb": server.memory()}
         load = Load(server.xds, mesh, streams, sotw=sotw, options=["--threads", "2", "--ping", str(options.ping)])
         figures["cold"] = cold(server, load, limit)
-        figures["endpoint"] = changes(server, load, mesh, "endpoint", one_by_one(1 if quick else 5))
-        figures["route"] = changes(server, load, mesh, "route", one_by_one(1 if quick else 3))
-        if not quick:
-            figures["churn5"] = changes(server, load, mesh, "endpoint", churn(5, 10))
-            figures["churn50"] = changes(server, load, mesh, "endpoint", churn(50, 10))
+        figures["synced_mb"] = server.memory("VmRSS")
+        figures["idle_cpu"] = idle(server, 3 if quick else 10)
+        for name, kind, make in (("endpoint", "endpoint", one_by_one(1 if quick else 5)),
+                                 ("route", "route", one_by_one(1 if quick else 3)),
+                                 *(() if quick else (("churn5", "endpoint", churn(5, 10)),
+                                                     ("churn50", "endpoint", churn(50, 10))))):
+            figures[name] = changes(server, load, mesh, kind, make, figures["idle_cpu"])
         figures["peak_mb"] = server.memory()
         if not options.pid:
             server, figures["crash"] = crash(server, load, mesh)
@@ -135,7 +145,9 @@ ROWS = (  # heading, where, how it reads
     ("  load client's CPU, s", "cold.client_cpu_s", "{:.2f}"),
     ("  connections rejected or lost", "cold.rejected", "{}"),
     ("  MB sent to a stream", "cold.bytes_per_stream", "{:.2f}", 1e6),
+    ("memory synced, MB", "synced_mb", "{:.0f}"),
     ("peak memory, MB", "peak_mb", "{:.0f}"),
+    ("idle: server CPU a second, ms", "idle_cpu", "{:.0f}", 1e-3),
     ("one endpoint: p50, ms", "endpoint.p50", "{:.1f}"),
     ("  p99, ms", "endpoint.p99", "{:.1f}"),
     ("  last stream, ms", "endpoint.last", "{:.1f}"),
@@ -148,6 +160,7 @@ ROWS = (  # heading, where, how it reads
     ("  bytes a stream", "route.bytes_per_stream", "{:.0f}"),
     ("endpoints at 5/s: p99, ms", "churn5.p99", "{:.0f}"),
     ("endpoints at 50/s: p99, ms", "churn50.p99", "{:.0f}"),
+    ("  messages a stream and change", "churn50.messages_per_stream", "{:.2f}"),
     ("  server CPU a change, ms", "churn50.cpu_s", "{:.0f}", 1e-3),
     ("kill -9, restart: all current, s", "crash.current_s", "{:.2f}"),
     ("  server CPU, s", "crash.cpu_s", "{:.2f}"),

@@ -23,11 +23,12 @@ Channel::Channel(Type type, bool delta, const Limits& limits, Diffs& diffs)
 
 Status Channel::hear(const DeltaRequest& request, const resource::Config& config, Now now) {
   const bool first = !heard_;
-  const Target target(config.of(type_), *diffs_);
   heard_ = dirty_ = true;
   dropped_.clear();
   shrank_ = false;
   answer(request, now);
+  if (!first && request.subscribe.empty() && request.unsubscribe.empty()) return {};
+  const Target target(config.of(type_), *diffs_);
   // Names given and taken back are always meant, also beside a stale nonce.
   unsubscribe(request.unsubscribe, target);
   TRY(subscribe(request.subscribe, target));
@@ -36,7 +37,7 @@ Status Channel::hear(const DeltaRequest& request, const resource::Config& config
   const bool legacy = type_ == Type::cluster || type_ == Type::listener;
   if (legacy && request.subscribe.empty()) subscription_.wildcard = true;
   TRY(bounded(request.held.size()));
-  claim(request.held, target);
+  claim(request.held, request.versions, target);
   due_ = subscription_.wildcard && request.held.empty();
   owe(std::exchange(owed_first_, {}));
   return {};

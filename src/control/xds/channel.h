@@ -17,6 +17,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -144,11 +146,12 @@ class Channel {
   struct Draft;
 
   // Subscribing (subscribe.cc).
-  Status subscribe(const std::vector<std::string>& names, const Target& target);
-  void unsubscribe(const std::vector<std::string>& names, const Target& target);
-  Status want(NameHash hash, const std::string& name, bool asked_before, const Target& target);
+  Status subscribe(const Words& names, const Target& target);
+  bool wants_all_of(const Target& target);
+  void unsubscribe(const Words& names, const Target& target);
+  Status want(NameHash hash, std::string_view name, bool asked_before, const Target& target);
   Status replace_names(const SotwRequest& request);
-  void claim(const std::vector<std::pair<std::string, std::string>>& held, const Target& target);
+  void claim(const Words& held, const Words& versions, const Target& target);
   bool claim_whole(const std::string& version, const Target& target);
   Status bounded(std::size_t names) const;
 
@@ -192,6 +195,8 @@ class Channel {
   bool more_ = false;   // the last take() had room for a part only
   bool dirty_ = false;  // something but the Config changed since the last take()
   Subscription subscription_;
+  // State of the world: what the last request named: "*", how many others, their sum.
+  std::optional<std::tuple<bool, std::size_t, std::uint64_t>> asked_;
   std::vector<std::string> dropped_;
   bool shrank_ = false;
   Names unasked_;  // told before they were asked for

@@ -63,17 +63,35 @@ bool same_names(std::span<const resource::ResourcePtr> a,
 
 NameHash hash_of(std::string_view name) { return hash64(name); }
 
+std::uint64_t claim_of(NameHash name, std::uint64_t version) {
+  return hash64({reinterpret_cast<const char*>(&version), sizeof version}, name);
+}
+
 Table::Table(const ResourceSet& set) : all_(set.all()) {
   auto entries = std::make_shared<std::vector<Entry>>();
   entries->reserve(set.size());
   for (const auto& resource : all_)
     entries->push_back({resource->name_hash(), static_cast<std::uint32_t>(entries->size())});
   std::ranges::sort(*entries, {}, &Entry::hash);
+  if (set.size() >= kept_size_min) {
+    auto names = std::make_shared<std::vector<NameHash>>();
+    names->reserve(entries->size());
+    for (const auto& entry : *entries) names->push_back(entry.hash);
+    names_ = std::move(names);
+  }
   entries_ = std::move(entries);
 }
 
 Table::Table(const ResourceSet& set, const Table& like)
-    : entries_(like.entries_), all_(set.all()) {}
+    : entries_(like.entries_), names_(like.names_), all_(set.all()) {}
+
+std::uint64_t Table::claims() const {
+  std::uint64_t sum = claims_.load(std::memory_order_relaxed);
+  if (sum != 0) return sum;
+  for (const auto& resource : all_) sum += claim_of(resource->name_hash(), resource->version());
+  claims_.store(sum, std::memory_order_relaxed);
+  return sum;
+}
 
 const resource::ResourcePtr* Table::find(NameHash hash) const {
   const auto at = std::ranges::lower_bound(*entries_, hash, {}, &Entry::hash);

@@ -6,6 +6,7 @@
 // mesh with the same hash are not to be expected (1 in 10^12 at 10,000 names).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -21,6 +22,10 @@ namespace graymesh::xds {
 
 using NameHash = std::uint64_t;
 NameHash hash_of(std::string_view name);
+using SharedHashes = std::shared_ptr<const std::vector<NameHash>>;  // sorted, each once
+
+// Of a name in a version. Sums of these are equal only where the same is named, in whatever order.
+std::uint64_t claim_of(NameHash name, std::uint64_t version);
 
 // A ResourceSet in the order of name hashes. Points into the set and is valid as long as that
 // lives.
@@ -39,10 +44,14 @@ class Table {
   const resource::ResourcePtr& of(const Entry& entry) const { return all_[entry.place]; }
   const resource::ResourcePtr* find(NameHash hash) const;  // null if absent
   bool same_names(const Table& other) const { return entries_ == other.entries_; }
+  const SharedHashes& names() const { return names_; }  // null for a small set
+  std::uint64_t claims() const;                         // the sum of claim_of() all
 
  private:
   std::shared_ptr<const std::vector<Entry>> entries_;
+  SharedHashes names_;
   std::span<const resource::ResourcePtr> all_;
+  mutable std::atomic<std::uint64_t> claims_ = 0;  // 0: not summed up yet
 };
 
 // Null `from`: added; null `to`: removed; neither: changed. Points into the two sets.

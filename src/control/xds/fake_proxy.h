@@ -92,7 +92,10 @@ class FakeProxy {
       DeltaRequest request;
       request.type_url = std::move(url);
       request.subscribe = std::move(names);
-      request.held = std::move(held);
+      for (const auto& [name, version] : held) {
+        request.held.push_back(name);
+        request.versions.push_back(version);
+      }
       return session_.hear(std::move(request), now());
     }
     SotwRequest request;

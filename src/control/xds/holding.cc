@@ -26,12 +26,11 @@ ResourceSetPtr layer(std::span<const ResourceSetPtr> layers, std::size_t at) {
 
 }  // namespace
 
-bool Names::contains(NameHash hash) const { return std::ranges::binary_search(sorted_, hash); }
+bool Names::contains(NameHash hash) const { return std::ranges::binary_search(all(), hash); }
 
 bool Names::insert(NameHash hash) {
-  const auto at = std::ranges::lower_bound(sorted_, hash);
-  if (at != sorted_.end() && *at == hash) return false;
-  sorted_.insert(at, hash);
+  if (contains(hash)) return false;
+  insert(std::vector<NameHash>{hash});
   return true;
 }
 
@@ -39,22 +38,51 @@ void Names::insert(std::vector<NameHash> hashes) {
   if (hashes.empty()) return;
   std::ranges::sort(hashes);
   std::vector<NameHash> merged;
-  merged.reserve(sorted_.size() + hashes.size());
-  std::ranges::set_union(sorted_, hashes, std::back_inserter(merged));
+  merged.reserve(size() + hashes.size());
+  std::ranges::set_union(all(), hashes, std::back_inserter(merged));
   merged.erase(std::unique(merged.begin(), merged.end()), merged.end());
-  sorted_ = std::move(merged);
+  merged.shrink_to_fit();
+  sorted_ = std::make_shared<const std::vector<NameHash>>(std::move(merged));
 }
 
 bool Names::erase(NameHash hash) {
-  const auto at = std::ranges::lower_bound(sorted_, hash);
-  if (at == sorted_.end() || *at != hash) return false;
-  sorted_.erase(at);
+  const auto at = std::ranges::lower_bound(all(), hash);
+  if (at == all().end() || *at != hash) return false;
+  erase(std::vector<NameHash>{hash});
   return true;
+}
+
+void Names::erase(std::vector<NameHash> hashes) {
+  if (hashes.empty() || empty()) return;
+  std::ranges::sort(hashes);
+  std::vector<NameHash> left;
+  left.reserve(size());
+  std::ranges::set_difference(all(), hashes, std::back_inserter(left));
+  left.shrink_to_fit();
+  sorted_ = std::make_shared<const std::vector<NameHash>>(std::move(left));
+}
+
+bool Names::share(const SharedHashes& other) {
+  const bool same = sorted_ && (sorted_ == other || *sorted_ == *other);
+  if (same) sorted_ = other;
+  return same;
 }
 
 Target::Target(std::span<const ResourceSetPtr> layers, Diffs& diffs) : layers_(layers) {
   tables_.reserve(layers.size());
   for (std::size_t i = 0; i < layers.size(); ++i) tables_.push_back(diffs.table(layer(layers, i)));
+}
+
+std::size_t Target::size() const {
+  std::size_t size = 0;
+  for (const auto& table : tables_) size += table->entries().size();
+  return size;
+}
+
+std::uint64_t Target::claims() const {
+  std::uint64_t sum = 0;
+  for (const auto& table : tables_) sum += table->claims();
+  return sum;
 }
 
 const ResourcePtr* Target::find(NameHash hash) const {

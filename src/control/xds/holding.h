@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/resource/resource.h"
@@ -24,20 +25,26 @@
 
 namespace graymesh::xds {
 
-// The names a stream asked for, as hashes.
+// The names a stream asked for, as hashes. Copies share their memory.
 class Names {
  public:
+  Names() = default;
+  explicit Names(SharedHashes sorted) : sorted_(std::move(sorted)) {}
   bool contains(NameHash hash) const;
   bool insert(NameHash hash);  // false if it was there
   void insert(std::vector<NameHash> hashes);
   bool erase(NameHash hash);
-  void clear() { sorted_.clear(); }
-  std::size_t size() const { return sorted_.size(); }
-  std::span<const NameHash> all() const { return sorted_; }
-  friend bool operator==(const Names&, const Names&) = default;
+  void erase(std::vector<NameHash> hashes);
+  std::size_t size() const { return sorted_ ? sorted_->size() : 0; }
+  bool empty() const { return size() == 0; }
+  std::span<const NameHash> all() const {
+    return sorted_ ? std::span<const NameHash>(*sorted_) : std::span<const NameHash>();
+  }
+  // Lies where `other` does, if it is the same, and tells whether.
+  bool share(const SharedHashes& other);
 
  private:
-  std::vector<NameHash> sorted_;
+  SharedHashes sorted_;  // null: none
 };
 
 struct Subscription {
@@ -53,6 +60,8 @@ class Target {
   const resource::ResourcePtr* find(NameHash hash) const;
   std::span<const resource::ResourceSetPtr> layers() const { return layers_; }
   std::span<const std::shared_ptr<const Table>> tables() const { return tables_; }
+  std::size_t size() const;
+  std::uint64_t claims() const;  // as Table has it
 
  private:
   std::span<const resource::ResourceSetPtr> layers_;
@@ -79,6 +88,7 @@ class Holding {
  public:
   explicit Holding(Diffs& diffs) : diffs_(&diffs) {}
 
+  bool empty() const { return slots_.empty() && exceptions_.empty(); }
   void forget();                      // it holds nothing
   void assume(const Target& target);  // it holds all of that
 

@@ -35,20 +35,18 @@ Status read_head(Message& message, bool want_node, RequestHead& head) {
   return {};
 }
 
-std::vector<std::string> take(google::protobuf::RepeatedPtrField<std::string>& field) {
-  std::vector<std::string> out;
-  out.reserve(static_cast<std::size_t>(field.size()));
-  for (auto& text : field) out.push_back(std::move(text));
-  return out;
+void take(const google::protobuf::RepeatedPtrField<std::string>& field, Words& to) {
+  for (const auto& text : field) to.push_back(text);
 }
 
 bool plain(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-// The names of a DeltaDiscoveryRequest, and in `rest` all its other fields. A proxy that comes back
-// names some 7,000 resources and their versions; by protobuf's classes, map and all, that takes
-// three times as long. False: something is not as it always is, and those shall judge it.
+// Names are read off the wire: a proxy that comes back names some 7,000 resources and their
+// versions, and one of state of the world all of its endpoints each time; by protobuf's classes,
+// map and all, that takes three times as long. What else there is comes to `rest`. False: something
+// is not as it always is, and the classes shall judge it.
 bool take_names(std::string_view bytes, DeltaRequest& request, std::string& rest) {
   bool usual = true;
   const bool whole = each_field(bytes, [&](const Field& field) {
@@ -67,42 +65,62 @@ bool take_names(std::string_view bytes, DeltaRequest& request, std::string& rest
               usual;
     }
     usual = usual && (field.whole.front() & 7) == 2 && plain(name) && plain(version);
-    if (field.number == 3) request.subscribe.emplace_back(name);
-    if (field.number == 4) request.unsubscribe.emplace_back(name);
-    if (field.number == 5) request.held.emplace_back(name, version);
+    if (field.number == 3) request.subscribe.push_back(name);
+    if (field.number == 4) request.unsubscribe.push_back(name);
+    if (field.number != 5) return;
+    request.held.push_back(name);
+    request.versions.push_back(version);
   });
   return whole && usual;
+}
+
+bool take_names(std::string_view bytes, SotwRequest& request, std::string& rest) {
+  bool usual = true;
+  const bool whole = each_field(bytes, [&](const Field& field) {
+    if (field.number != 3) {
+      rest += field.whole;
+      return;
+    }
+    usual = usual && (field.whole.front() & 7) == 2 && plain(field.bytes);
+    request.names.push_back(field.bytes);
+  });
+  return whole && usual;
+}
+
+// The message that `bytes` are, without the names that `request` has of them.
+template <typename Message, typename Request>
+Result<Message> read_rest(std::string_view bytes, Request& request) {
+  std::string rest;
+  Message message;
+  if (!take_names(bytes, request, rest)) {
+    request = {};
+    rest = bytes;
+  }
+  TRY(read(rest, message));
+  return message;
 }
 
 }  // namespace
 
 Result<DeltaRequest> decode_delta(std::string_view bytes, bool want_node) {
   DeltaRequest request;
-  std::string rest;
-  if (!take_names(bytes, request, rest)) {
-    request = {};
-    rest = bytes;
-  }
-  v3::DeltaDiscoveryRequest message;
-  TRY(read(rest, message));
+  auto message = TRY(read_rest<v3::DeltaDiscoveryRequest>(bytes, request));
   TRY(read_head(message, want_node, request));
-  for (auto& name : take(*message.mutable_resource_names_subscribe()))
-    request.subscribe.push_back(std::move(name));
-  for (auto& name : take(*message.mutable_resource_names_unsubscribe()))
-    request.unsubscribe.push_back(std::move(name));
-  for (auto& [name, version] : *message.mutable_initial_resource_versions()) {
-    request.held.emplace_back(name, std::move(version));
+  take(message.resource_names_subscribe(), request.subscribe);
+  take(message.resource_names_unsubscribe(), request.unsubscribe);
+  for (const auto& [name, version] : message.initial_resource_versions()) {
+    request.held.push_back(name);
+    request.versions.push_back(version);
   }
   return request;
 }
 
 Result<SotwRequest> decode_sotw(std::string_view bytes, bool want_node) {
-  v3::DiscoveryRequest message;
-  TRY(read(bytes, message));
   SotwRequest request;
+  auto message = TRY(read_rest<v3::DiscoveryRequest>(bytes, request));
   TRY(read_head(message, want_node, request));
   request.version = std::move(*message.mutable_version_info());
-  request.names = take(*message.mutable_resource_names());
+  take(message.resource_names(), request.names);
   return request;
 }
 

@@ -4,12 +4,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "control/resource/node.h"
 #include "control/resource/resource.h"
+#include "control/xds/words.h"
 
 namespace graymesh::xds {
 
@@ -22,14 +22,13 @@ struct RequestHead {
 };
 
 struct DeltaRequest : RequestHead {
-  std::vector<std::string> subscribe, unsubscribe;
-  std::vector<std::pair<std::string, std::string>>
-      held;  // initial_resource_versions: name, version
+  Words subscribe, unsubscribe;
+  Words held, versions;  // initial_resource_versions: names, and their versions in the same order
 };
 
 struct SotwRequest : RequestHead {
   std::string version;  // of the last response accepted
-  std::vector<std::string> names;
+  Words names;
 };
 
 // invalid_argument: not a message, no type_url, or (if `want_node`) no node or a bad one.

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "base/fields.h"
@@ -37,10 +38,18 @@ void expect_all(const Result<DeltaRequest>& read) {
   EXPECT_THAT(read->unsubscribe, ElementsAre("b"));
 }
 
+std::map<std::string, std::string> held(const DeltaRequest& request) {
+  std::map<std::string, std::string> held;
+  EXPECT_EQ(request.held.size(), request.versions.size());
+  for (std::size_t i = 0; i < request.held.size(); ++i)
+    held.emplace(request.held[i], request.versions[i]);
+  return held;
+}
+
 TEST(ADeltaRequest, IsReadWithAllItsNames) {
   const auto read = decode_delta(request().SerializeAsString(), false);
   expect_all(read);
-  EXPECT_THAT(read->held, UnorderedElementsAre(Pair("a", "0123456789abcdef"), Pair("c", "")));
+  EXPECT_THAT(held(*read), UnorderedElementsAre(Pair("a", "0123456789abcdef"), Pair("c", "")));
 }
 
 TEST(ADeltaRequest, IsReadTheSameIfANameIsNotAscii) {
@@ -48,8 +57,8 @@ TEST(ADeltaRequest, IsReadTheSameIfANameIsNotAscii) {
   (*message.mutable_initial_resource_versions())["größe"] = "1";
   const auto read = decode_delta(message.SerializeAsString(), false);
   expect_all(read);
-  EXPECT_THAT(read->held, UnorderedElementsAre(Pair("a", "0123456789abcdef"), Pair("c", ""),
-                                               Pair("größe", "1")));
+  EXPECT_THAT(held(*read), UnorderedElementsAre(Pair("a", "0123456789abcdef"), Pair("c", ""),
+                                                Pair("größe", "1")));
 }
 
 TEST(ADeltaRequest, IsRefusedIfANameIsNoText) {
@@ -68,6 +77,53 @@ TEST(ADeltaRequest, IsReadAsProtobufReadsItIfANameHasAnotherType) {
   put_number(bytes, 3 << 3);  // a varint under the number of names: an unknown field
   put_number(bytes, 5);
   expect_all(decode_delta(bytes, false));
+}
+
+envoy::service::discovery::v3::DiscoveryRequest sotw_request() {
+  envoy::service::discovery::v3::DiscoveryRequest made;
+  made.set_type_url("type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment");
+  made.set_version_info("v");
+  made.set_response_nonce("7");
+  made.add_resource_names("outbound|80||a");
+  made.add_resource_names("");
+  made.mutable_error_detail()->set_message("no");
+  return made;
+}
+
+TEST(ASotwRequest, IsReadWithAllItsNames) {
+  const auto read = decode_sotw(sotw_request().SerializeAsString(), false);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->version, "v");
+  EXPECT_EQ(read->nonce, "7");
+  EXPECT_EQ(read->error, "no");
+  EXPECT_THAT(read->names, ElementsAre("outbound|80||a", ""));
+}
+
+TEST(ASotwRequest, IsReadTheSameIfANameIsNotAscii) {
+  auto message = sotw_request();
+  message.add_resource_names("größe");
+  const auto read = decode_sotw(message.SerializeAsString(), false);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->version, "v");
+  EXPECT_THAT(read->names, ElementsAre("outbound|80||a", "", "größe"));
+}
+
+TEST(ASotwRequest, IsRefusedIfANameIsNoText) {
+  std::string bytes = sotw_request().SerializeAsString();
+  put_field(bytes, 3, "\xff\xfe");
+  EXPECT_FALSE(decode_sotw(bytes, false));
+}
+
+TEST(LongLists, KeepTheirWordsWhereverTheyAreMoved) {
+  Words words;
+  for (int i = 0; i < 5000; ++i) words.push_back("name-" + std::to_string(i));
+  words.push_back(std::string(100'000, 'x'));
+  words.push_back("");
+  const Words moved = std::move(words);
+  ASSERT_EQ(moved.size(), 5002u);
+  for (std::size_t i = 0; i < 5000; ++i) ASSERT_EQ(moved[i], "name-" + std::to_string(i));
+  EXPECT_EQ(moved[5000], std::string(100'000, 'x'));
+  EXPECT_EQ(moved[5001], "");
 }
 
 }  // namespace

@@ -87,7 +87,8 @@ Status Session::wait(Request request) {
 void Session::ignore(const DeltaRequest& request) {
   ++ignored_;
   if (!request.nonce.empty() || polite_.size() >= polite_max) return;
-  polite_.push_back({.type_url = request.type_url, .removed = request.subscribe});
+  polite_.push_back({.type_url = request.type_url,
+                     .removed = {request.subscribe.begin(), request.subscribe.end()}});
 }
 
 void Session::ignore(const SotwRequest& request) {

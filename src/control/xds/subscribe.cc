@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
+#include <utility>
 
 #include "control/xds/channel.h"
 #include "control/xds/version.h"
@@ -19,7 +21,7 @@ using resource::Type;
 constexpr std::size_t missing_bytes_max = 4u
                                           << 20;  // names that don't exist, until they are answered
 
-std::optional<std::uint64_t> parse_version(const std::string& text) {
+std::optional<std::uint64_t> parse_version(std::string_view text) {
   std::uint64_t version = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version, 16);
   if (text.size() != 16 || error != std::errc() || end != text.data() + text.size())
@@ -35,12 +37,14 @@ Status Channel::bounded(std::size_t names) const {
                                                      short_name(type_), names, limits_->names_max)};
 }
 
-Status Channel::subscribe(const std::vector<std::string>& names, const Target& target) {
+Status Channel::subscribe(const Words& names, const Target& target) {
   if (names.empty()) return {};
   TRY(bounded(subscription_.names.size() + names.size()));
-  std::vector<std::pair<NameHash, const std::string*>> known, added;
-  std::vector<NameHash> hashes;
-  for (const auto& name : names) {
+  const bool first = !subscription_.wildcard && subscription_.names.empty();
+  std::vector<std::pair<NameHash, std::string_view>> known, added;
+  std::vector<NameHash> hashes, came;
+  hashes.reserve(names.size());
+  for (const auto name : names) {
     if (name == "*") {
       if (!subscription_.wildcard) holding_.forget();  // all is to be sent, whatever was before
       due_ = !subscription_.wildcard || due_;
@@ -48,18 +52,30 @@ Status Channel::subscribe(const std::vector<std::string>& names, const Target& t
       continue;
     }
     const NameHash hash = hash_of(name);
-    if (unasked_.erase(hash)) continue;  // it is on its way
-    (subscription_.covers(hash) ? known : added).emplace_back(hash, &name);
+    if (unasked_.contains(hash)) {
+      came.push_back(hash);  // it is on its way
+      continue;
+    }
+    (subscription_.covers(hash) ? known : added).emplace_back(hash, name);
     hashes.push_back(hash);
   }
+  unasked_.erase(std::move(came));
   subscription_.names.insert(std::move(hashes));
-  for (const auto& [hash, name] : known) TRY(want(hash, *name, true, target));
-  for (const auto& [hash, name] : added) TRY(want(hash, *name, false, target));
+  if (wants_all_of(target) && first && holding_.empty()) return {};
+  for (const auto& [hash, name] : known) TRY(want(hash, name, true, target));
+  for (const auto& [hash, name] : added) TRY(want(hash, name, false, target));
   return {};
 }
 
+// Whether the names are those of one of the target's layers: then all streams share their memory.
+bool Channel::wants_all_of(const Target& target) {
+  return std::ranges::any_of(target.tables(), [&](const auto& table) {
+    return table->names() && subscription_.names.share(table->names());
+  });
+}
+
 // One name was asked for: sees to it that the next responses say something of it.
-Status Channel::want(NameHash hash, const std::string& name, bool asked_before,
+Status Channel::want(NameHash hash, std::string_view name, bool asked_before,
                      const Target& target) {
   if (!target.find(hash)) {
     if (!missing_.emplace(hash, name).second) return {};
@@ -79,8 +95,9 @@ Status Channel::want(NameHash hash, const std::string& name, bool asked_before,
   return {};
 }
 
-void Channel::unsubscribe(const std::vector<std::string>& names, const Target& target) {
-  for (const auto& name : names) {
+void Channel::unsubscribe(const Words& names, const Target& target) {
+  std::vector<NameHash> gone;
+  for (const auto name : names) {
     if (name == "*") {
       subscription_.wildcard = false;
       continue;
@@ -91,27 +108,36 @@ void Channel::unsubscribe(const std::vector<std::string>& names, const Target& t
       missing_.erase(missing);
     }
     unasked_.erase(hash);
-    if (!subscription_.names.erase(hash)) continue;
+    if (!subscription_.names.contains(hash)) continue;
+    gone.push_back(hash);
     if (!subscription_.wildcard) {
-      dropped_.push_back(name);
+      dropped_.emplace_back(name);
       holding_.exceptions().erase(hash);
     } else if (target.find(hash)) {
       // It still matches "*", and the proxy, which has dropped it, waits to hear of it.
       holding_.except(hash, subscription_).resend = true;
     }
   }
+  subscription_.names.erase(std::move(gone));
 }
 
 Status Channel::replace_names(const SotwRequest& request) {
   TRY(bounded(request.names.size()));
   Subscription next;
   std::vector<NameHash> hashes;
-  for (const auto& name : request.names) {
-    if (name == "*")
+  hashes.reserve(request.names.size());
+  std::uint64_t sum = 0;
+  for (const auto name : request.names) {
+    if (name == "*") {
       next.wildcard = true;
-    else
-      hashes.push_back(hash_of(name));
+      continue;
+    }
+    hashes.push_back(hash_of(name));
+    sum += claim_of(hashes.back(), 0);
   }
+  // Each ACK says all names again: most often those of the last time.
+  const std::tuple asked(next.wildcard, hashes.size(), sum);
+  if (std::exchange(asked_, asked) == asked) return {};
   named_ = named_ || !request.names.empty();
   if (!named_ && (type_ == Type::cluster || type_ == Type::listener)) next.wildcard = true;
   next.names.insert(hashes);
@@ -130,7 +156,7 @@ Status Channel::replace_names(const SotwRequest& request) {
       exception = {.resend = exception.resend, .owed = std::move(exception.owed)};
     }
   }
-  for (const NameHash hash : hashes) unasked_.erase(hash);
+  unasked_.erase(hashes);
   next.names.insert({unasked_.all().begin(), unasked_.all().end()});
   for (const NameHash hash : subscription_.names.all()) {
     if (next.covers(hash)) continue;
@@ -142,24 +168,29 @@ Status Channel::replace_names(const SotwRequest& request) {
   return {};
 }
 
-// What the proxy says it holds. Most often that is nearly all of the target, in the same versions:
-// then it is taken to hold the target, with exceptions; else nothing, with exceptions. Both lists
-// are gone through by hash, side by side: a thousand proxies come back at once.
-void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held,
-                    const Target& target) {
+// What the proxy says it holds. Most often that is the target, to the last version, which a sum
+// tells; or nearly all of it: then it is taken to hold the target, with exceptions; else nothing,
+// with exceptions. Both lists are gone through by hash, side by side: a thousand proxies come back
+// at once.
+void Channel::claim(const Words& held, const Words& versions, const Target& target) {
   if (held.empty()) return;
   returned_ = true;
   struct Claim {
     NameHash hash;
-    const std::pair<std::string, std::string>* held;
+    std::optional<std::uint64_t> version;
+    std::string_view name;
     const resource::ResourcePtr* same;  // null: of another version, or gone
   };
   std::vector<Claim> claims;
   claims.reserve(held.size());
-  for (const auto& it : held) {
-    if (const NameHash hash = hash_of(it.first); subscription_.covers(hash))
-      claims.push_back({hash, &it, nullptr});
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < held.size(); ++i) {
+    claims.push_back({hash_of(held[i]), parse_version(versions[i]), held[i], nullptr});
+    sum += claim_of(claims.back().hash, claims.back().version.value_or(0));
   }
+  if (held.size() == target.size() && sum == target.claims() && covers(target.layers()))
+    return holding_.assume(target);
+  std::erase_if(claims, [&](const Claim& it) { return !subscription_.covers(it.hash); });
   std::ranges::stable_sort(claims, {}, &Claim::hash);
   std::size_t same = 0, wanted = subscription_.names.size();
   std::map<NameHash, Exception> others;
@@ -171,7 +202,7 @@ void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held
       bool named = false;
       for (; at != claims.end() && at->hash == entry.hash; ++at) {
         const auto& resource = table->of(entry);
-        named = parse_version(at->held->second) == resource->version();
+        named = at->version == resource->version();
         at->same = named ? &resource : nullptr;
       }
       same += named;
@@ -189,7 +220,7 @@ void Channel::claim(const std::vector<std::pair<std::string, std::string>>& held
     if (it.same && !most) others[it.hash] = {.held = *it.same};
     if (it.same) continue;
     others[it.hash] = {
-        .held = std::make_shared<const resource::Resource>(type_, it.held->first, ""),
+        .held = std::make_shared<const resource::Resource>(type_, std::string(it.name), ""),
         .claimed = true};
   }
   holding_.exceptions() = std::move(others);
