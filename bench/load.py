@@ -74,11 +74,11 @@ def changes(server, load, mesh, kind, make, idle_cpu, limit=60):
             "messages_per_stream": sum(of["messages"] for of in counts["types"].values()) / load.streams / made}
 
 
-def one_by_one(times):
+def one_by_one(times, pause=3.0):
     def make(change):
         for _ in range(times):
             change()
-            time.sleep(3)
+            time.sleep(pause)
     return make
 
 
@@ -121,7 +121,7 @@ def measure_one(services, streams, sotw, options, limit=600):
         figures["cold"] = cold(server, load, limit)
         figures["synced_mb"] = server.memory("VmRSS")
         figures["idle_cpu"] = idle(server, 3 if quick else 10)
-        for name, kind, make in (("endpoint", "endpoint", one_by_one(1 if quick else 5)),
+        for name, kind, make in (("endpoint", "endpoint", one_by_one(1 if quick else 10, pause=0.5)),
                                  ("route", "route", one_by_one(1 if quick else 3)),
                                  *(() if quick else (("churn5", "endpoint", churn(5, 10)),
                                                      ("churn50", "endpoint", churn(50, 10))))):

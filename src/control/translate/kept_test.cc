@@ -78,7 +78,7 @@ TEST_F(Kept, GivesWhatOneFromNothingGives) {
       {"an endpoint after that", slice("s1", "10.1.0.5")},
       {"a Sidecar",
        "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: default, "
-       "namespace: shop}\nspec: {egress: [{hosts: ['./s1*']}]}\n"},
+       "namespace: shop}\nspec: {egress: [{hosts: [./s1.shop.svc.cluster.local]}]}\n"},
       {"an endpoint beside it", slice("s1", "10.1.0.6")},
       {"a name that leads elsewhere",
        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: far, namespace: "

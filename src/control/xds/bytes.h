@@ -4,10 +4,10 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "control/resource/resource.h"
@@ -15,19 +15,30 @@
 
 namespace graymesh::xds {
 
-// The frames of some resources, one after the other. Lives as long as anyone sends it. Any thread.
+// The frames of some resources, one after the other. Lives as long as anyone sends it; a few
+// megabytes some fade() longer: a thousand streams go through the same chunks, each at its own
+// pace. Any thread.
 class SharedFrames {
  public:
   struct Frames {
     std::vector<resource::ResourcePtr> resources;
     std::string bytes;
   };
-  std::shared_ptr<const Frames> of(const std::vector<resource::ResourcePtr>& resources, bool delta);
+  std::shared_ptr<const Frames> of(const std::vector<const resource::ResourcePtr*>& resources,
+                                   bool delta);
+  // To be called now and then: lets go of what was not asked for in the last few times.
+  void fade();
 
  private:
+  struct Kept {
+    std::weak_ptr<const Frames> alive;
+    std::shared_ptr<const Frames> held;
+    std::uint64_t used = 0;
+  };
   std::mutex mutex_;
-  std::map<std::uint64_t, std::weak_ptr<const Frames>> kept_;  // by a hash of pointers
-  std::size_t kept_max_ = 64;
+  std::unordered_map<std::uint64_t, Kept> kept_;  // by a hash of pointers
+  std::uint64_t time_ = 0;
+  std::size_t held_bytes_ = 0;
 };
 
 grpc::ByteBuffer to_bytes(const Response& response, bool delta, SharedFrames& shared);

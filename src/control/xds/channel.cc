@@ -23,6 +23,7 @@ Channel::Channel(Type type, bool delta, const Limits& limits, Diffs& diffs)
 
 Status Channel::hear(const DeltaRequest& request, const resource::Config& config, Now now) {
   const bool first = !heard_;
+  if (first && !request.held.empty()) expand_groups();
   heard_ = dirty_ = true;
   dropped_.clear();
   shrank_ = false;
@@ -64,40 +65,6 @@ Status Channel::hear(const SotwRequest& request, const resource::Config& config,
   return {};
 }
 
-void Channel::resend(const std::vector<NameHash>& names, const resource::Config& config) {
-  if (names.empty()) return;
-  const Target target(config.of(type_), *diffs_);
-  std::vector<std::pair<NameHash, ResourcePtr>> owed;
-  for (const NameHash hash : names) {
-    if (const auto* found = target.find(hash)) {
-      owed.emplace_back(hash, *found);
-    } else if (const auto held = holding_.told(hash, subscription_);
-               held.resource && !held.claimed) {
-      owed.emplace_back(hash, held.resource);  // no longer wanted, not yet removed
-    }
-  }
-  if (heard_)
-    owe(owed);
-  else
-    owed_first_.insert(owed_first_.end(), owed.begin(), owed.end());
-}
-
-void Channel::owe(const std::vector<std::pair<NameHash, ResourcePtr>>& resources) {
-  std::vector<NameHash> added;
-  for (const auto& [hash, resource] : resources) {
-    if (!subscription_.covers(hash)) {
-      added.push_back(hash);
-      holding_.exceptions()[hash] = {};
-    }
-    Exception& exception = holding_.except(hash, subscription_);
-    exception.resend = true;
-    exception.owed = resource;
-  }
-  dirty_ = true;
-  unasked_.insert(added);
-  subscription_.names.insert(std::move(added));
-}
-
 void Channel::answer(const RequestHead& request, Now now) {
   if (request.nonce.empty()) return;
   if (!flight_ || flight_->nonce != request.nonce) {
@@ -116,7 +83,9 @@ void Channel::answer(const RequestHead& request, Now now) {
 
 void Channel::accept(const Flight& flight) {
   refusals_.erase(0);
-  for (const auto& sent : flight.sent) refusals_.erase(sent.hash);
+  if (!refusals_.empty()) {
+    for (const auto& sent : flight.sent) refusals_.erase(sent.hash);
+  }
   if (flight.settles) settled_ = flight.step;
   if (flight.clears) cleared_ = flight.step;
 }
@@ -154,7 +123,7 @@ void Channel::refuse(const Flight& flight, const std::string& error, Now now) {
 std::vector<std::size_t> Channel::blamed(const Flight& flight, const std::string& error) const {
   std::vector<std::string_view> names;
   for (const auto& sent : flight.sent) {
-    if (sent.now) names.push_back(sent.now->name());
+    if (sent.now) names.push_back((*sent.now)->name());
   }
   return named_in(error, names);
 }
@@ -163,14 +132,14 @@ void Channel::refuse_one(const Sent& sent, const std::string& error, Now now) {
   if (sent.now) {
     holding_.exceptions()[sent.hash] = {.held = sent.before.resource,
                                         .claimed = sent.before.claimed,
-                                        .refused = sent.now->version()};
+                                        .refused = (*sent.now)->version()};
   }
   if (refusals_.size() >= refusals_max && !refusals_.contains(sent.hash)) return;
   Refusal refusal{.type = type_, .error = error.substr(0, error_bytes_max), .at = now.wall};
   if (sent.now) {
-    refusal.resource = sent.now->name();
-    refusal.version = sent.now->version_text();
-    refusal.origins = sent.now->origins();
+    refusal.resource = (*sent.now)->name();
+    refusal.version = (*sent.now)->version_text();
+    refusal.origins = (*sent.now)->origins();
   }
   refusals_[sent.hash] = std::move(refusal);
 }

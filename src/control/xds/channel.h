@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <optional>
 #include <span>
@@ -77,14 +78,15 @@ struct Goal {
 
 struct Sent {
   NameHash hash = 0;
-  resource::ResourcePtr now{};  // null: removed
+  const resource::ResourcePtr* now = nullptr;  // null: removed; lies in the Flight's Config
   Held before{};
 };
 
 struct Flight {
   std::string nonce{};
-  std::vector<Sent> sent{};  // what changed by it
-  std::size_t bytes = 0;     // of its resources
+  std::vector<Sent> sent{};                  // what changed by it
+  std::list<resource::ResourcePtr> other{};  // of that, what its Config has lost
+  std::size_t bytes = 0;                     // of its resources
   Clock::Steady at{};
   Step step{};
   bool settles = false;  // with it, all additions and changes of `step` are sent
@@ -111,7 +113,7 @@ class Channel {
   // The proxy was just sent clusters of these names, warms them and waits: they go out changed or
   // not, asked for (it is about to) or not, and as they are in `config` if a later one has lost
   // them.
-  void resend(const std::vector<NameHash>& names, const resource::Config& config);
+  void resend(const std::vector<NameHash>& names, const resource::ConfigPtr& config);
 
   bool heard() const { return heard_; }        // subscribed, now or once
   bool returned() const { return returned_; }  // came with what it holds from another stream
@@ -161,7 +163,27 @@ class Channel {
   void refuse(const Flight& flight, const std::string& error, Now now);
   void refuse_one(const Sent& sent, const std::string& error, Now now);
   void try_later(const std::vector<const Sent*>& suspects);
+
+  // What it is about to ask for (owed.cc).
+  struct Group {
+    using Name = std::pair<NameHash, const resource::ResourcePtr*>;
+    resource::ConfigPtr config{};  // has the resources
+    std::vector<Name> names{};     // sorted; neither asked for nor held, but what `asked` says
+    bool asked = false;
+  };
+  struct Room {
+    std::size_t resources, bytes, bytes_max, sent;
+  };
+  bool group(const std::vector<NameHash>& names, const Target& target,
+             const resource::ConfigPtr& config);
+  bool asks_for_group(const Words& names);
+  void expand_groups();
+  bool groups_are_plain(const Target& target) const;
+  static std::size_t fitting(const Group& group, const Room& room);
+  void leave_group(Group& group, std::size_t count);
   void owe(const std::vector<std::pair<NameHash, resource::ResourcePtr>>& resources);
+  void owe(NameHash hash, const resource::ResourcePtr& resource, std::vector<NameHash>& added);
+  void ask_for(std::vector<NameHash> unasked);
   std::vector<std::size_t> blamed(const Flight& flight, const std::string& error) const;
 
   bool covers(std::span<const resource::ResourceSetPtr> layers) const;
@@ -175,11 +197,12 @@ class Channel {
   bool consider(const Goal& goal, NameHash hash, const resource::ResourcePtr* want,
                 const Held& held, Draft& draft);
   bool send_owed(const Goal& goal, NameHash hash, const Held& held, Draft& draft);
+  void draft_groups(const Target& target, Draft& draft);
   void draft_hastened(const Target& target, Draft& draft);
   Draft new_draft(const Goal& goal) const;
   Response write(Draft draft, const Goal& goal, const Target& target, const std::string& nonce);
   void settle(const Goal& goal);
-  std::vector<resource::ResourcePtr> compose(const Target& target) const;
+  std::vector<const resource::ResourcePtr*> compose(const Target& target) const;
   bool whole() const {
     return !delta_ && (type_ == resource::Type::cluster || type_ == resource::Type::listener);
   }
@@ -200,6 +223,7 @@ class Channel {
   std::vector<std::string> dropped_;
   bool shrank_ = false;
   Names unasked_;  // told before they were asked for
+  std::vector<Group> groups_;
   std::vector<std::pair<NameHash, resource::ResourcePtr>>
       owed_first_;                           // by resend() before the first request
   std::map<NameHash, std::string> missing_;  // subscribed, but there is no such thing: to be told

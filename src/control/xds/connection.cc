@@ -55,6 +55,16 @@ void set_arguments(grpc::ServerBuilder& builder, const ServerOptions& options) {
   grpc::ResourceQuota quota;
   quota.Resize(options.connection_bytes_max);
   builder.SetResourceQuota(quota);
+  // What the windows are opened by, beside the quota, is the length of the message that is waited
+  // for. By measuring the line they would open for messages that nobody waits for yet, megabytes
+  // wide, and every answer of a proxy would make a ping go out.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  // So much comes from one who is not read from yet: a thousand wait at a time.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
+  // A buffer of so much stays with each connection once it has read much at a time: 64 kB
+  // otherwise.
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 16 << 10);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);  // a trace of each connection and call
   // Each end pings the other within seconds, and bears that the other does. Who does not answer is
   // found by silent(); gRPC's watchdog is the net below.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,

@@ -13,12 +13,16 @@ using resource::ResourceSetPtr;
 // A proxy's own layer is smaller than this and shared by nobody: made anew in a few microseconds.
 constexpr std::size_t kept_size_min = 48;
 
+Change change(NameHash hash, const resource::ResourcePtr* from, const resource::ResourcePtr* to) {
+  return {hash, from, to, to ? static_cast<std::uint32_t>((*to)->delta_frame().size()) : 0};
+}
+
 // Most often one endpoint of one service has changed: then the two are gone through side by side.
 void compare_in_place(const Table& from, const Table& to, Diff& diff) {
   const auto a = from.all(), b = to.all();
   for (std::size_t i = 0; i < b.size(); ++i) {
     if (a[i] != b[i] && a[i]->version() != b[i]->version())
-      diff.push_back({b[i]->name_hash(), &a[i], &b[i]});
+      diff.push_back(change(b[i]->name_hash(), &a[i], &b[i]));
   }
   std::ranges::sort(diff, {}, &Change::hash);
 }
@@ -28,14 +32,14 @@ void compare_by_name(const Table& from, const Table& to, Diff& diff) {
   auto i = a.begin(), j = b.begin();
   while (i != a.end() || j != b.end()) {
     if (j == b.end() || (i != a.end() && i->hash < j->hash)) {
-      diff.push_back({i->hash, &from.of(*i), nullptr});
+      diff.push_back(change(i->hash, &from.of(*i), nullptr));
       ++i;
     } else if (i == a.end() || j->hash < i->hash) {
-      diff.push_back({j->hash, nullptr, &to.of(*j)});
+      diff.push_back(change(j->hash, nullptr, &to.of(*j)));
       ++j;
     } else {
       const auto &was = from.of(*i), &is = to.of(*j);
-      if (was != is && was->version() != is->version()) diff.push_back({j->hash, &was, &is});
+      if (was != is && was->version() != is->version()) diff.push_back(change(j->hash, &was, &is));
       ++i;
       ++j;
     }

@@ -59,6 +59,7 @@ struct Change {
   NameHash hash;
   const resource::ResourcePtr* from;
   const resource::ResourcePtr* to;
+  std::uint32_t bytes = 0;  // of the frame of `to`
 };
 
 using Diff = std::vector<Change>;  // by hash

@@ -208,7 +208,7 @@ class FakeProxy {
   }
   static std::string text_of(const Response& response) {
     Texts texts;
-    for (const auto& resource : response.resources) texts.push_back(text_of(*resource));
+    for (const auto* resource : response.resources) texts.push_back(text_of(**resource));
     std::ranges::sort(texts);
     Texts removed = response.removed;
     std::ranges::sort(removed);

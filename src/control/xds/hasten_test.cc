@@ -98,7 +98,7 @@ TEST_F(Hasten, EndpointsNeedNoTurn) {
   const auto response = proxy.session().next(proxy.now(), false);
   ASSERT_TRUE(response);
   ASSERT_EQ(response->resources.size(), 1u);
-  EXPECT_EQ(response->resources[0]->body(), "new");
+  EXPECT_EQ((*response->resources[0])->body(), "new");
   EXPECT_FALSE(proxy.session().next(proxy.now(), false)) << "clusters wait";
 }
 

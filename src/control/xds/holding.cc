@@ -28,6 +28,17 @@ ResourceSetPtr layer(std::span<const ResourceSetPtr> layers, std::size_t at) {
 
 bool Names::contains(NameHash hash) const { return std::ranges::binary_search(all(), hash); }
 
+bool Names::any_of(std::span<const NameHash> sorted) const {
+  if (sorted.empty()) return false;
+  auto at = std::ranges::lower_bound(all(), sorted.front());
+  for (const NameHash hash : sorted) {
+    while (at != all().end() && *at < hash) ++at;
+    if (at == all().end()) return false;
+    if (*at == hash) return true;
+  }
+  return false;
+}
+
 bool Names::insert(NameHash hash) {
   if (contains(hash)) return false;
   insert(std::vector<NameHash>{hash});

@@ -31,7 +31,8 @@ class Names {
   Names() = default;
   explicit Names(SharedHashes sorted) : sorted_(std::move(sorted)) {}
   bool contains(NameHash hash) const;
-  bool insert(NameHash hash);  // false if it was there
+  bool any_of(std::span<const NameHash> sorted) const;  // contains any
+  bool insert(NameHash hash);                           // false if it was there
   void insert(std::vector<NameHash> hashes);
   bool erase(NameHash hash);
   void erase(std::vector<NameHash> hashes);

@@ -38,9 +38,9 @@ Result<SotwRequest> decode_sotw(std::string_view bytes, bool want_node);
 struct Response {
   std::string type_url{};
   std::string nonce{};
-  std::string version{};  // state of the world only
-  std::vector<resource::ResourcePtr> resources{};
-  std::vector<std::string> removed{};  // delta only
+  std::string version{};                                  // state of the world only
+  std::vector<const resource::ResourcePtr*> resources{};  // there until anything else is done
+  std::vector<std::string> removed{};                     // delta only
 };
 
 // All fields but `resources`, serialised. The resources' frames (resource.h) follow in any order.

@@ -76,6 +76,7 @@ class AdsServer final : public Server, private Shared {
   std::deque<std::shared_ptr<Stream>> queue_;
   bool published_now_ = false;
   Clock::Steady published_at_{};
+  std::atomic<Clock::Steady> faded_at_{};
   bool stopping_ = false;
   std::condition_variable long_bell_;
   std::deque<std::shared_ptr<Stream>> long_queue_;  // that have said much
@@ -257,6 +258,7 @@ void AdsServer::look_locked(std::unique_lock<std::mutex>& lock, Clock::Steady ti
   lock.unlock();
   turns.look(time);
   reception.look(time);
+  if (time - faded_at_.load() >= tick && time - faded_at_.exchange(time) >= tick) frames.fade();
   const auto counts = turns.counts();
   instruments.bytes_in_flight.set(static_cast<double>(counts.bytes));
   instruments.cold_bytes.set(static_cast<double>(counts.cold_bytes));

@@ -209,7 +209,7 @@ std::optional<Response> Session::take_clusters(Now now) {
   for (const auto& sent : at(Type::cluster).flight()->sent) {
     if (sent.now) warming.push_back(sent.hash);
   }
-  if (at(Type::cluster).wildcard()) at(Type::endpoints).resend(warming, *target_.config);
+  if (at(Type::cluster).wildcard()) at(Type::endpoints).resend(warming, target_.config);
   return response;
 }
 

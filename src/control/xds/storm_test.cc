@@ -81,7 +81,8 @@ class Envoy {
         resource::all_types, [&](Type it) { return type_url(it) == response.type_url; });
     std::string error;
     std::set<std::string> seen;
-    for (const auto& resource : response.resources) {
+    for (const auto* each : response.resources) {
+      const auto& resource = *each;
       seen.insert(resource->name());
       if (resource->body().find("bad") != std::string_view::npos) {
         error += resource->name() + ": no, ";

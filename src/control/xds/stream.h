@@ -155,7 +155,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   Clock::Wall reached_at_{};
   grpc::ByteBuffer read_, write_;
   grpc::ByteBuffer long_;  // a request that waits for work(); the next is read behind it
-  std::atomic<bool> received_ = false;  // its first request is dealt with
+  std::atomic<bool> received_ = false;  // it has said what it came with
   std::array<Channel::Counts, resource::type_count> counted_{};
   std::uint64_t ignored_ = 0, folded_ = 0;
   bool admitted_ = false, complete_ = false;

@@ -40,6 +40,8 @@ Status Channel::bounded(std::size_t names) const {
 Status Channel::subscribe(const Words& names, const Target& target) {
   if (names.empty()) return {};
   TRY(bounded(subscription_.names.size() + names.size()));
+  if (asks_for_group(names)) return {};
+  expand_groups();
   const bool first = !subscription_.wildcard && subscription_.names.empty();
   std::vector<std::pair<NameHash, std::string_view>> known, added;
   std::vector<NameHash> hashes, came;
@@ -97,6 +99,7 @@ Status Channel::want(NameHash hash, std::string_view name, bool asked_before,
 
 void Channel::unsubscribe(const Words& names, const Target& target) {
   std::vector<NameHash> gone;
+  if (!names.empty()) expand_groups();
   for (const auto name : names) {
     if (name == "*") {
       subscription_.wildcard = false;
@@ -190,8 +193,15 @@ void Channel::claim(const Words& held, const Words& versions, const Target& targ
   }
   if (held.size() == target.size() && sum == target.claims() && covers(target.layers()))
     return holding_.assume(target);
-  std::erase_if(claims, [&](const Claim& it) { return !subscription_.covers(it.hash); });
   std::ranges::stable_sort(claims, {}, &Claim::hash);
+  if (!subscription_.wildcard) {
+    auto name = subscription_.names.all().begin();
+    const auto end = subscription_.names.all().end();
+    std::erase_if(claims, [&](const Claim& it) {
+      while (name != end && *name < it.hash) ++name;
+      return name == end || *name != it.hash;
+    });
+  }
   std::size_t same = 0, wanted = subscription_.names.size();
   std::map<NameHash, Exception> others;
   for (const auto& table : target.tables()) {

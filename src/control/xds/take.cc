@@ -5,6 +5,7 @@
 // carry. While a culprit is looked for, its suspects alone.
 #include <algorithm>
 #include <limits>
+#include <list>
 #include <utility>
 
 #include "control/xds/channel.h"
@@ -21,24 +22,33 @@ constexpr std::size_t hastened_max = 64;
 }  // namespace
 
 struct Channel::Draft {
+  static constexpr std::size_t few = 8, many = 256;
   std::size_t room;
   std::size_t bytes_max;
   std::size_t bytes = 0;
   std::vector<Sent> sent{};
+  std::list<ResourcePtr> other{};
   std::vector<std::string> missing{};
   bool full = false;      // there was more than room for
   bool deferred = false;  // something is no longer wanted, but may still be needed
   bool trial = false;
 
   // One resource always fits, however large.
-  bool fits(const ResourcePtr* resource) const {
-    if (room == 0) return false;
-    return sent.empty() || !resource || bytes + (*resource)->delta_frame().size() <= bytes_max;
+  bool fits(std::size_t size) const {
+    return room > 0 && (sent.empty() || bytes + size <= bytes_max);
+  }
+  bool fits(const ResourcePtr* resource) const { return fits(size_of(resource)); }
+  static std::size_t size_of(const ResourcePtr* resource) {
+    return resource ? (*resource)->delta_frame().size() : 0;
   }
   void add(NameHash hash, const ResourcePtr* now, const Held& before) {
+    add(hash, now, before, size_of(now));
+  }
+  void add(NameHash hash, const ResourcePtr* now, const Held& before, std::size_t size) {
     --room;
-    if (now) bytes += (*now)->delta_frame().size();
-    sent.push_back({hash, now ? *now : nullptr, before});
+    bytes += size;
+    if (sent.size() == few) sent.reserve(std::min(room, many));
+    sent.push_back({hash, now, before});
   }
 };
 
@@ -50,7 +60,7 @@ Channel::Draft Channel::new_draft(const Goal& goal) const {
 }
 
 bool Channel::idle(const Goal& goal) const {
-  return !dirty_ && holding_.at(goal.step.config->of(type_)) &&
+  return !dirty_ && groups_.empty() && holding_.at(goal.step.config->of(type_)) &&
          (holding_.exceptions().empty() || removals_through_ == goal.removals_through);
 }
 
@@ -74,6 +84,7 @@ std::optional<Response> Channel::take(const Goal& goal, const std::string& nonce
   draft_trial(target, draft);
   if (!draft.trial) {
     draft_hastened(target, draft);
+    draft_groups(target, draft);
     draft_exceptions(goal, target, draft);
     draft_changes(goal, target, draft);
     draft_missing(target, draft);
@@ -118,6 +129,23 @@ void Channel::draft_hastened(const Target& target, Draft& draft) {
   }
 }
 
+void Channel::draft_groups(const Target& target, Draft& draft) {
+  if (groups_.empty()) return;
+  if (!groups_are_plain(target)) return expand_groups();
+  if (holding_.empty()) holding_.assume(target);
+  while (!groups_.empty() && !draft.full) {
+    Group& group = groups_.front();
+    const std::size_t count =
+        fitting(group, {draft.room, draft.bytes, draft.bytes_max, draft.sent.size()});
+    for (std::size_t i = 0; i < count; ++i)
+      draft.add(group.names[i].first, group.names[i].second, {});
+    draft.full = count < group.names.size();
+    leave_group(group, count);
+    if (group.names.empty()) groups_.erase(groups_.begin());
+  }
+  (void)wants_all_of(target);
+}
+
 void Channel::draft_trial(const Target& target, Draft& draft) {
   auto& exceptions = holding_.exceptions();
   while (!trials_.empty() && draft.sent.empty()) {
@@ -154,6 +182,12 @@ void Channel::draft_changes(const Goal& goal, const Target& target, Draft& draft
   if (draft.full) return;
   const auto& exceptions = holding_.exceptions();
   holding_.advance(target, subscription_, [&](const Change& change) {
+    // Most often: it comes cold, and all is new.
+    if (change.to && !change.from && exceptions.empty() && refusals_.empty()) {
+      draft.full = !draft.fits(change.bytes);
+      if (!draft.full) draft.add(change.hash, change.to, {}, change.bytes);
+      return !draft.full;
+    }
     const auto* want = change.to ? change.to : target.find(change.hash);
     if (want && !change.to) return true;  // moved to another layer, where it is met as new
     Held held{change.from ? *change.from : nullptr, false};
@@ -213,7 +247,8 @@ bool Channel::send_owed(const Goal& goal, NameHash hash, const Held& held, Draft
     draft.full = true;
     return false;
   }
-  draft.add(hash, &exception.owed, held);
+  draft.other.push_back(exception.owed);
+  draft.add(hash, &draft.other.back(), held);
   const std::uint64_t since = exception.since ? exception.since : goal.step.update;
   exception = {.held = std::exchange(exception.owed, nullptr), .since = since};
   draft.deferred = true;
@@ -242,6 +277,7 @@ Response Channel::write(Draft draft, const Goal& goal, const Target& target,
   if (whole()) {
     response.resources = compose(target);
   } else {
+    response.resources.reserve(draft.sent.size());
     for (const auto& sent : draft.sent) {
       if (sent.now)
         response.resources.push_back(sent.now);
@@ -253,9 +289,9 @@ Response Channel::write(Draft draft, const Goal& goal, const Target& target,
     response.removed.clear();
     response.version = version_of(response.resources);
   }
-  std::size_t bytes = 0;
-  for (const auto& resource : response.resources)
-    bytes += delta_ ? resource->delta_frame().size() : resource->sotw_frame().size();
+  std::size_t bytes = delta_ ? draft.bytes : 0;
+  for (const auto& resource : delta_ ? std::span<const ResourcePtr* const>() : response.resources)
+    bytes += (*resource)->sotw_frame().size();
   counts_.bytes += bytes;
   ++counts_.sent;
   due_ = false;
@@ -263,6 +299,7 @@ Response Channel::write(Draft draft, const Goal& goal, const Target& target,
   const bool settles = !draft.full && !draft.trial;
   flight_ = Flight{.nonce = nonce,
                    .sent = std::move(draft.sent),
+                   .other = std::move(draft.other),
                    .bytes = bytes,
                    .at = goal.now,
                    .step = goal.step,
@@ -274,24 +311,24 @@ Response Channel::write(Draft draft, const Goal& goal, const Target& target,
 
 // All that a state-of-the-world proxy shall hold: the target, but what it refused as it was before,
 // and what is no longer wanted until nothing needs it.
-std::vector<ResourcePtr> Channel::compose(const Target& target) const {
+std::vector<const ResourcePtr*> Channel::compose(const Target& target) const {
   const auto& exceptions = holding_.exceptions();
-  std::vector<ResourcePtr> resources;
+  std::vector<const ResourcePtr*> resources;
   for (const auto& layer : target.layers()) {
     for (const auto& resource : layer->all()) {
       const NameHash hash = resource->name_hash();
       if (!subscription_.covers(hash)) continue;
       const auto found = exceptions.find(hash);
       if (found == exceptions.end()) {
-        resources.push_back(resource);
+        resources.push_back(&resource);
       } else if (found->second.held && !found->second.claimed) {
-        resources.push_back(found->second.held);
+        resources.push_back(&found->second.held);
       }
     }
   }
   for (const auto& [hash, exception] : exceptions) {
     if (exception.held && !exception.claimed && !target.find(hash))
-      resources.push_back(exception.held);
+      resources.push_back(&exception.held);
   }
   return resources;
 }

@@ -39,8 +39,8 @@ void Teller::sent(const Response& response, const Session& session, std::size_t 
     std::vector<resource::Delivery::Change> changes;
     changes.reserve(flight->sent.size());
     for (const Sent& sent : flight->sent) {
-      changes.push_back({sent.hash, sent.before.resource ? &sent.before.resource : nullptr,
-                         sent.now ? &sent.now : nullptr});
+      changes.push_back(
+          {sent.hash, sent.before.resource ? &sent.before.resource : nullptr, sent.now});
     }
     witness_->sent(stream_, {type, changes, bytes});
   }

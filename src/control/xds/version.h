@@ -11,10 +11,10 @@
 namespace graymesh::xds {
 
 // Order counts: give them as they are sent.
-inline std::string version_of(const std::vector<resource::ResourcePtr>& resources) {
+inline std::string version_of(const std::vector<const resource::ResourcePtr*>& resources) {
   std::uint64_t hash = resources.size();
   for (const auto& resource : resources)
-    hash = hash64(resource->name(), hash ^ resource->version());
+    hash = hash64((*resource)->name(), hash ^ (*resource)->version());
   return to_hex(hash);
 }
 

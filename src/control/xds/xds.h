@@ -123,9 +123,9 @@ struct ServerOptions {
   // What proxies that are let in cold are still owed, together; the others wait in order, and
   // those that come back with what they hold pass.
   std::size_t cold_bytes_max = 1u << 30;
-  // Streams whose first request is read and compared at a time, however many come back at once:
-  // each names all it holds, 0.7 MB at 3,360 clusters. Enough to keep a few cores busy. Who has not
-  // said anything within the patience gives its place up.
+  // Streams whose first requests are read and compared at a time, however many come back at once:
+  // each names all it holds, 0.7 MB at 3,360 clusters. Enough to keep a few cores busy. The first
+  // short request gives the place up; so does the patience.
   std::size_t reception_max = 16;
   std::chrono::milliseconds reception_patience{1'000};
   // Streams, at most: one more is told to come back later. A stream takes some 50 kB.
