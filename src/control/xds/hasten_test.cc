@@ -91,6 +91,22 @@ TEST_F(Hasten, ManyAtOnceAreAPushOfTheirOwn) {
   EXPECT_EQ(held("n99"), "3");
 }
 
+TEST_F(Hasten, EndpointsThatClustersInTheAirWaitForNeedNoTurn) {
+  for (const auto protocol : {FakeProxy::delta, FakeProxy::sotw}) {
+    FakeProxy cold(protocol);
+    (void)cold.runs({.clusters = {"a"}, .endpoints = {"a"}});
+    (void)cold.asks(Type::endpoints, {"a"});
+    EXPECT_FALSE(cold.session().next(cold.now(), false)) << "nobody waits for it";
+    (void)cold.asks(Type::cluster);
+    EXPECT_FALSE(cold.session().next(cold.now(), false));
+    ASSERT_TRUE(cold.session().next(cold.now(), true));
+    const auto response = cold.session().next(cold.now(), false);
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->type_url, type_url(Type::endpoints));
+    EXPECT_FALSE(cold.session().next(cold.now(), false));
+  }
+}
+
 // There is no budget left for a push.
 TEST_F(Hasten, EndpointsNeedNoTurn) {
   proxy.settles();

@@ -141,6 +141,10 @@ std::optional<Response> Session::next(Now now, bool pushes) {
   }
   if (!target_.config) return std::nullopt;
   response = pushes ? pass(now) : take_hastened(now);
+  // The proxy doesn't ACK its clusters before it has these: without a turn all would wait for one
+  // another.
+  if (!response && !pushes && channel(Type::cluster).flight())
+    response = take(Type::endpoints, target_, now);
   if (response) count(*response, now);
   sent_since_ = sent_since_ || response;
   note(now);
