@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a scrape of one sidecar costs in a mesh of 700 services and 3,360 clusters: bytes, series and
-time of :15090/stats/prometheus, and the Envoy's memory, after calls of so many services.
+time of :15090/stats/prometheus, and the Envoy's memory, after calls of so many services. Beside it
+what graymeshd asks for (/stats/figures), with the Envoy's CPU for one of them.
 
     bench/stats_scrape.py [CALLED ...]      default 0 20 100 690; --all-stats: nothing is left out
 """
@@ -85,15 +86,24 @@ def is_ready():
         return False
 
 
+def cpu_ms(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
 def measure(called, pid):
-    taken = []
-    for _ in range(9):
-        begun = time.perf_counter()
-        page = get(f"http://{ADDRESS}:15090/stats/prometheus")
-        taken.append((time.perf_counter() - begun) * 1000)
-    series = sum(1 for line in page.splitlines() if line and not line.startswith(b"#"))
-    taken.sort()
-    print(f"{called:>8} {len(page):>10,} {series:>8,} {taken[4]:>10.1f} {taken[-1]:>8.1f} {memory_mb(pid):>8}", flush=True)
+    for page in ("prometheus", "figures"):
+        taken, before = [], cpu_ms(pid)
+        for _ in range(39):
+            begun = time.perf_counter()
+            text = get(f"http://{ADDRESS}:15090/stats/{page}")
+            taken.append((time.perf_counter() - begun) * 1000)
+        spent = (cpu_ms(pid) - before) / len(taken)
+        text_series = sum(1 for line in text.splitlines() if line and not line.startswith(b"#"))
+        series = text_series if page == "prometheus" else text.count(b'"name":')
+        taken.sort()
+        print(f"{called:>8} {page:>10} {len(text):>10,} {series:>8,} {taken[len(taken) // 2]:>10.1f} {taken[-1]:>8.1f} "
+              f"{spent:>7.1f} {memory_mb(pid):>8}", flush=True)
 
 
 def main():
@@ -118,7 +128,8 @@ def main():
         running.insert(0, sidecar)
         wait(is_ready, "the sidecar is ready")
         pid, done = envoy_of(sidecar.pid), 0
-        print(f"{'called':>8} {'bytes':>10} {'series':>8} {'ms median':>10} {'ms most':>8} {'RSS MB':>8}")
+        print(f"{'called':>8} {'page':>10} {'bytes':>10} {'series':>8} {'ms median':>10} {'ms most':>8} {'CPU ms':>7} "
+              f"{'RSS MB':>8}")
         for count in counts:
             for i in range(done, count):
                 host = f"svc-{i:04d}.ns-{i % 10:02d}.svc.cluster.local:8080"

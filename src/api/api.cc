@@ -11,6 +11,7 @@
 
 #include "api/answers.h"
 #include "api/everywhere.h"
+#include "api/live.h"
 #include "api/monitoring.h"
 #include "api/pages.h"
 #include "api/platform.h"
@@ -110,6 +111,7 @@ class HttpServer final : public Server {
     add_objects();
     add_proxies();
     add_platform();
+    add_live();
     routes_.add("GET", "/api/v1", [this](const Call& call) {
       json paths = json::array();
       for (const auto& [method, path] : routes_.all())
@@ -121,6 +123,7 @@ class HttpServer final : public Server {
   ~HttpServer() override {
     stopping_ = true;
     if (platform_) platform_->stop();
+    if (live_) live_->stop();
     http_.stop();
     if (thread_.joinable()) thread_.join();
   }
@@ -343,6 +346,16 @@ class HttpServer final : public Server {
     routes_.answer_instead(std::nullopt);
   }
 
+  void add_live() {
+    if (parts_.live) {
+      live_.emplace(*parts_.live, parts_.clock);
+    } else {
+      routes_.answer_instead(Error{Code::unimplemented, "nobody gathers figures here"});
+    }
+    Live::add_to(routes_, live_ ? &*live_ : nullptr);
+    routes_.answer_instead(std::nullopt);
+  }
+
   // `of`: "target", what it shall have; else what it has ACKed.
   resource::ConfigPtr config_of(const std::vector<xds::ProxyStatus>& status, const std::string& id,
                                 const std::string& of) {
@@ -378,6 +391,7 @@ class HttpServer final : public Server {
   httplib::Server http_;
   Routes routes_;
   std::optional<Platform> platform_;
+  std::optional<Live> live_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> waiting_{0};
   int port_ = -1;

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "control/gather/gather.h"
 #include "control/push/push.h"
 #include "control/record/record.h"
 #include "control/source/source.h"
@@ -40,6 +41,14 @@ class Tokens {
   std::vector<std::pair<std::string, std::string>> known_;  // token, name
 };
 
+// What goes on now; each outlives the server.
+struct LiveParts {
+  gather::Gatherer& gatherer;
+  // Null: proxies tell nothing of requests.
+  gather::Calls* calls = nullptr;
+  gather::Taps* taps = nullptr;
+};
+
 // What it speaks for; all of it outlives the server.
 struct Parts {
   source::Folder& folder;
@@ -51,6 +60,7 @@ struct Parts {
   release::Engine* engine = nullptr;
   release::Store* store = nullptr;
   const traffic::Table* traffic = nullptr;  // null: proxies tell nothing of requests
+  std::optional<LiveParts> live = {};       // none: nobody gathers figures
   // Null: graymeshd runs without --record, and what asks for it says so.
   record::Record* record = nullptr;
   const record::History* history = nullptr;

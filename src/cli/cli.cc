@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/live.h"
 #include "cli/up.h"
 
 namespace graymesh::cli {
@@ -39,6 +40,7 @@ int run(int argc, char** argv) {
   add_app_commands(app, common, chosen);
   add_release_commands(app, common, chosen);
   add_lane_commands(app, common, chosen);
+  add_live_commands(app, common, chosen);
   add_history_commands(app, common, chosen);
   add_wait_command(app, common, chosen);
   add_render_command(app, common, chosen);

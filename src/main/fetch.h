@@ -1,4 +1,4 @@
-// One GET of what others count: an Envoy's admin, a Prometheus.
+// One GET of what others count: an Envoy's admin, a Prometheus; and one POST to an Envoy's admin.
 #pragma once
 
 #include <string>
@@ -9,5 +9,7 @@ namespace graymesh {
 
 // The body of a 200 from "http://host:port/path". unavailable otherwise, with the address and why.
 Result<std::string> fetch(const std::string& url);
+// Of nothing; what is answered is not read.
+Status post(const std::string& url);
 
 }  // namespace graymesh

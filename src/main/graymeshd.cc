@@ -27,6 +27,7 @@
 #include "control/xds/xds.h"
 #include "main/fetch.h"
 #include "main/judge.h"
+#include "main/live.h"
 #include "main/memory.h"
 #include "main/overlay.h"
 #include "main/usage.h"
@@ -283,7 +284,8 @@ int serve(const Flags& flags) {
   if (!tokens) return fail(tokens.error());
   if (flags.store.empty()) mesh = without_lane_log(**mesh);
   traffic::Table table(clock);
-  traffic::Receiver receiver(table, (*mesh)->lane_header, metrics);
+  Live live(table, metrics, clock);
+  traffic::Receiver receiver(table, (*mesh)->lane_header, metrics, live.listener());
   traffic::Table* const told = (*mesh)->lane_log ? &table : nullptr;
   push::Loop loop(*mesh, metrics, clock);
   Platform platform;
@@ -305,10 +307,12 @@ int serve(const Flags& flags) {
   loop.on_publish([&server = **xds] { server.publish(); });
   Overlay overlay([&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
   overlay.serve(xds->get());
+  live.serve(xds->get());
   // No more changes, nobody to tell of them, no more streams.
   const Ending ending([&] {
     platform.stop();
     overlay.serve(nullptr);
+    live.serve(nullptr);
     loop.stop();
     receiver.stop();
   });
@@ -337,6 +341,7 @@ int serve(const Flags& flags) {
                                             .engine = platform.engine.get(),
                                             .store = platform.store.get(),
                                             .traffic = told,
+                                            .live = live.parts(told != nullptr),
                                             .record = record->get(),
                                             .history = *record ? &history : nullptr,
                                             .tokens = *tokens ? &**tokens : nullptr});

@@ -224,12 +224,23 @@ Json xds_cluster(const Identity& identity, const std::vector<Endpoint>& control_
   return cluster;
 }
 
-// :15090/stats/prometheus, and nothing else of the admin, for whoever scrapes. Only what was ever
+// What graymeshd asks for (control/gather): answers by code, latencies and retries of clusters, and
+// answers and latencies of what the instance received. In names as Envoy's admin filters them:
+//   ^(cluster\.outbound\|[^;]*;\.upstream_rq_([1-5][0-9x][0-9x]|retry|time)|
+//     http\.inbound_[^;]*;\.downstream_rq_([1-5]xx|time)|server\.uptime)$
+constexpr const char* figures =
+    "/stats?format=json&usedonly&histogram_buckets=detailed&filter=%5E(cluster%5C.outbound%5C%7C"
+    "%5B%5E%3B%5D*%3B%5C.upstream_rq_(%5B1-5%5D%5B0-9x%5D%5B0-9x%5D%7Cretry%7Ctime)%7C"
+    "http%5C.inbound_%5B%5E%3B%5D*%3B%5C.downstream_rq_(%5B1-5%5Dxx%7Ctime)%7Cserver%5C.uptime)%24";
+
+// :15090/stats/prometheus and /stats/figures, and nothing else of the admin. Only what was ever
 // moved: a cluster that was never called is no news, and 3,360 of them are 2 MB. Who asks with a
 // query of his own gets what he asks for.
 Json stats_routes() {
   const char* page = "/stats/prometheus";
   Json routes = Json::array();
+  routes.push_back({{"match", {{"path", "/stats/figures"}}},
+                    {"route", {{"cluster", "prometheus_stats"}, {"prefix_rewrite", figures}}}});
   for (const char* parameter : {"usedonly", "filter", "text_readouts", "histogram_buckets"}) {
     routes.push_back(
         {{"match",
@@ -299,8 +310,9 @@ Json compose(const Identity& identity, const BootstrapOptions& options) {
       // handful of alternatives reaches. Istio's bootstrap allows as much.
       {"layered_runtime",
        {{"layers",
-         {{{"name", "graymesh"},
-           {"static_layer", {{"re2.max_program_size.error_level", 32768}}}}}}}},
+         {{{"name", "graymesh"}, {"static_layer", {{"re2.max_program_size.error_level", 32768}}}},
+          // graymeshd says here how many requests it is to be told of (graymesh.tap).
+          {{"name", "admin"}, {"admin_layer", Json::object()}}}}}},
       // A bound, far above what one proxy carries; without one Envoy warns that it is missing.
       {"overload_manager",
        {{"resource_monitors",

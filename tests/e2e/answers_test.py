@@ -13,7 +13,7 @@ from platform_mesh import ApiError
 from release_case import ReleaseCase, application
 
 # Not JSON; its events are looked at one by one.
-STREAMS = {("GET", "/api/v1/events")}
+STREAMS = {("GET", "/api/v1/events"), ("GET", "/api/v1/live/tap")}  # live_test.py has the second
 ENVIRONMENT = """\
 apiVersion: graymesh.io/v1alpha1
 kind: Environment
@@ -61,7 +61,8 @@ class Answers(ReleaseCase):
         """All that can be read now."""
         for path in ("/api/v1", "/api/v1/objects", "/api/v1/proxies", "/api/v1/prometheus/sidecars", "/api/v1/history",
                      "/api/v1/instances", "/api/v1/figures?days=1", "/api/v1/applications", "/api/v1/lanes",
-                     "/api/v1/environments", "/api/v1/releases", "/api/v1/releases?limit=1"):
+                     "/api/v1/environments", "/api/v1/releases", "/api/v1/releases?limit=1",
+                     "/api/v1/live/edges?seconds=600", "/api/v1/live/services?lane=v2", "/api/v1/live/workloads?seconds=600"):
             self.ask("GET", path)
 
     def events(self):

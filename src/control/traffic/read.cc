@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "control/traffic/details.h"
 #include "control/traffic/traffic.h"
 #include "envoy/data/accesslog/v3/accesslog.pb.h"
 #include "envoy/service/accesslog/v3/als.pb.h"
@@ -13,6 +14,7 @@ using google::protobuf::Struct;
 
 constexpr std::string_view lane_member = "canarytag";  // of baggage
 constexpr std::size_t text_bytes_max = 253;            // names are DNS names; the rest is abuse
+constexpr std::size_t cluster_bytes_max = 600;         // a host, a subset and a port
 
 Error invalid(std::string message) { return {Code::invalid_argument, std::move(message)}; }
 
@@ -66,6 +68,10 @@ bool sent_header(const HTTPAccessLogEntry& entry) {
   return ours != all.end() && ours->second.fields().contains("lane_sent");
 }
 
+double milliseconds(const google::protobuf::Duration& span) {
+  return static_cast<double>(span.seconds()) * 1e3 + static_cast<double>(span.nanos()) / 1e6;
+}
+
 Request read_entry(const HTTPAccessLogEntry& entry, const std::string& lane_header,
                    const Teller& teller) {
   const std::string_view by_header = header(entry, lane_header);
@@ -80,6 +86,9 @@ Request read_entry(const HTTPAccessLogEntry& entry, const std::string& lane_head
                                       : Carrier::match;
   out.to = service_of(entry.common_properties().upstream_cluster());
   out.id = entry.request().request_id().substr(0, text_bytes_max);
+  out.cluster = entry.common_properties().upstream_cluster().substr(0, cluster_bytes_max);
+  out.code = static_cast<std::uint16_t>(entry.response().response_code().value());
+  out.ms = milliseconds(entry.common_properties().time_to_last_downstream_tx_byte());
   return out;
 }
 
@@ -106,9 +115,10 @@ Result<Teller> read_teller(const StreamAccessLogsMessage::Identifier& identifier
     out.who.application = text(all, "app");
     out.who.tag = text(all, "stage") == "gray" ? text(all, "canarytag") : "";
     out.who.revision = text(all, "graymesh.io/revision");
+    out.version = text(all, "version");
   }
-  for (const auto* field :
-       {&out.proxy, &out.who.namespace_, &out.who.application, &out.who.tag, &out.who.revision}) {
+  for (const auto* field : {&out.proxy, &out.version, &out.who.namespace_, &out.who.application,
+                            &out.who.tag, &out.who.revision}) {
     if (field->size() > 4 * text_bytes_max)
       return invalid("identifier.node has a name of " + std::to_string(field->size()) + " bytes");
   }
@@ -117,7 +127,7 @@ Result<Teller> read_teller(const StreamAccessLogsMessage::Identifier& identifier
 
 }  // namespace
 
-Result<std::vector<Request>> Reader::read(std::string_view bytes) {
+Result<std::vector<Request>> Reader::read(std::string_view bytes, bool details) {
   if (bytes.size() > message_bytes_max)
     return invalid("the message has " + std::to_string(bytes.size()) + " bytes, at most " +
                    std::to_string(message_bytes_max));
@@ -127,8 +137,10 @@ Result<std::vector<Request>> Reader::read(std::string_view bytes) {
   if (!teller_) teller_ = TRY(read_teller(message.identifier()));
   std::vector<Request> out;
   out.reserve(static_cast<std::size_t>(message.http_logs().log_entry_size()));
-  for (const auto& entry : message.http_logs().log_entry())
+  for (const auto& entry : message.http_logs().log_entry()) {
     out.push_back(read_entry(entry, lane_header_, *teller_));
+    if (details) out.back().details = details_of(entry);
+  }
   return out;
 }
 

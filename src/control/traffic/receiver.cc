@@ -27,6 +27,7 @@ metrics::Counter& requests_counter(metrics::Registry& metrics, const char* resul
 struct Receiver::Shared {
   Table& table;
   std::string lane_header;
+  const Listener listener;
   metrics::Gauge& open;
   metrics::Counter& malformed;
   metrics::Counter &in_lanes, &others, &unknown, &full;
@@ -57,13 +58,14 @@ class Receiver::Stream final : public Reactor {
     std::lock_guard lock(mutex_);
     if (!ok) return finish_locked(grpc::Status::OK);
     heard_(buffer_.Length());
-    const auto requests = reader_.read(to_string(buffer_));
+    const auto requests = reader_.read(to_string(buffer_), shared_.listener.wants_details());
     buffer_.Clear();
     if (!requests) {
       shared_.malformed.add();
       return finish_locked({grpc::StatusCode::INVALID_ARGUMENT, requests.error().message});
     }
     const Table::Counts counts = shared_.table.record(reader_.teller(), *requests);
+    shared_.listener.told(reader_.teller(), *requests);
     shared_.in_lanes.add(counts.in_lanes);
     shared_.others.add(counts.others);
     shared_.unknown.add(counts.unknown);
@@ -100,10 +102,12 @@ class Receiver::Stream final : public Reactor {
   bool finished_ = false;
 };
 
-Receiver::Receiver(Table& table, std::string lane_header, metrics::Registry& metrics)
+Receiver::Receiver(Table& table, std::string lane_header, metrics::Registry& metrics,
+                   Listener listener)
     : shared_(new Shared{
           .table = table,
           .lane_header = std::move(lane_header),
+          .listener = std::move(listener),
           .open = metrics.gauge("graymesh_lane_log_streams", "open streams of logged requests"),
           .malformed = metrics.counter("graymesh_lane_log_malformed_total",
                                        "streams of logged requests ended for what they sent"),

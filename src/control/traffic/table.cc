@@ -83,6 +83,10 @@ Table::Counts Table::record(const Teller& teller, const std::vector<Request>& re
 
 void Table::record_locked(const Teller& teller, const Request& request) {
   if (teller.side == Teller::Side::gateway) {
+    if (request.lane.empty()) {
+      ++counts_.others;
+      return;
+    }
     const Name lane{name_of_service(request.to).first, request.lane};
     const bool known = known_.lanes.contains(lane);
     if (known) last_[lane] = clock_.wall();
@@ -190,6 +194,11 @@ Report Table::report(const Name& lane) const {
   if (!old) take_others(before_);
   if (!older) take_others(now_);
   return out;
+}
+
+bool Table::knows(const Name& lane) const {
+  std::lock_guard lock(mutex_);
+  return known_.lanes.contains(lane);
 }
 
 std::optional<Clock::Wall> Table::last(const Name& lane) const {

@@ -1,7 +1,8 @@
 // How lanes are carried on: what proxies tell of requests (Envoy's access log service, asked for by
 // translate/lane_log.cc), read and counted in a small table.
 //
-//   Envoy ══ StreamAccessLogs ══> Receiver ─> Reader ─> Table <── report() <── api
+//   Envoy ══ StreamAccessLogs ══> Receiver ─> Reader ─┬─> Table <── report() <── api
+//                                                     └─> Listener, if there is one
 //
 // Only requests of known lanes at known applications count, so that nobody who invents names can
 // make the table grow. Who tells is believed: a proxy is whom its node says it is, as in xds.
@@ -53,19 +54,33 @@ struct Who {
   auto operator<=>(const Who&) const = default;
 };
 
+// What only those who tap want to know of a request.
+struct Details {
+  Clock::Wall at{};  // when it began
+  std::string method = {}, authority = {}, path = {};
+  std::string upstream = {};  // "127.1.2.3:8080"; empty: it was answered by the proxy itself
+  std::string flags = {};     // Envoy's response flags, "UF,URX"
+  std::uint64_t received = 0, sent = 0;  // bytes of bodies
+};
+
 // One request, as a proxy tells it.
 struct Request {
   std::string lane = {};  // empty: none
   Carrier carrier = Carrier::header;
-  std::string to = {};  // the service called, "cart.fe-pre"; empty: none of the mesh
-  std::string id = {};  // x-request-id
+  std::string to = {};       // the service called, "cart.fe-pre"; empty: none of the mesh
+  std::string id = {};       // x-request-id
+  std::string cluster = {};  // that it was routed to; empty: to none
+  std::uint16_t code = 0;    // 0: the caller went away
+  double ms = 0;             // until its last byte was sent
+  std::optional<Details> details = {};
 };
 
 // Who tells, and of which side of it.
 struct Teller {
   enum class Side : std::uint8_t { inbound, outbound, gateway };
   Who who = {};
-  std::string proxy = {};  // node id
+  std::string proxy = {};    // node id
+  std::string version = {};  // label version
   Side side = Side::inbound;
   bool stamped = false;
 };
@@ -78,7 +93,7 @@ class Reader {
   // The header that names a lane, in lower case.
   explicit Reader(std::string lane_header) : lane_header_(std::move(lane_header)) {}
   // invalid_argument ends the stream: no message, too large, or the first one names nobody.
-  Result<std::vector<Request>> read(std::string_view bytes);
+  Result<std::vector<Request>> read(std::string_view bytes, bool details = false);
   const Teller& teller() const { return *teller_; }  // after the first message that was read
 
  private:
@@ -133,6 +148,7 @@ class Table {
   // The newest request of a lane; none: not one since since().
   std::optional<Clock::Wall> last(const Name& lane) const;
   Clock::Wall since() const { return since_; }
+  bool knows(const Name& lane) const;
 
  private:
   struct Window {
@@ -169,6 +185,13 @@ class Table {
   Counts counts_;                // of the record() that is under way
 };
 
+// Who else hears of requests, from any thread and often.
+struct Listener {
+  std::function<bool()> wants_details = [] { return false; };
+  std::function<void(const Teller&, const std::vector<Request>&)> told =
+      [](const Teller&, const std::vector<Request>&) {};
+};
+
 // Takes the streams; xds::ServerOptions::methods leads them here.
 class Receiver {
  public:
@@ -177,7 +200,8 @@ class Receiver {
       "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 
   // `table` and `metrics` outlive it; it outlives the server.
-  Receiver(Table& table, std::string lane_header, metrics::Registry& metrics);
+  Receiver(Table& table, std::string lane_header, metrics::Registry& metrics,
+           Listener listener = {});
   ~Receiver();  // stop()
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;

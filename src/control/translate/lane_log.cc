@@ -30,6 +30,13 @@ const char* log_name(const HttpHandling& handling) {
   return "";
 }
 
+void add_share(const char* key, std::uint32_t per_million, AccessLogFilter& any) {
+  auto& share = *any.mutable_or_filter()->add_filters()->mutable_runtime_filter();
+  share.set_runtime_key(key);
+  share.mutable_percent_sampled()->set_numerator(per_million);
+  share.mutable_percent_sampled()->set_denominator(envoy::type::v3::FractionalPercent::MILLION);
+}
+
 void set_filter(const model::MeshConfig& mesh, const HttpHandling& handling, AccessLogFilter& out) {
   auto& any = *out.mutable_or_filter();
   auto& header = *any.add_filters()->mutable_header_filter()->mutable_header();
@@ -38,13 +45,13 @@ void set_filter(const model::MeshConfig& mesh, const HttpHandling& handling, Acc
   auto& baggage = *any.add_filters()->mutable_header_filter()->mutable_header();
   baggage.set_name("baggage");
   baggage.mutable_string_match()->set_contains("canarytag");
-  // Calls without a lane tell who loses it. A stamped call always has one.
-  if (handling.side != Side::outbound || !handling.lane.empty() || mesh.lane_log_others == 0)
-    return;
-  auto& others = *any.add_filters()->mutable_runtime_filter();
-  others.set_runtime_key("graymesh.lane_log_others");
-  others.mutable_percent_sampled()->set_numerator(mesh.lane_log_others);
-  others.mutable_percent_sampled()->set_denominator(envoy::type::v3::FractionalPercent::MILLION);
+  // A stamped call always has a lane; who is called tells nothing more than who calls.
+  if (handling.side == Side::inbound || !handling.lane.empty()) return;
+  // Calls without a lane tell who loses it.
+  if (handling.side == Side::outbound && mesh.lane_log_others != 0)
+    add_share("graymesh.lane_log_others", mesh.lane_log_others, out);
+  // None, until somebody taps (control/gather/taps.cc).
+  add_share("graymesh.tap", 0, out);
 }
 
 }  // namespace
