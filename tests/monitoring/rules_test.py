@@ -228,6 +228,26 @@ class Alerts(Rendered):
                 tests.append({**case, "interval": f"{step}m"})
             self.promtool(tests, interval="1m" if step == 1 else "30m", groups=("ratios", "latency", "slo"))
 
+    def test_an_slo_within_its_budget_is_quiet(self):
+        bad, good = alerts.rq(alerts.BASE, "5xx"), alerts.rq(alerts.BASE, "2xx")
+        bucket = f'envoy_cluster_upstream_rq_time_bucket{{pod="web-0",{alerts.BASE},le="250"}}'
+        count = f'envoy_cluster_upstream_rq_time_count{{pod="web-0",{alerts.BASE}}}'
+        steps, each = 2800, 10000  # of two minutes: almost four days
+        half = {bad: f"0+{0.0005 * each:g}x{steps}", good: f"0+{each}x{steps}",  # of 0.1 %
+                count: f"0+{each}x{steps}", bucket: f"0+{0.995 * each:g}x{steps}"}  # of 1 %
+        # Two bad minutes in four days, long over.
+        burst = {bad: f"0x30 {each // 20}x{steps - 31}", good: f"0+{each}x{steps}"}
+        rest = {bad: f"7x{steps}", good: f"100x{steps}", count: f"100x{steps}", bucket: f"90x{steps}"}  # no traffic
+        known = dict.fromkeys(alerts.INFO, f"1x{steps}")
+        tests = []
+        for series in (half, burst, rest):
+            for kind in ("Availability", "Latency") if bucket in series else ("Availability",):
+                for what in ("Fast", "Medium", "Slow", "Steady"):
+                    case = self.case(kind + "Burns" + what, {**known, **series},
+                                     [(at, None) for at in ("3h", "26h", "90h")])
+                    tests.append({**case, "interval": "2m"})
+        self.promtool(tests, interval="30m", groups=("ratios", "latency", "slo"))
+
     def test_annotations_name_owner_release_lane_and_the_way_back(self):
         name = "ServiceErrors"
         series, labels = alerts.FIRES[name]
