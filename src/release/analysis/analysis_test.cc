@@ -160,8 +160,11 @@ TEST_F(AnalystTest, ForgetsAReleaseThatIsOver) {
 }
 
 TEST_F(AnalystTest, WaitsForTheMinimumUnlessTheVersionIsUnhealthy) {
-  traffic.gray_fails = 0.2;
   release().spec.steps[0].verdict = model::to_text({.minimum = 1h, .maximum = 2h});
+  watch(30min);
+  EXPECT_EQ(word().verdict, Word::not_yet);
+  EXPECT_THAT(word().why, HasSubstr("s more at least; healthy"));
+  traffic.gray_fails = 0.2;
   watch(10min);
   EXPECT_EQ(word().verdict, Word::unhealthy) << word().why;
 }
