@@ -142,7 +142,10 @@ void Kept::start_keeper(const std::string& program, Clock::Steady now) {
   if (pid > 0) keeper.reset(::pidfd_open(pid, 0));
   if (!keeper) {
     keeper_end = fmt::format("cannot start its keeper: {}", std::strerror(errno));
-    if (pid > 0) ::kill(pid, SIGKILL);
+    if (pid > 0) {
+      ::kill(pid, SIGKILL);
+      ::waitpid(pid, nullptr, 0);
+    }
     next_start = now + backoff.ended(0s);
   }
 }
