@@ -25,6 +25,8 @@ Code code_of(int status) {
     case 409:
     case 412:
       return Code::failed_precondition;
+    case 429:
+      return Code::resource_exhausted;
     case 501:
       return Code::unimplemented;
     case 422:

@@ -10,8 +10,7 @@ namespace graymesh::cli {
 namespace {
 
 // One `case` arm for each command: the words that may follow it.
-void append_arms(std::string& out, const CLI::App& command,
-                 const std::string& path) {  // NOLINT(misc-no-recursion)
+void append_arms(std::string& out, const CLI::App& command, const std::string& path) {
   std::string words;
   for (const auto* sub : command.get_subcommands([](const CLI::App*) { return true; }))
     words += sub->get_name() + " ";

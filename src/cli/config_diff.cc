@@ -48,8 +48,7 @@ Resources resources_of(const json& dump, const Place& place) {
 
 class Fields {
  public:
-  void compare(const std::string& path, const json& from,
-               const json& to) {  // NOLINT(misc-no-recursion)
+  void compare(const std::string& path, const json& from, const json& to) {
     if (from == to) return;
     if (from.is_object() && to.is_object()) return objects(path, from, to);
     if (from.is_array() && to.is_array()) return arrays(path, from, to);
@@ -67,8 +66,7 @@ class Fields {
   }
 
  private:
-  void objects(const std::string& path, const json& from,
-               const json& to) {  // NOLINT(misc-no-recursion)
+  void objects(const std::string& path, const json& from, const json& to) {
     static const json none;
     for (const auto& [key, value] : from.items()) {
       if (key == "@type") continue;
@@ -81,8 +79,7 @@ class Fields {
     }
   }
   // By name where elements have one, else by place.
-  void arrays(const std::string& path, const json& from,
-              const json& to) {  // NOLINT(misc-no-recursion)
+  void arrays(const std::string& path, const json& from, const json& to) {
     static const json none;
     const auto named = [](const json& it) { return it.is_object() && at(it, "name").is_string(); };
     if (std::ranges::all_of(from, named) && std::ranges::all_of(to, named)) {

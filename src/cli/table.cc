@@ -35,8 +35,7 @@ std::string yaml_string(const std::string& text) {
 
 void append_yaml(std::string& out, const json& value, std::size_t indent);
 
-void append_children(std::string& out, const json& value,
-                     std::size_t indent) {  // NOLINT(misc-no-recursion)
+void append_children(std::string& out, const json& value, std::size_t indent) {
   const std::string blanks(indent, ' ');
   bool first = true;
   const auto child = [&](const std::string& lead, const json& inner) {
@@ -62,8 +61,7 @@ void append_children(std::string& out, const json& value,
   }
 }
 
-void append_yaml(std::string& out, const json& value,
-                 std::size_t indent) {  // NOLINT(misc-no-recursion)
+void append_yaml(std::string& out, const json& value, std::size_t indent) {
   if (value.is_structured() && !value.empty()) return append_children(out, value, indent);
   if (value.is_string()) {
     out += yaml_string(value.get_ref<const std::string&>());

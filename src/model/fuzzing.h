@@ -40,8 +40,7 @@ inline void try_read(std::string_view bytes) {
   (void)read_mesh_config(bytes, "f");
 }
 
-inline std::size_t count_nodes(
-    const Element& element) {  // NOLINT(misc-no-recursion): depth is bounded
+inline std::size_t count_nodes(const Element& element) {
   std::size_t count = 1;
   for (const Element* child = element.first; child != nullptr; child = child->next)
     count += count_nodes(*child);

@@ -78,7 +78,7 @@ void append_scalar(std::string& out, const Element& node) {
 }
 
 // As deep as the tree, whose depth the reader bounds.
-void append(std::string& out, const Element& node) {  // NOLINT(misc-no-recursion)
+void append(std::string& out, const Element& node) {
   if (node.is_scalar()) return append_scalar(out, node);
   out.push_back(node.is_mapping() ? '{' : '[');
   for (const Element* child = node.first; child != nullptr; child = child->next) {

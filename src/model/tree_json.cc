@@ -67,7 +67,7 @@ class JsonReader {
   std::uint32_t here() const { return static_cast<std::uint32_t>(at_); }
 
   // The builder bounds the depth of the calls.
-  bool value() {  // NOLINT(misc-no-recursion)
+  bool value() {
     const Mark begin = mark();
     switch (peek()) {
       case '{':
@@ -83,7 +83,7 @@ class JsonReader {
     }
   }
 
-  bool members(const Mark& begin) {  // NOLINT(misc-no-recursion)
+  bool members(const Mark& begin) {
     if (!builder_.begin(Element::Kind::mapping, begin, {})) return false;
     ++at_;
     skip();
@@ -100,7 +100,7 @@ class JsonReader {
     return builder_.end(here());
   }
 
-  bool items(const Mark& begin) {  // NOLINT(misc-no-recursion)
+  bool items(const Mark& begin) {
     if (!builder_.begin(Element::Kind::sequence, begin, {})) return false;
     ++at_;
     skip();

@@ -43,7 +43,7 @@ std::string scalar(const Json& value, std::size_t indent) {
   return out;
 }
 
-void append(std::string& out, const Json& value, std::size_t indent) {  // NOLINT(misc-no-recursion)
+void append(std::string& out, const Json& value, std::size_t indent) {
   const std::string blanks(indent, ' ');
   bool first = true;
   const auto lead = [&](const std::string& text) {
