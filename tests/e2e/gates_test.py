@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import case
@@ -64,11 +65,17 @@ class Hook:
                 self.send_response(hook.status)
                 self.end_headers()
                 self.wfile.write(hook.why.encode())
+                while hook.endless:
+                    time.sleep(0.01)
+                    try:
+                        self.wfile.write(b"." * 1000)
+                    except OSError:
+                        return
 
             def log_message(self, *_):
                 pass
 
-        self.asked, self.status, self.why = [], 202, "too few requests"
+        self.asked, self.status, self.why, self.endless = [], 202, "too few requests", False
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/verdict"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -173,8 +180,10 @@ class Gates(unittest.TestCase):
                         f"the verdict of {hook.url}: too few requests", 10, "it is told why it waits")
         self.assertEqual(hook.asked[0], {"release": good["id"], "namespace": "fe-pre", "tag": "good", "step": 1,
                                          "weight": 50})
-        hook.status, hook.why = 200, "fine"
-        case.wait_until(lambda: mesh.release(good["id"])["phase"] == "gray", 10, "it goes on")
+        hook.status, hook.why, hook.endless = 200, "fine", True
+        case.wait_until(lambda: mesh.release(good["id"])["phase"] == "gray", 10,
+                        "it goes on; of words without end only the first count")
+        hook.endless = False
         self.back(good)
         hook.status, hook.why = 202, ""
         bad = mesh.start_release("fe-pre", "cart", "bad", steps)
