@@ -89,7 +89,7 @@ std::string text_of(const std::string& name, const monitoring::Json& value) {
   return name.ends_with(".json") ? value.dump(2) + "\n" : monitoring::to_yaml(value);
 }
 
-Status write_all(const std::string& folder, const monitoring::Files& files) {
+Status write_all(const std::string& folder, const monitoring::Files& files, bool tell) {
   for (const auto& [name, value] : files) {
     const std::filesystem::path file = std::filesystem::path(folder) / name;
     std::error_code fault;
@@ -99,12 +99,18 @@ Status write_all(const std::string& folder, const monitoring::Files& files) {
                    fmt::format("cannot make {}: {}", file.parent_path().string(), fault.message())};
     }
     TRY(write_file(file, text_of(name, value)));
-    fmt::print("{}\n", file.string());
+    if (tell) fmt::print("{}\n", file.string());
   }
   return {};
 }
 
 }  // namespace
+
+Status write_monitoring(const Common& common, const MonitoringOptions& options) {
+  auto files = monitoring::plain(TRY(describe(common, options)));
+  for (auto& file : monitoring::dashboards()) files.push_back(std::move(file));
+  return write_all(options.out, files, false);
+}
 
 int render_monitoring(const Common& common, const MonitoringOptions& options) {
   const auto description = describe(common, options);
@@ -123,7 +129,7 @@ int render_monitoring(const Common& common, const MonitoringOptions& options) {
     return exit_ok;
   }
   for (auto& file : monitoring::dashboards()) files.push_back(std::move(file));
-  const Status written = write_all(options.out, files);
+  const Status written = write_all(options.out, files, true);
   return written ? exit_ok : fail(written.error());
 }
 

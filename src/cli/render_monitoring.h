@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "cli/command.h"
 #include "monitoring/monitoring.h"
 
@@ -19,6 +20,8 @@ struct MonitoringOptions {
 };
 
 void add_monitoring_options(CLI::App* command, MonitoringOptions& options);
+// What --plain writes, and dashboards, below options.out.
+Status write_monitoring(const Common& common, const MonitoringOptions& options);
 int render_monitoring(const Common& common, const MonitoringOptions& options);
 
 }  // namespace graymesh::cli

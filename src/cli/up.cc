@@ -22,6 +22,7 @@
 #include "cli/up_daemon.h"
 #include "cli/up_folder.h"
 #include "cli/up_mesh.h"
+#include "cli/up_monitoring.h"
 #include "cli/up_wait.h"
 #include "model/model.h"
 #include "release/workload/ending.h"
@@ -41,7 +42,7 @@ struct Options {
   std::string state, namespace_, listen, mesh_config;
   std::string timeout = "2m";
   std::vector<std::string> files;
-  bool keep = false;
+  bool keep = false, monitoring = false;
   Output output = Output::table;
 };
 
@@ -171,6 +172,8 @@ Result<bool> write_mesh_config(const UpFolder& folder, const std::string& file) 
 struct Started {
   Daemon daemon;
   UpMesh mesh;
+  bool monitoring = false;
+  UpMonitoring at = {};  // if so
 };
 
 Status refuse(const UpMesh& mesh) {
@@ -187,6 +190,8 @@ Result<Started> bring_up(const UpFolder& folder, const Options& options) {
     return Error{Code::invalid_argument,
                  fmt::format("nothing was ever up in {}: -f names a file or a folder",
                              folder.path().string())};
+  record.monitoring = record.monitoring || options.monitoring;
+  if (record.monitoring) TRY(has_monitoring_programs());
   Copies copies;
   for (const std::string& argument : options.files)
     TRY(take_argument(argument, options, record, copies));
@@ -213,6 +218,7 @@ Result<Started> bring_up(const UpFolder& folder, const Options& options) {
   TRY(write_down(folder, record, copies, out.mesh));
   if (!daemon) daemon = TRY(start_daemon(folder, block));
   out.daemon = *daemon;
+  out.monitoring = record.monitoring;
   return out;
 }
 
@@ -246,6 +252,10 @@ void invite(const UpFolder& folder, const Started& started, const UpStanding& no
                server, shown->name, in);
     fmt::print("  graymesh{} app logs {}{} -f\n", server, shown->name, in);
   }
+  if (started.monitoring) {
+    fmt::print("  http://{} is Prometheus, http://{} Alertmanager\n", started.at.prometheus,
+               started.at.alertmanager);
+  }
   fmt::print("  graymesh down{}\n",
              is_default(folder) ? "" : fmt::format(" --state {}", folder.path().string()));
 }
@@ -262,6 +272,9 @@ int tell(const UpFolder& folder, const Options& options, const Started& started,
     page["pid"] = started.daemon.pid;
     page["log"] = folder.at("graymeshd.log").string();
     page["gateways"] = gateway_addresses(started.mesh.objects);
+    if (started.monitoring)
+      page["monitoring"] = {{"prometheus", started.at.prometheus},
+                            {"alertmanager", started.at.alertmanager}};
     fmt::print("{}", to_text(page, options.output));
   } else if (now.up) {
     invite(folder, started, now);
@@ -303,6 +316,15 @@ int up(const Options& options) {
   const auto now = wait_until_up(
       {.server = started->daemon.api, .objects = started->mesh.objects, .timeout = *timeout});
   if (!now) return fail(now.error());
+  if (started->monitoring) {
+    const auto lock =
+        folder.lock([&] { say("another up or down is at work there: waiting for its end"); });
+    if (!lock) return fail(lock.error());
+    if (!folder.daemon()) return fail({Code::failed_precondition, "it was taken down meanwhile"});
+    const auto at = start_monitoring(folder, started->daemon.api);
+    if (!at) return fail(at.error());
+    started->at = *at;
+  }
   return tell(folder, options, *started, *now);
 }
 
@@ -327,6 +349,7 @@ int down(const Options& options) {
   const bool was_up = folder.record().has_value() || holder(folder.at("graymeshd.lock")) > 0;
   // First, or it would start again what ends. Routes stay as they are: nobody comes in any more.
   if (const auto stopped = stop_daemon(folder); !stopped) return fail(stopped.error());
+  if (const auto stopped = stop_monitoring(folder); !stopped) return fail(stopped.error());
   const auto ended = workload::end_instances(
       folder.at("instances"), [&](const std::string& name, std::size_t left) {
         if (options.output == Output::table) say(fmt::format("{} has ended, {} left", name, left));
@@ -380,6 +403,9 @@ void add_up_commands(CLI::App& app, Chosen& chosen) {
       ->type_name("[IP:]PORT");
   up_command->add_option("--mesh-config", options->mesh_config, "Istio's MeshConfig")
       ->type_name("FILE");
+  up_command->add_flag("--monitoring", options->monitoring,
+                       "with Debian's Prometheus and Alertmanager, our rules and alerts, until "
+                       "`down`");
   up_command->add_option("--timeout", options->timeout, "for all to be ready")
       ->capture_default_str();
   add_state(up_command, *options);

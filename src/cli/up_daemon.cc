@@ -233,6 +233,12 @@ Result<std::string> choose_listen(const std::string& asked, int block) {
   return Error{Code::resource_exhausted, "no port for the gateway is free: name one by --listen"};
 }
 
+std::string free_address(int port) {
+  const Listening taken = listening();
+  while (port < 65535 && !is_free(taken, {"127.0.0.1", port})) ++port;
+  return fmt::format("127.0.0.1:{}", port);
+}
+
 Result<Daemon> start_daemon(const UpFolder& folder, const Block& block) {
   const std::string file = TRY(program());
   Addresses ports = ports_of(folder);

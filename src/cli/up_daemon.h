@@ -22,6 +22,9 @@ Result<Block> claim_block(int wanted, bool ours);
 // free one of 127.0.0.1:8000 and up that no other `up` tries at the same time, by its block.
 Result<std::string> choose_listen(const std::string& asked, int block);
 
+// 127.0.0.1:PORT where nobody listens, `port` or one of the next.
+std::string free_address(int port);
+
 // Starts it and waits until it has told its addresses: the ports of last time, else the usual ones
 // if they are free, else any. unavailable: it ended, with the end of its log.
 Result<Daemon> start_daemon(const UpFolder& folder, const Block& block);

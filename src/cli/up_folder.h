@@ -9,6 +9,8 @@
 //           mesh-config.yaml  Istio's MeshConfig
 //           graymeshd.lock    held by graymeshd while it lives
 //           graymeshd.json    its addresses      graymeshd.log  what it prints
+//           monitoring/       what Prometheus and Alertmanager read and keep, with prometheus.lock,
+//                             alertmanager.lock and their logs beside it
 //           graymesh.db       its store          instances/     what it runs
 #pragma once
 

@@ -50,6 +50,10 @@ Result<UpRecord> read_record(std::string_view text) {
     out.block = block->get<int>();
   }
   out.listen = TRY(word(page, "", "listen"));
+  if (const auto monitoring = page.find("monitoring"); monitoring != page.end()) {
+    if (!monitoring->is_boolean()) return wrong("monitoring must be true or false");
+    out.monitoring = monitoring->get<bool>();
+  }
   const auto files = page.find("files");
   if (files == page.end()) return out;
   if (!files->is_array()) return wrong("files must be a list");
@@ -67,7 +71,10 @@ std::string text_of(const UpRecord& record) {
                      {"copy", file.copy},
                      {"directory", file.directory},
                      {"namespace", file.namespace_}});
-  const json page = {{"block", record.block}, {"listen", record.listen}, {"files", files}};
+  const json page = {{"block", record.block},
+                     {"listen", record.listen},
+                     {"files", files},
+                     {"monitoring", record.monitoring}};
   return page.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

@@ -25,6 +25,7 @@ struct UpRecord {
   int block = 0;       // instances have 127.BLOCK.y.z; 0: not chosen yet
   std::string listen;  // HOST:PORT of our own gateway
   std::vector<UpFile> files;
+  bool monitoring = false;  // Prometheus and Alertmanager beside it
 
   bool operator==(const UpRecord&) const = default;
 };

@@ -35,7 +35,9 @@ spec:
 """
 
 
-class Up(unittest.TestCase):
+class UpCase(unittest.TestCase):
+    """A state folder of its own, and what runs for it."""
+
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -90,6 +92,8 @@ class Up(unittest.TestCase):
         self.assertEqual(answer.status, 200, text)
         return json.loads(text)["version"]
 
+
+class Up(UpCase):
     def test_an_application_comes_up_changes_is_released_and_goes(self):
         self.write()
         first = self.up("-f", "app.yaml")
