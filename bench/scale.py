@@ -19,18 +19,18 @@ SHAPES = ((1_100, 1, 1, 1.0), (10_000, 1, 4, 1.0), (100_000, 4, 8, 1.0), (100_00
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    # Measured, docs/performance.md: 700 services, 1,100 delta streams, -O1, 2 cores that the client shares.
-    add("--cpu-cold-ms", type=float, default=10.1, help="CPU of one cold stream: 11.1 s / 1,100")
-    add("--cpu-return-ms", type=float, default=8.0, help="of one that comes back: (3.0 s - 0.6 s of start) / 300")
-    add("--cpu-endpoint-fixed-ms", type=float, default=22, help="of one endpoint change, whoever listens")
-    add("--cpu-endpoint-stream-ms", type=float, default=0.2, help="of it, for each stream")
-    add("--cpu-route-stream-ms", type=float, default=1.2, help="of one route change, for each stream")
-    add("--cpu-idle-ms", type=float, default=0.077, help="of one idle stream in a second: pings")
+    # Measured, docs/performance.md: 700 services, 1,100 delta streams, 2 cores that the client and compilers share.
+    add("--cpu-cold-ms", type=float, default=5.3, help="CPU of one cold stream: 5.8 s / 1,100")
+    add("--cpu-return-ms", type=float, default=2.9, help="of one that comes back: (3.6 s - 0.4 s of start) / 1,100")
+    add("--cpu-endpoint-fixed-ms", type=float, default=5, help="of one endpoint change, whoever listens")
+    add("--cpu-endpoint-stream-ms", type=float, default=0.052, help="of it, for each stream: (62 - 5) ms / 1,100")
+    add("--cpu-route-stream-ms", type=float, default=0.6, help="of one route change, for each stream")
+    add("--cpu-idle-ms", type=float, default=0.056, help="of one idle stream in a second: pings")
     add("--cold-mb", type=float, default=4.72, help="sent to a cold stream")
     add("--return-mb", type=float, default=0.71, help="heard from one that comes back")
     add("--route-mb", type=float, default=1.11, help="sent to a stream for one route, without VHDS")
     add("--memory-base-mb", type=float, default=110, help="graymeshd with all scopes of the mesh")
-    add("--memory-stream-mb", type=float, default=0.17, help="for each stream: (299 - 110) MB / 1,100")
+    add("--memory-stream-mb", type=float, default=0.115, help="for each stream: (237 - 110) MB / 1,100")
     # Assumed.
     add("--cores", type=int, default=8, help="of each replica")
     add("--nic-gbit", type=float, default=10, help="of each replica")
@@ -103,7 +103,7 @@ def main():
         print("| " + " | ".join(row(*shape, it, rnd)) + " |")
     measured = argparse.Namespace(**{**vars(it), "cores": 2, "busy": 0.55, "nic_gbit": 20})
     last, _ = serve([0.0] * 1100, it.cpu_cold_ms / 1000, it.cold_mb, measured)
-    print(f"\ncheck: 1,100 cold streams on 2 cores of which the client takes 45 %: {last:.1f} s; measured 12.2 s")
+    print(f"\ncheck: 1,100 cold streams on 2 cores of which the client takes 45 %: {last:.1f} s; measured 7.3 s")
 
 
 if __name__ == "__main__":

@@ -187,5 +187,35 @@ TEST(Delta, RequestsBeforeTheFirstConfigAreAnsweredWhenItComes) {
   EXPECT_EQ(proxy.hears(), "CDS a | EDS a");
 }
 
+// What new clusters wait for goes out once, whether the proxy asks for it chunk by chunk, all at
+// once, or for less than it was sent clusters of.
+TEST(Delta, EndpointsOfNewClustersGoOutOnce) {
+  const auto run = [](const std::vector<Texts>& asked) {
+    FakeProxy proxy(FakeProxy::delta, {.chunk_resources_max = 4});
+    (void)proxy.runs({.clusters = many(10, "1"), .endpoints = many(10, "1")});
+    (void)proxy.asks(Type::cluster);
+    std::string all = proxy.hears();
+    for (const auto& names : asked) {
+      (void)proxy.asks(Type::endpoints, names);
+      all += " | " + proxy.settles();
+    }
+    std::size_t sent = 0;
+    for (std::size_t at = 0; (at = all.find("=1", at)) != std::string::npos; ++at) ++sent;
+    EXPECT_EQ(sent, 20u) << all;
+    EXPECT_EQ(proxy.holds(Type::endpoints), proxy.holds(Type::cluster)) << all;
+  };
+  run({{"n0"}});
+  run({many(10)});
+  run({{"n1", "n2"}, {"n3"}});
+  FakeProxy names(FakeProxy::delta, {.chunk_resources_max = 4});
+  (void)names.runs({.clusters = many(10, "1")});
+  (void)names.asks(Type::cluster);
+  Texts chunk;
+  (void)names.hears();
+  for (const auto& sent : names.session().channel(Type::cluster).flight()->sent)
+    chunk.push_back((*sent.now)->name());
+  run({chunk});
+}
+
 }  // namespace
 }  // namespace graymesh::xds
