@@ -66,6 +66,27 @@ void send_refusal(httplib::Response& response, const Refusal& refusal) {
   response.set_content(dump(problem, 1), "application/problem+json");
 }
 
+std::optional<Refusal> precondition(const httplib::Request& request, const std::string& what,
+                                    const std::string& etag) {
+  const std::string match = request.get_header_value("If-Match");
+  const std::string none = request.get_header_value("If-None-Match");
+  const auto is_among = [&](const std::string& list) {
+    return !etag.empty() && (list == "*" || list.find(etag) != std::string::npos);
+  };
+  const std::string now = etag.empty() ? "it is not there" : "it is " + etag;
+  if (!match.empty() && !is_among(match)) {
+    return Refusal{.error = {Code::failed_precondition,
+                             fmt::format("{} must be {} (If-Match), {}", what, match, now)},
+                   .status = 412};
+  }
+  if (!none.empty() && is_among(none)) {
+    return Refusal{.error = {Code::failed_precondition,
+                             fmt::format("{} must not be {} (If-None-Match), {}", what, none, now)},
+                   .status = 412};
+  }
+  return std::nullopt;
+}
+
 Result<std::uint64_t> number_of(const httplib::Request& request, const std::string& name,
                                 const Bounds& bounds) {
   if (!request.has_param(name.c_str())) return bounds.otherwise;

@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -29,6 +30,11 @@ void send_refusal(httplib::Response& response, const Refusal& refusal);
 inline void send_error(httplib::Response& response, const Error& error) {
   send_refusal(response, {.error = error});
 }
+
+// Why `what`, whose ETag is `etag` (empty: it is not there), is not what the request asks for by
+// If-Match and If-None-Match (RFC 9110 13.1.1 and 13.1.2): 412.
+std::optional<Refusal> precondition(const httplib::Request& request, const std::string& what,
+                                    const std::string& etag);
 
 // A whole number of a query, within bounds; `otherwise` if it is not there.
 struct Bounds {

@@ -205,14 +205,20 @@ void Platform::act_on_release(const Call& call, Verb verb) {
   const auto patience = number_of(call.request, "wait", {0, wait_seconds_max, 0});
   if (!patience) return send_error(call.response, patience.error());
   const std::uint64_t id = id_in(call.part(0));
-  const auto outcome = replies_.once(call, [&](const release::Once& once) -> Outcome {
-    if (verb == Verb::promote) return promote(call, id, once);
+  std::optional<Refusal> stale;
+  const release::Only only = [&](const Release& release) -> Status {
+    stale = precondition(call.request, fmt::format("release {}", id), etag_of(release));
+    return stale ? Status(stale->error) : Status();
+  };
+  auto outcome = replies_.once(call, [&](const release::Once& once) -> Outcome {
+    if (verb == Verb::promote) return promote(call, id, once, only);
     const auto reason = reason_in(call.request.body);
     if (!reason) return Refusal{.error = reason.error()};
-    if (const auto done = engine_.act(call.who, id, verb, *reason, once); !done)
+    if (const auto done = engine_.act(call.who, id, verb, *reason, once, only); !done)
       return Refusal{.error = done.error()};
     return Done{.release = id};
   });
+  if (stale) outcome = *stale;
   if (const auto* refusal = std::get_if<Refusal>(&outcome))
     return send_refusal(call.response, *refusal);
   const Done& done = std::get<Done>(outcome);
@@ -220,12 +226,14 @@ void Platform::act_on_release(const Call& call, Verb verb) {
   answer_release(call, done, done.release == id ? until_of(verb) : Until::started);
 }
 
-Outcome Platform::promote(const Call& call, std::uint64_t id, const release::Once& once) {
+Outcome Platform::promote(const Call& call, std::uint64_t id, const release::Once& once,
+                          const release::Only& only) {
   auto read = promotion_in(call.request.body);
   if (auto* refusal = std::get_if<Refusal>(&read)) return *std::move(refusal);
   const auto& promotion = std::get<Promotion>(read);
   if (promotion.to.empty()) {
-    if (const auto done = engine_.act(call.who, id, Verb::promote, promotion.reason, once); !done)
+    if (const auto done = engine_.act(call.who, id, Verb::promote, promotion.reason, once, only);
+        !done)
       return Refusal{.error = done.error()};
     return Done{.release = id};
   }
@@ -235,8 +243,8 @@ Outcome Platform::promote(const Call& call, std::uint64_t id, const release::Onc
   auto object = object_in(gray_release_json(found->second, promotion.to, promotion.spec).dump(),
                           model::Kind::gray_release);
   if (auto* refusal = std::get_if<Refusal>(&object)) return *std::move(refusal);
-  const auto started =
-      engine_.promote_to(call.who, id, std::get<model::ObjectPtr>(object), promotion.reason, once);
+  const auto started = engine_.promote_to(call.who, id, std::get<model::ObjectPtr>(object),
+                                          promotion.reason, once, only);
   if (!started) return refusal_of(started.error());
   return Done{.release = *started};
 }
@@ -255,6 +263,7 @@ void Platform::answer_release(const Call& call, const Done& done, Until until) {
   page["reached"] = there;
   const release::Receipt* receipt = receipt_for(found->second, until);
   page["receipt"] = receipt == nullptr ? json() : receipt_json(*receipt);
+  call.response.set_header("ETag", etag_of(found->second));
   send_json(call.response, page);
 }
 

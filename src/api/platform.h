@@ -45,7 +45,8 @@ class Platform {
   void show_release(const Call& call);
   void start_release(const Call& call);
   void act_on_release(const Call& call, release::Verb verb);
-  Outcome promote(const Call& call, std::uint64_t id, const release::Once& once);
+  Outcome promote(const Call& call, std::uint64_t id, const release::Once& once,
+                  const release::Only& only);
   void answer_release(const Call& call, const Done& done, Until until);
   void list_history(const Call& call);
   void list_instances(const Call& call);

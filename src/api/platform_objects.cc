@@ -53,28 +53,6 @@ Name name_in(const std::string& place) {
   return {place.substr(0, slash), place.substr(slash + 1)};
 }
 
-// RFC 9110 13.1.1 and 13.1.2; `etag` is empty if there is no such object.
-std::optional<Refusal> precondition(const httplib::Request& request, const std::string& what,
-                                    const std::string& etag) {
-  const std::string match = request.get_header_value("If-Match");
-  const std::string none = request.get_header_value("If-None-Match");
-  const auto is_among = [&](const std::string& list) {
-    return !etag.empty() && (list == "*" || list.find(etag) != std::string::npos);
-  };
-  const std::string now = etag.empty() ? "it is not there" : "it is " + etag;
-  if (!match.empty() && !is_among(match)) {
-    return Refusal{.error = {Code::failed_precondition,
-                             fmt::format("{} must be {} (If-Match), {}", what, match, now)},
-                   .status = 412};
-  }
-  if (!none.empty() && is_among(none)) {
-    return Refusal{.error = {Code::failed_precondition,
-                             fmt::format("{} must not be {} (If-None-Match), {}", what, none, now)},
-                   .status = 412};
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 const Platform::Kind Platform::kinds[3] = {

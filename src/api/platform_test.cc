@@ -295,6 +295,32 @@ TEST_F(PlatformApi, AnAnalysisGoesOnAsItWasWritten) {
     EXPECT_EQ(online_too.steps[step].verdict, here.steps[step].verdict);
 }
 
+TEST_F(PlatformApi, ActsOnlyOnAReleaseThatIsStillAsItWasRead) {
+  ASSERT_EQ(post("/api/v1/applications", application("web")).status, 200);
+  const Answer started =
+      post("/api/v1/releases?wait=20",
+           gray("v2", {{"steps", {{{"weight", 5}, {"pause", {{"approval", true}}}}}}}).dump());
+  const std::string path = "/api/v1/releases/" + started.body["id"].dump();
+  const std::string etag = get(path).header("ETag");
+  EXPECT_EQ(started.header("ETag"), etag);
+  for (const char* verb : {"approve", "promote", "pause", "resume", "rollback"}) {
+    const Answer stale = post(path + "/" + verb, "", {{"If-Match", "\"0000000000000000\""}});
+    EXPECT_EQ(stale.status, 412) << verb;
+    EXPECT_EQ(stale.header("Content-Type"), "application/problem+json");
+    EXPECT_EQ(stale.body["detail"],
+              "release 1 must be \"0000000000000000\" (If-Match), it is " + etag);
+  }
+  EXPECT_EQ(get(path).header("ETag"), etag) << "nothing was done";
+  const Answer paused = post(path + "/pause", "", {{"If-Match", etag}});
+  EXPECT_EQ(paused.status, 200) << paused.body;
+  EXPECT_NE(paused.header("ETag"), etag);
+  EXPECT_EQ(post(path + "/resume", "", {{"If-Match", etag}}).status, 412) << "it is paused now";
+  EXPECT_EQ(post(path + "/promote", R"({"to": "fe-online"})", {{"If-Match", etag}}).status, 412);
+  EXPECT_EQ(post(path + "/resume", "", {{"If-Match", "*"}}).status, 200);
+  EXPECT_EQ(post(path + "/rollback?wait=20").body["phase"], "rolled-back") << "as it may be";
+  EXPECT_EQ(post("/api/v1/releases/99/approve", "", {{"If-Match", etag}}).status, 404);
+}
+
 TEST_F(PlatformApi, TakesBackWhatWasPromoted) {
   const std::string id = gray_web("feature-a");
   const std::string path = "/api/v1/releases/" + id;

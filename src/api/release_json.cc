@@ -380,6 +380,14 @@ json environment_json(const release::Environment& environment) {
   return out;
 }
 
+std::string etag_of(const release::Release& release) {
+  release::World alone;
+  alone.releases.emplace(release.id, release);
+  std::string text;
+  for (const auto& [key, document] : save(alone)) text += document;
+  return fmt::format("\"{}\"", to_hex(hash64(text)));
+}
+
 std::string etag_of(const json& object) {
   json written = object;
   written.erase("status");

@@ -38,6 +38,9 @@ nlohmann::json environment_json(const release::Environment& environment);
 // The hash of the object as written, without its status: "\"0123456789abcdef\"".
 std::string etag_of(const nlohmann::json& object);
 
+// Of a release as it is written down, without its instances and the ACKs on their way.
+std::string etag_of(const release::Release& release);
+
 // What a request waits for.
 enum class Until : std::uint8_t { started, promoted, rolled_back, over };
 bool reached(const release::Release& release, Until until);

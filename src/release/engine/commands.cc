@@ -304,6 +304,11 @@ Status Engine::Core::approve(const Actor& who, Release& release) const {
   return {};
 }
 
+Status Engine::Core::holds(std::uint64_t release, const Only& only) const {
+  const auto found = world_.releases.find(release);
+  return only && found != world_.releases.end() ? only(found->second) : Status();
+}
+
 Status Engine::Core::act(const Actor& who, std::uint64_t id, Verb verb, const std::string& reason) {
   World next = world_;
   const auto found = next.releases.find(id);

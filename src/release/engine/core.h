@@ -47,6 +47,7 @@ class Engine::Core {
   // say.
   Result<Release> planned(const World& world, const Actor& who, const model::ObjectPtr& object,
                           const Release* source, World& next) const;
+  Status holds(std::uint64_t release, const Only& only) const;
   std::optional<Clock::Wall> step();
   void publish();  // a new `view`, if anything in it changed
 

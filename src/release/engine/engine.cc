@@ -61,14 +61,20 @@ Status Engine::remove(const Actor& who, const model::Key& key, const std::string
 }
 
 Status Engine::act(const Actor& who, std::uint64_t release, Verb verb, const std::string& reason,
-                   const Once& once) {
-  return command(once, [&](Core& core) { return core.act(who, release, verb, reason); });
+                   const Once& once, const Only& only) {
+  return command(once, [&](Core& core) -> Status {
+    TRY(core.holds(release, only));
+    return core.act(who, release, verb, reason);
+  });
 }
 
 Result<std::uint64_t> Engine::promote_to(const Actor& who, std::uint64_t release,
                                          const model::ObjectPtr& object, const std::string& reason,
-                                         const Once& once) {
-  return command(once, [&](Core& core) { return core.promote_to(who, release, object, reason); });
+                                         const Once& once, const Only& only) {
+  return command(once, [&](Core& core) -> Result<std::uint64_t> {
+    TRY(core.holds(release, only));
+    return core.promote_to(who, release, object, reason);
+  });
 }
 
 Result<std::vector<std::string>> Engine::plan(const model::ObjectPtr& release) const {

@@ -83,6 +83,10 @@ struct Once {
   std::string request = {};  // hex digits that stand for all of it
 };
 
+// What a release must be like for an act; empty: as it may be. Asked before anything is changed;
+// its error is the act's.
+using Only = std::function<Status(const Release&)>;
+
 enum class Verb : std::uint8_t { approve, promote, pause, resume, rollback };
 std::string_view name_of(Verb verb);
 
@@ -136,14 +140,14 @@ class Engine {
                 const Once& once = {});
   // not_found; failed_precondition if the phase does not allow it; permission_denied by policy.
   Status act(const Actor& who, std::uint64_t release, Verb verb, const std::string& reason = {},
-             const Once& once = {});
+             const Once& once = {}, const Only& only = {});
   // Starts in another environment what `release` proved in its own: `object`, a GrayRelease of that
   // other namespace, says how, and every application runs the very artefact that `release` runs.
   // Returns the new release's id. not_found; failed_precondition if it is not proven, an
   // Environment does not allow it, or the plan does not hold; already_exists if it runs there.
   Result<std::uint64_t> promote_to(const Actor& who, std::uint64_t release,
                                    const model::ObjectPtr& object, const std::string& reason = {},
-                                   const Once& once = {});
+                                   const Once& once = {}, const Only& only = {});
   // What `check` says of a GrayRelease, without starting it.
   Result<std::vector<std::string>> plan(const model::ObjectPtr& release) const;
 
