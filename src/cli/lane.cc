@@ -88,6 +88,12 @@ std::string lost_of(const json& app) {
   return out;
 }
 
+// Not every artefact has a version's name.
+std::string version_of(const json& app) {
+  const std::string version = text_at(app, "/version");
+  return version.empty() ? "revision " + text_at(app, "/revision") : version;
+}
+
 // Whose it is, and how long it lives.
 void print_head(const json& lane) {
   const auto line = [](const char* name, const std::string& value) {
@@ -116,8 +122,7 @@ int show(const Common& common, const Options& options) {
   std::vector<Row> rows;
   for (const json& app : (*lane)["status"].value("applications", json::array())) {
     const bool here = text_at(app, "/answeredBy") == "lane";
-    rows.push_back({text_at(app, "/name"),
-                    here ? text_at(app, "/version") : text_at(app, "/answeredBy"),
+    rows.push_back({text_at(app, "/name"), here ? version_of(app) : text_at(app, "/answeredBy"),
                     fmt::format("{}/{}", text_at(app, "/ready"), text_at(app, "/instances")),
                     text_at(app, "/traffic/received"), text_at(app, "/carriedBy"), lost_of(app)});
   }

@@ -42,7 +42,10 @@ std::string line_of(const json& release) {
                        number_at(progress, "proxies"));
   }
   const std::string waits = text_at(progress, "/waitsFor"), reason = text_at(release, "/reason");
-  if (!waits.empty()) out += "; waits for " + waits;
+  const bool held = release.value("held", false), waiting = text_at(progress, "/waiting") == "true";
+  if (held) out += ", paused";
+  // Of ACKs it is said already.
+  if (!waits.empty() && !held && !waiting) out += "; waits for " + waits;
   if (!reason.empty()) out += "; " + reason;
   return out;
 }

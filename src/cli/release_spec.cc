@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace graymesh::cli {
@@ -184,10 +185,12 @@ Result<json> gray_release(const ReleaseWords& words) {
   spec["tag"] = words.tag;
   spec["applications"] = std::move(apps);
   const std::string first = spec["applications"][0]["name"];
+  std::string name = fmt::format("{}-{}", first, words.tag);  // which is in lower case
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return json{{"apiVersion", "graymesh.io/v1alpha1"},
               {"kind", "GrayRelease"},
-              {"metadata",
-               {{"name", fmt::format("{}-{}", first, words.tag)}, {"namespace", words.namespace_}}},
+              {"metadata", {{"name", std::move(name)}, {"namespace", words.namespace_}}},
               {"spec", std::move(spec)}};
 }
 

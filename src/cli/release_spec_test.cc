@@ -46,6 +46,9 @@ TEST(GrayReleases, AreMadeOfWords) {
   EXPECT_EQ(spec["applications"][1]["replicas"], 3);
   EXPECT_EQ(spec["applications"][1]["run"]["environment"]["LEVEL"], "debug");
   EXPECT_EQ(spec["match"].size(), 2u);
+  EXPECT_EQ(gray_release({.applications = "web", .tag = "JIRA-7"}).value()["metadata"]["name"],
+            "web-jira-7")
+      << "a tag may be in upper case, an object's name may not";
   EXPECT_EQ(spec["steps"][1], (json{{"weight", 100}, {"pause", {{"duration", "10m"}}}}));
 }
 
@@ -97,6 +100,23 @@ TEST(Receipts, BeginAsScriptsExpectThem) {
 
 TEST(Lines, SayWhereItIsAndWhy) {
   EXPECT_EQ(line_of(rolled_back), "release 12 web/v2: rolled-back, weight 0%; rolled back by ann");
+  json on_its_way = {{"id", 12},
+                     {"tag", "v2"},
+                     {"phase", "routes"},
+                     {"weight", 0},
+                     {"held", false},
+                     {"applications", {{{"name", "web"}}}},
+                     {"progress",
+                      {{"waiting", true},
+                       {"acked", 3},
+                       {"proxies", 4},
+                       {"waitsFor", "3 of 4 proxies have ACKed"}}}};
+  EXPECT_EQ(line_of(on_its_way), "release 12 web/v2: routes, weight 0%, 3 of 4 proxies ACKed");
+  on_its_way["progress"] = {{"waiting", false}, {"waitsFor", "promote or rollback"}};
+  EXPECT_EQ(line_of(on_its_way),
+            "release 12 web/v2: routes, weight 0%; waits for promote or rollback");
+  on_its_way["held"] = true;
+  EXPECT_EQ(line_of(on_its_way), "release 12 web/v2: routes, weight 0%, paused");
 }
 
 json service(const std::string& name, const std::string& precedence, const json& hosts,

@@ -24,6 +24,32 @@ std::string object_of(const model::Key& key) {
   return kind + "/" + key.name;
 }
 
+// What a verb would have made of a release: "web/v2 cannot be paused".
+std::string_view done_by(Verb verb) {
+  switch (verb) {
+    case Verb::approve:
+      return "approved";
+    case Verb::promote:
+      return "promoted";
+    case Verb::pause:
+      return "paused";
+    case Verb::resume:
+      return "resumed";
+    case Verb::rollback:
+      return "rolled back";
+  }
+  return "changed";
+}
+
+// "it is over (rolled-back)", "it is being promoted (switching)".
+std::string standing_of(const Release& release) {
+  const char* how = ended(release.phase)          ? "over"
+                    : rolling_back(release.phase) ? "being rolled back"
+                    : promoting(release.phase)    ? "being promoted"
+                                                  : "under way";
+  return fmt::format("it is {} ({})", how, name_of(release.phase));
+}
+
 }  // namespace
 
 std::string_view name_of(Verb verb) {
@@ -318,7 +344,7 @@ Status Engine::Core::act(const Actor& who, std::uint64_t id, Verb verb, const st
   const auto in_phase = [&](bool allowed) -> Status {
     if (allowed) return {};
     return failed(
-        fmt::format("release {} cannot {} in phase {}", id, name_of(verb), name_of(release.phase)));
+        fmt::format("release {} cannot be {}: {}", id, done_by(verb), standing_of(release)));
   };
   const Phase phase = release.phase;
   switch (verb) {
@@ -351,6 +377,7 @@ Status Engine::Core::act(const Actor& who, std::uint64_t id, Verb verb, const st
   }
   const auto lane = next.lanes.find({release.name.namespace_, release.spec.tag});
   if (lane != next.lanes.end()) lane->second.used = parts_.clock.wall();
+  progress_.erase(id);  // what it waited for, it may wait for no more: the next step says
   return commit(std::move(next),
                 {act_of(who, std::string(name_of(verb)), release.name.namespace_,
                         fmt::format("release/{}", id), reason)},

@@ -308,9 +308,9 @@ bool Engine::Core::come_up(const Release& release) {
     wake_at(until);
     return false;
   }
-  const std::string late =
-      fmt::format("{} after {} s", progress.waits_for,
-                  std::chrono::duration_cast<std::chrono::seconds>(within).count());
+  const std::string late = fmt::format(
+      "not ready within {} s: {}", std::chrono::duration_cast<std::chrono::seconds>(within).count(),
+      progress.waits_for);
   // What would come back does not come up: no proxy knows of it yet, and what was promoted stays.
   if (release.phase == Phase::back_baseline)
     return move(release, Phase::promoted, "not rolled back: " + late);

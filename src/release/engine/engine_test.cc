@@ -182,6 +182,7 @@ TEST_F(EngineTest, APausedReleaseStaysWhereItIsAndMayStillBeTakenBack) {
   EXPECT_EQ(phase(id), Phase::starting);
   EXPECT_EQ(waits_for(id), "paused");
   ASSERT_TRUE(engine->act(bob, id, Verb::resume));
+  EXPECT_FALSE(engine->view()->progress.contains(id)) << "who asked is not told what is over";
   settle();
   EXPECT_EQ(phase(id), Phase::gray);
   ASSERT_TRUE(engine->act(bob, id, Verb::pause));
@@ -348,8 +349,8 @@ TEST_F(EngineTest, SeveralApplicationsGoTogetherOrNotAtAll) {
   clock.advance(60s);
   engine->step();
   EXPECT_THAT(release(id).reason,
-              "rolled back: 0 of 1 instances of cart-feature-a-2 are ready; cart-feature-a-2-1: "
-              "exited with code 1 after 60 s");
+              "rolled back: not ready within 60 s: 0 of 1 instances of cart-feature-a-2 are ready; "
+              "cart-feature-a-2-1: exited with code 1");
   settle();
   EXPECT_EQ(phase(id), Phase::rolled_back);
   EXPECT_EQ(running().size(), 4u);

@@ -128,7 +128,8 @@ TEST_F(PassageTest, ALaterPromotionIsNamedAndMustGoBackFirst) {
   EXPECT_EQ(baseline().run.version, "v2");
   must(second, Verb::rollback);
   EXPECT_EQ(baseline().run.version, "v1");
-  EXPECT_THAT(refusal(third, Verb::rollback), HasSubstr("cannot rollback in phase rolled-back"));
+  EXPECT_THAT(refusal(third, Verb::rollback),
+              HasSubstr("cannot be rolled back: it is over (rolled-back)"));
 }
 
 TEST_F(PassageTest, ABaselineThatWasDeclaredSinceStays) {
@@ -173,8 +174,8 @@ TEST_F(PassageTest, WhatDoesNotComeUpAgainLeavesThePromotionAsItIs) {
   clock.advance(6min);
   engine->step();
   EXPECT_EQ(phase(id), Phase::promoted);
-  EXPECT_THAT(release(id).reason, StartsWith("not rolled back: 0 of 2 instances of "
-                                             "web-baseline-4 are ready after 300 s"));
+  EXPECT_THAT(release(id).reason, StartsWith("not rolled back: not ready within 300 s: 0 of 2 "
+                                             "instances of web-baseline-4 are ready"));
   EXPECT_LE(release(id).over, over);
   settle();
   EXPECT_EQ(baseline().run.version, "v2");
