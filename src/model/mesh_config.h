@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/edge.h"
@@ -12,6 +13,22 @@
 #include "model/traffic.h"
 
 namespace graymesh::model {
+
+// Where proxies send spans by OTLP: the extension provider that defaultProviders.tracing names.
+struct Tracing {
+  struct Http {
+    std::string path;
+    std::optional<Duration> timeout;
+    std::vector<std::pair<std::string, std::string>> headers;
+    bool operator==(const Http&) const = default;
+  };
+  std::string host;  // the collector's service, as the registry knows it
+  std::uint32_t port = 0;
+  std::optional<Http> http;          // OTLP over HTTP; absent: over gRPC
+  std::uint32_t max_tag_length = 0;  // bytes of a span's URL; 0: Envoy's 256
+  double sampling = 1;               // percent of traces that begin here; 0 to 100
+  bool operator==(const Tracing&) const = default;
+};
 
 struct MeshConfig {
   std::string root_namespace = "istio-system";
@@ -26,6 +43,7 @@ struct MeshConfig {
   std::string access_log_file;  // empty: no access log; "/dev/stdout"
   std::string access_log_format;
   bool access_log_json = false;  // accessLogEncoding: JSON
+  std::optional<Tracing> tracing;
   ConnectionPool::H2Upgrade h2_upgrade = ConnectionPool::H2Upgrade::unspecified;
   std::optional<Retries> default_http_retry_policy;
   std::optional<LocalityLb> locality_lb;

@@ -33,8 +33,46 @@ pathNormalization: {normalization: MERGE_SLASHES}
   EXPECT_TRUE(read.config.access_log_json);
   EXPECT_EQ(read.config.concurrency, 2u);
   EXPECT_NE(read.config.content, 0u);
-  EXPECT_EQ(lines_of(read.warnings), Lines{"mesh.yaml:7 MeshConfig: defaultConfig.tracing is "
-                                           "accepted but not supported yet: no effect"});
+  EXPECT_EQ(lines_of(read.warnings), Lines{"mesh.yaml:7 MeshConfig: defaultConfig.tracing.sampling "
+                                           "1, has no effect: no provider traces"});
+}
+
+TEST(MeshConfig, TracesByTheDefaultProvider) {
+  const auto read = read_mesh_config(R"(enableTracing: true
+extensionProviders:
+- name: logs
+  envoyFileAccessLog: {path: /dev/stdout}
+- name: otel
+  opentelemetry:
+    service: tracing/collector.tracing.svc.cluster.local
+    port: 4318
+    http: {path: /v1/traces, timeout: 2s, headers: [{name: x-tenant, value: shop}]}
+defaultProviders: {tracing: [otel]}
+defaultConfig: {tracing: {sampling: 12.5}}
+)",
+                                     "mesh.yaml");
+  EXPECT_EQ(lines_of(read.errors), Lines{});
+  ASSERT_TRUE(read.config.tracing);
+  EXPECT_EQ(*read.config.tracing, (Tracing{.host = "collector.tracing.svc.cluster.local",
+                                           .port = 4318,
+                                           .http = Tracing::Http{.path = "/v1/traces",
+                                                                 .timeout = 2s,
+                                                                 .headers = {{"x-tenant", "shop"}}},
+                                           .sampling = 12.5}));
+  EXPECT_EQ(lines_of(read.warnings).size(), 1u);  // envoyFileAccessLog
+}
+
+TEST(MeshConfig, TellsOfTracingThatCannotBe) {
+  EXPECT_EQ(lines_of(read_mesh_config("defaultProviders: {tracing: [otel]}\n", "m.yaml").errors),
+            Lines{"m.yaml:1 MeshConfig: defaultProviders otel: no such extensionProviders"});
+  EXPECT_EQ(lines_of(read_mesh_config(
+                         "extensionProviders: [{name: otel, opentelemetry: {port: 0, service: "
+                         "collector.a, http: {path: v1}}}]\n",
+                         "m.yaml")
+                         .errors)
+                .size(),
+            2u);
+  EXPECT_EQ(lines_of(read_mesh_config("enableTracing: true\n", "m.yaml").warnings).size(), 1u);
 }
 
 TEST(MeshConfig, InAConfigMapKeepsItsLines) {

@@ -59,8 +59,90 @@ void read_proxy_metadata(Fields& f, MeshConfig& out) {
   if (log != nullptr) read_lane_log(f, *log, out);
 }
 
+// A service as providers name it: "collector.tracing.svc.cluster.local", or "tracing/" before it.
+std::string host_of_provider(std::string_view service) {
+  const auto slash = service.find('/');
+  return std::string(slash == std::string_view::npos ? service : service.substr(slash + 1));
+}
+
+void read_otlp_http(Fields& f, Tracing::Http& out) {
+  f.text("path", out.path);
+  if (!out.path.starts_with('/')) f.error("path", "must start with '/'");
+  f.duration("timeout", out.timeout);
+  f.list("headers", out.headers, [](Fields& header, std::pair<std::string, std::string>& to) {
+    header.text("name", to.first, check_header_name);
+    header.text("value", to.second);
+    header.without_effect({"envName"});
+    header.require("name");
+  });
+}
+
+void read_otlp(Fields& f, Tracing& out) {
+  std::string service;
+  f.text("service", service);
+  if (f.require("service")) {
+    out.host = host_of_provider(service);
+    if (!check_host(out.host).empty()) f.error("service", check_host(out.host));
+  }
+  f.number("port", out.port, port_range);
+  (void)f.require("port");
+  f.number("maxTagLength", out.max_tag_length);
+  f.object("http", out.http, read_otlp_http);
+  // The sidecar always reads its environment, where its name is.
+  f.known({"resourceDetectors"});
+  f.without_effect({"grpc", "dynatraceSampler"});
+}
+
+// All of Istio's kinds of providers; of these, one has effect.
+struct Provider {
+  std::string name;
+  std::optional<Tracing> otlp;
+};
+
+void read_provider(Fields& f, Provider& out) {
+  f.text("name", out.name);
+  (void)f.require("name");
+  f.object("opentelemetry", out.otlp, read_otlp);
+  f.without_effect({"envoyExtAuthzHttp", "envoyExtAuthzGrpc", "zipkin", "lightstep", "datadog",
+                    "stackdriver", "opencensus", "skywalking", "prometheus", "envoyFileAccessLog",
+                    "envoyHttpAls", "envoyTcpAls", "envoyOtelAls", "sds"});
+}
+
+// Istio's defaultProviders.tracing: the first of them that is there, and can trace.
+void read_tracing(Fields& f, MeshConfig& out) {
+  std::vector<Provider> providers;
+  std::vector<std::string> wanted;
+  bool enabled = false;
+  f.list("extensionProviders", providers, read_provider);
+  f.visit("defaultProviders", [&](Fields& defaults) {
+    defaults.texts("tracing", wanted);
+    defaults.without_effect({"metrics", "accessLogging"});
+  });
+  f.flag("enableTracing", enabled);
+  for (const std::string& name : wanted) {
+    const auto found = std::ranges::find(providers, name, &Provider::name);
+    if (found == providers.end()) {
+      f.error("defaultProviders", fmt::format("{}: no such extensionProviders", name));
+    } else if (found->otlp && !out.tracing) {
+      out.tracing = found->otlp;
+    }
+  }
+  if (enabled && !out.tracing) {
+    f.warn("enableTracing",
+           "has no effect without an opentelemetry provider in defaultProviders.tracing");
+  }
+}
+
 void read_proxy_config(Fields& f, MeshConfig& out) {
   read_proxy_metadata(f, out);
+  f.visit("tracing", [&](Fields& tracing) {
+    std::optional<double> sampling;
+    tracing.real("sampling", sampling, 0, 100);
+    if (sampling && out.tracing) out.tracing->sampling = *sampling;
+    if (sampling && !out.tracing) tracing.warn("sampling", "has no effect: no provider traces");
+    tracing.without_effect({"zipkin", "lightstep", "datadog", "stackdriver", "openCensusAgent",
+                            "customTags", "maxPathTagLength", "tlsSettings", "enableIstioTags"});
+  });
   f.number("concurrency", out.concurrency, {0, std::numeric_limits<std::int32_t>::max()});
   f.without_effect({"configPath",
                     "binaryPath",
@@ -79,7 +161,6 @@ void read_proxy_config(Fields& f, MeshConfig& out) {
                     "statNameLength",
                     "proxyBootstrapTemplatePath",
                     "interceptionMode",
-                    "tracing",
                     "sds",
                     "envoyAccessLogService",
                     "envoyMetricsService",
@@ -168,13 +249,13 @@ void read_fields(Fields& f, MeshConfig& out) {
   read_access_log(f, out);
   read_routing(f, out);
   read_export_defaults(f, out);
+  read_tracing(f, out);
   f.text("ingressService", out.ingress_service);
   f.visit("defaultConfig", [&](Fields& proxy) { read_proxy_config(proxy, out); });
   f.without_effect({"hboneIdleTimeout",
                     "ingressClass",
                     "ingressControllerMode",
                     "ingressSelector",
-                    "enableTracing",
                     "enableEnvoyAccessLogService",
                     "disableEnvoyListenerLog",
                     "inboundTrafficPolicy",
@@ -192,8 +273,6 @@ void read_fields(Fields& f, MeshConfig& out) {
                     "enablePrometheusMerge",
                     "verifyCertificateAtClient",
                     "ca",
-                    "extensionProviders",
-                    "defaultProviders",
                     "discoverySelectors",
                     "meshMTLS",
                     "tlsDefaults",

@@ -90,11 +90,7 @@ std::vector<std::string> faults_of(const Identity& identity, const BootstrapOpti
 }
 
 Json metadata_of(const Identity& identity, const Ports& ports) {
-  std::string workload = identity.workload;
-  if (workload.empty()) {
-    const auto app = identity.labels.find("app");
-    workload = app == identity.labels.end() ? identity.name : app->second;
-  }
+  const std::string workload = workload_of(identity);
   Json metadata = {
       {"NAME", identity.name},
       {"NAMESPACE", identity.namespace_},

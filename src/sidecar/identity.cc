@@ -6,6 +6,26 @@
 
 namespace graymesh::sidecar {
 
+std::string workload_of(const Identity& identity) {
+  if (!identity.workload.empty()) return identity.workload;
+  const auto app = identity.labels.find("app");
+  return app == identity.labels.end() ? identity.name : app->second;
+}
+
+std::string span_attributes(const Identity& identity) {
+  std::string text = fmt::format(
+      "service.name={}.{},service.namespace={},service.instance.id={}.{}", workload_of(identity),
+      identity.namespace_, identity.namespace_, identity.name, identity.namespace_);
+  for (const auto& [key, label] :
+       {std::pair{"service.version", "version"}, std::pair{"canarytag", "canarytag"},
+        std::pair{"stage", "stage"}}) {
+    const auto found = identity.labels.find(label);
+    if (found != identity.labels.end() && !found->second.empty())
+      text += fmt::format(",{}={}", key, found->second);
+  }
+  return text;
+}
+
 std::string node_id(const Identity& identity) {
   return fmt::format("{}~{}~{}.{}~{}.svc.{}",
                      identity.type == Identity::Type::router ? "router" : "sidecar",

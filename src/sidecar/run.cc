@@ -257,6 +257,7 @@ Result<Outcome> run(const RunOptions& options) {
   const auto envoy = TRY(find_envoy(options.envoy_path));
   const Address admin =
       TRY(make_address(admin_address(options.identity), options.bootstrap.ports.admin));
+  ::setenv("OTEL_RESOURCE_ATTRIBUTES", span_attributes(options.identity).c_str(), 0);
   if (!options.bootstrap_file.empty()) TRY(write_file(options.bootstrap_file, config + "\n"));
   return Sidecar(options, envoy_command(options, envoy.string(), std::move(config)), admin).live();
 }

@@ -50,6 +50,14 @@ struct Identity {
 // sidecar~127.1.2.3~web-0.fe-pre~fe-pre.svc.cluster.local
 std::string node_id(const Identity& identity);
 
+// `workload`, or what stands for it.
+std::string workload_of(const Identity& identity);
+
+// Whose spans a proxy sends, as OTEL_RESOURCE_ATTRIBUTES has it (OpenTelemetry, SDK environment
+// variables): "service.name=web.fe-pre,service.namespace=fe-pre,service.instance.id=web-0.fe-pre",
+// and service.version, canarytag and stage where labels have them.
+std::string span_attributes(const Identity& identity);
+
 // 127.65.2.3 for 127.1.2.3: the second octet + 64. Empty for what is not 127.0.0.0/10.
 std::string loopback_twin(std::string_view address);
 
@@ -108,6 +116,9 @@ enum class Outcome : std::uint8_t {
   killed = 4,  // asked to stop, but Envoy did not quit and was killed, or a second signal came
 };
 
+// Envoy gets this process's environment, and OTEL_RESOURCE_ATTRIBUTES (span_attributes) unless it
+// is set.
+//
 // Runs one proxy until SIGTERM or SIGINT; a second one hastens. Restarts an Envoy that dies.
 // Blocks; to be called from the main thread of a program: the death of the calling thread kills
 // Envoy.

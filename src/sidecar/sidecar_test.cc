@@ -37,6 +37,15 @@ TEST(Identity, HasIstiosNodeId) {
   EXPECT_EQ(node_id(gateway), "router~127.1.2.3~web-0.fe-pre~fe-pre.svc.cluster.local");
 }
 
+TEST(Identity, SaysWhoseSpansItSends) {
+  EXPECT_EQ(
+      span_attributes({.name = "web-0",
+                       .namespace_ = "fe-pre",
+                       .labels = {{"app", "web"}, {"canarytag", "feature-a"}, {"stage", ""}}}),
+      "service.name=web.fe-pre,service.namespace=fe-pre,service.instance.id=web-0.fe-pre,"
+      "canarytag=feature-a");
+}
+
 TEST(Identity, LoopbackInstancesHaveTwins) {
   EXPECT_EQ(loopback_twin("127.1.2.3"), "127.65.2.3");
   EXPECT_EQ(loopback_twin("127.63.0.1"), "127.127.0.1");

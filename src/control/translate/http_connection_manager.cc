@@ -11,6 +11,7 @@
 #include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
 #include "envoy/extensions/filters/http/fault/v3/fault.pb.h"
 #include "envoy/extensions/filters/http/grpc_stats/v3/config.pb.h"
+#include "envoy/extensions/filters/http/grpc_web/v3/grpc_web.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
@@ -37,11 +38,8 @@ void add_filters(const model::MeshConfig& mesh, const HttpHandling& handling,
     set_lane_witness(mesh, !handling.lane.empty(), *out.add_http_filters());
   if (handling.side == Side::gateway) set_site_filter(*out.add_http_filters());
   if (handling.protocol == snapshot::Protocol::grpc_web) {
-    auto& filter = *out.add_http_filters();
-    filter.set_name("envoy.filters.http.grpc_web");
-    // A message without fields: its name says it all.
-    filter.mutable_typed_config()->set_type_url(
-        "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb");
+    add_filter("envoy.filters.http.grpc_web",
+               envoy::extensions::filters::http::grpc_web::v3::GrpcWeb(), out);
   }
   if (snapshot::is_http2(handling.protocol)) {
     envoy::extensions::filters::http::grpc_stats::v3::FilterConfig stats;
@@ -121,6 +119,7 @@ void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, Filte
   if (handling.explicit_proxy)
     http.mutable_http_protocol_options()->mutable_allow_absolute_url()->set_value(true);
   if (!handling.lane.empty()) stamp_lane(mesh, handling, http);
+  if (mesh.tracing) set_tracing(mesh, http);
   if (logs_access(mesh)) set_access_log(mesh, *http.add_access_log());
   if (handling.tells_lanes) set_lane_log(mesh, handling, *http.add_access_log());
   out.set_name("envoy.filters.network.http_connection_manager");

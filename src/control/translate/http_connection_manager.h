@@ -14,6 +14,7 @@ namespace envoy::config::listener::v3 {
 class Filter;
 }  // namespace envoy::config::listener::v3
 namespace envoy::extensions::filters::network::http_connection_manager::v3 {
+class HttpConnectionManager;
 class HttpFilter;
 }  // namespace envoy::extensions::filters::network::http_connection_manager::v3
 namespace envoy::extensions::http::early_header_mutation::header_mutation::v3 {
@@ -59,6 +60,11 @@ bool logs_access(const model::MeshConfig& mesh);
 void set_access_log(const model::MeshConfig& mesh, envoy::config::accesslog::v3::AccessLog& out);
 // Only connections that found no filter chain: what no other log tells.
 void set_listener_log(const model::MeshConfig& mesh, envoy::config::accesslog::v3::AccessLog& out);
+
+// Spans; to be called if MeshConfig's `tracing` is set. In tracing.cc.
+void set_tracing(
+    const model::MeshConfig& mesh,
+    envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager& out);
 
 // How requests carry lanes, told to us (docs/translation.md 13.5), in lane_log.cc.
 void set_lane_log(const model::MeshConfig& mesh, const HttpHandling& handling,

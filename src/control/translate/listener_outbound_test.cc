@@ -301,6 +301,36 @@ TEST(AccessLog, IsWhatMeshConfigAsksFor) {
       "path": "/var/log/a", "log_format": {"json_format": {"route": "%ROUTE_NAME%"}}})"));
 }
 
+TEST(Tracing, GoesToTheDefaultProvidersCollector) {
+  Mesh mesh;
+  mesh.service("shop/web", {"http 8080"});
+  const auto tracing = [&] {
+    return http_of(captured(mesh).listener("0.0.0.0_8080")["filter_chains"][0])
+        .value("tracing", Json());
+  };
+  EXPECT_TRUE(tracing().is_null());
+  mesh.config(
+      "{extensionProviders: [{name: otel, opentelemetry: {service: "
+      "collector.tracing.svc.cluster.local, "
+      "port: 4317}}], defaultProviders: {tracing: [otel]}, defaultConfig: {tracing: {sampling: "
+      "50}}}");
+  EXPECT_EQ(tracing()["random_sampling"]["value"], 50);
+  auto provider = tracing()["provider"]["typed_config"];
+  EXPECT_EQ(provider["grpc_service"]["envoy_grpc"]["cluster_name"],
+            "outbound|4317||collector.tracing.svc.cluster.local");
+  EXPECT_EQ(provider["resource_detectors"][0]["name"],
+            "envoy.tracers.opentelemetry.resource_detectors.environment");
+  mesh.config(
+      "{extensionProviders: [{name: otel, opentelemetry: {service: "
+      "collector.tracing.svc.cluster.local, "
+      "port: 4318, http: {path: /v1/traces}}}], defaultProviders: {tracing: [otel]}}");
+  provider = tracing()["provider"]["typed_config"];
+  EXPECT_FALSE(provider.contains("grpc_service"));
+  EXPECT_EQ(provider["http_service"]["http_uri"],
+            Json::parse(R"({"uri": "http://collector.tracing.svc.cluster.local:4318/v1/traces",
+      "cluster": "outbound|4318||collector.tracing.svc.cluster.local", "timeout": "5s"})"));
+}
+
 TEST(HttpConnections, PassFaultCorsAndRouterInThatOrderAndMayBecomeWebsockets) {
   Mesh mesh;
   mesh.service("shop/web", {"http 8080"});
