@@ -5,8 +5,10 @@ if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(CCACHE ccache)
   if(CCACHE)
     # Paths below the checkout are hashed relative to it, so one build directory serves the next.
+    # DEPEND: what is included is learnt from the compiler, not by preprocessing once more; a tenth
+    # faster where headers are many.
     set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
       CCACHE_SLOPPINESS=time_macros ${CCACHE})
   endif()
 endif()
