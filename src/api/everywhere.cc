@@ -59,6 +59,7 @@ std::vector<Concerned> concerned_by(const std::string& object, const Parts& part
     if (config && makers.in(*config)) all[proxy.node.id] = {.id = proxy.node.id};
   }
   std::vector<Concerned> sorted;
+  sorted.reserve(all.size());
   for (auto& [id, it] : all) sorted.push_back(std::move(it));
   return sorted;
 }

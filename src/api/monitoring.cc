@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -305,7 +306,8 @@ json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies) {
         {"source_region", node.region},
         {"source_zone", node.zone},
     };
-    for (auto it = labels.begin(); it != labels.end();) it = *it == "" ? labels.erase(it) : ++it;
+    for (auto it = labels.begin(); it != labels.end();)
+      it = it->get_ref<const std::string&>().empty() ? labels.erase(it) : std::next(it);
     json target = {{"targets", {fmt::format("{}:{}", address, stats_port)}}};
     target["labels"] = std::move(labels);
     out.push_back(std::move(target));

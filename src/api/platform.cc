@@ -229,7 +229,7 @@ void Platform::act_on_release(const Call& call, Verb verb) {
 Outcome Platform::promote(const Call& call, std::uint64_t id, const release::Once& once,
                           const release::Only& only) {
   auto read = promotion_in(call.request.body);
-  if (auto* refusal = std::get_if<Refusal>(&read)) return *std::move(refusal);
+  if (auto* refusal = std::get_if<Refusal>(&read)) return std::move(*refusal);
   const auto& promotion = std::get<Promotion>(read);
   if (promotion.to.empty()) {
     if (const auto done = engine_.act(call.who, id, Verb::promote, promotion.reason, once, only);
@@ -242,7 +242,7 @@ Outcome Platform::promote(const Call& call, std::uint64_t id, const release::Onc
   if (found == world->releases.end()) return Refusal{.error = no_release(call.part(0))};
   auto object = object_in(gray_release_json(found->second, promotion.to, promotion.spec).dump(),
                           model::Kind::gray_release);
-  if (auto* refusal = std::get_if<Refusal>(&object)) return *std::move(refusal);
+  if (auto* refusal = std::get_if<Refusal>(&object)) return std::move(*refusal);
   const auto started = engine_.promote_to(call.who, id, std::get<model::ObjectPtr>(object),
                                           promotion.reason, once, only);
   if (!started) return refusal_of(started.error());

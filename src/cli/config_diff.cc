@@ -46,6 +46,10 @@ Resources resources_of(const json& dump, const Place& place) {
   return all;
 }
 
+std::string below(const std::string& path, const std::string& key) {
+  return path.empty() ? key : fmt::format("{}.{}", path, key);
+}
+
 class Fields {
  public:
   void compare(const std::string& path, const json& from, const json& to) {
@@ -71,11 +75,10 @@ class Fields {
     for (const auto& [key, value] : from.items()) {
       if (key == "@type") continue;
       const auto other = to.find(key);
-      compare(path.empty() ? key : path + "." + key, value, other == to.end() ? none : *other);
+      compare(below(path, key), value, other == to.end() ? none : *other);
     }
     for (const auto& [key, value] : to.items()) {
-      if (!from.contains(key) && key != "@type")
-        compare(path.empty() ? key : path + "." + key, none, value);
+      if (!from.contains(key) && key != "@type") compare(below(path, key), none, value);
     }
   }
   // By name where elements have one, else by place.

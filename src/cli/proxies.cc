@@ -162,14 +162,9 @@ void add_output(CLI::App* command, Asked& options) {
       ->type_name("FORMAT");
 }
 
-}  // namespace
-
-void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
-  auto* proxy = app.add_subcommand("proxy", "the proxies: what each was sent, ACKed and refused");
-  proxy->require_subcommand(1);
-
+void add_status(CLI::App& proxy, const Common& common, Chosen& chosen) {
   auto* status_command =
-      proxy->add_subcommand("status", "one line a proxy: how each type of xDS stands");
+      proxy.add_subcommand("status", "one line a proxy: how each type of xDS stands");
   auto status_options = std::make_shared<Options>();
   status_command->add_option("name", status_options->name,
                              "one proxy: NAME.NAMESPACE, or its node id");
@@ -184,8 +179,10 @@ void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
       return status(common, status_options->name, status_options->output);
     };
   });
+}
 
-  auto* diff_command = proxy->add_subcommand(
+void add_diff(CLI::App& proxy, const Common& common, Chosen& chosen) {
+  auto* diff_command = proxy.add_subcommand(
       "diff", "what a proxy has ACKed against what it shall have, field by field");
   auto diff = std::make_shared<ProxyQuestion>();
   auto envoy = std::make_shared<std::string>();
@@ -200,8 +197,10 @@ void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
   diff_command->callback([&common, &chosen, diff, envoy] {
     chosen = [&common, diff, envoy] { return proxy_diff(common, *diff, *envoy); };
   });
+}
 
-  auto* blame_command = proxy->add_subcommand(
+void add_blame(CLI::App& proxy, const Common& common, Chosen& chosen) {
+  auto* blame_command = proxy.add_subcommand(
       "blame", "from which objects the resources of a proxy were made, and since when it has them");
   auto blame = std::make_shared<ProxyQuestion>();
   auto resource = std::make_shared<std::string>();
@@ -215,9 +214,11 @@ void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
   blame_command->callback([&common, &chosen, blame, resource] {
     chosen = [&common, blame, resource] { return proxy_blame(common, *blame, *resource); };
   });
+}
 
+void add_config(CLI::App& proxy, const Common& common, Chosen& chosen) {
   auto* config_command =
-      proxy->add_subcommand("config", "what a proxy has ACKed, as tables or whole");
+      proxy.add_subcommand("config", "what a proxy has ACKed, as tables or whole");
   auto config_options = std::make_shared<Options>();
   config_command
       ->add_option("type", config_options->type, "cluster, endpoint, listener, route or all")
@@ -243,6 +244,17 @@ void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
       return config(common, config_options->type, config_options->name, config_options->output);
     };
   });
+}
+
+}  // namespace
+
+void add_proxy_commands(CLI::App& app, const Common& common, Chosen& chosen) {
+  auto* proxy = app.add_subcommand("proxy", "the proxies: what each was sent, ACKed and refused");
+  proxy->require_subcommand(1);
+  add_status(*proxy, common, chosen);
+  add_diff(*proxy, common, chosen);
+  add_blame(*proxy, common, chosen);
+  add_config(*proxy, common, chosen);
 }
 
 }  // namespace graymesh::cli
