@@ -75,12 +75,12 @@ Status listen(const Common& common, const std::string& id,
   auto gone_since = Steady::now();
   for (;;) {
     bool over = false, stood = false;
-    const Status ended = watch(common.server, "/api/v1/events?release=" + id,
-                               [&](const std::string& event, const std::string& data) {
-                                 stood = true;
-                                 over = !each(event, data);
-                                 return !over;
-                               });
+    Status ended = watch(common.server, "/api/v1/events?release=" + id,
+                         [&](const std::string& event, const std::string& data) {
+                           stood = true;
+                           over = !each(event, data);
+                           return !over;
+                         });
     if (over) return {};
     if (!ended && ended.error().code != Code::unavailable) return ended;
     if (stood) gone_since = Steady::now();

@@ -133,6 +133,7 @@ Result<std::string> program() {
   }
   ::fcntl(held->get(), F_SETFD, 0);  // as long as it lives
   std::vector<const char*> words;
+  words.reserve(command.size() + 1);
   for (const auto& word : command) words.push_back(word.c_str());
   words.push_back(nullptr);
   ::execv(words[0], const_cast<char* const*>(words.data()));
