@@ -69,14 +69,14 @@ int fail(const Error& error) {
 }
 
 // Every problem of the file goes to standard error; the first one is the error.
-Result<std::shared_ptr<const model::MeshConfig>> load_mesh_config(const std::string& file) {
-  if (file.empty()) return std::make_shared<const model::MeshConfig>();
+Result<model::MeshConfig> load_mesh_config(const std::string& file) {
+  if (file.empty()) return model::MeshConfig();
   const std::string text = TRY(read_file(file));
   model::ReadMeshConfig read = model::read_mesh_config(text, file);
   for (const auto& warning : read.warnings) {
     fmt::print(stderr, "graymeshd: warning: {}\n", model::to_string(warning));
   }
-  if (read.errors.empty()) return std::make_shared<const model::MeshConfig>(std::move(read.config));
+  if (read.errors.empty()) return std::move(read.config);
   for (const auto& problem : read.errors) {
     fmt::print(stderr, "graymeshd: {}\n", model::to_string(problem));
   }
@@ -90,10 +90,10 @@ Result<std::optional<api::Tokens>> load_tokens(const std::string& file) {
 }
 
 // Lanes belong to the release platform: without it nobody is asked to tell of them.
-std::shared_ptr<const model::MeshConfig> without_lane_log(const model::MeshConfig& mesh) {
-  auto out = std::make_shared<model::MeshConfig>(mesh);
-  out->lane_log = false;
-  return out;
+Result<std::shared_ptr<const model::MeshConfig>> mesh_of(const Flags& flags) {
+  auto mesh = std::make_shared<model::MeshConfig>(TRY(load_mesh_config(flags.mesh_config)));
+  if (flags.store.empty()) mesh->lane_log = false;
+  return std::shared_ptr<const model::MeshConfig>(std::move(mesh));
 }
 
 // Host of "host:port", for the line of addresses.
@@ -144,6 +144,7 @@ struct Platform {
 
   Status open(const Flags& flags, const std::string& control_plane, Overlay& overlay,
               traffic::Table* table, const Clock& clock) {
+    if (flags.store.empty()) return {};
     store = TRY(release::Store::open(flags.store));
     judge = std::make_unique<HttpJudge>([this] { poke(); });
     if (table != nullptr) usage = std::make_unique<TrafficUsage>(*table);
@@ -274,15 +275,19 @@ void print_addresses(const std::string& xds, const std::string& api) {
   std::fflush(stdout);
 }
 
+void wait_for(const sigset_t& signals) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+}
+
 int serve(const Flags& flags) {
   const sigset_t signals = block_signals();
   const SystemClock clock;
   metrics::Registry metrics;
-  auto mesh = load_mesh_config(flags.mesh_config);
+  const auto mesh = mesh_of(flags);
   if (!mesh) return fail(mesh.error());
   const auto tokens = load_tokens(flags.tokens);
   if (!tokens) return fail(tokens.error());
-  if (flags.store.empty()) mesh = without_lane_log(**mesh);
   traffic::Table table(clock);
   Live live(table, metrics, clock);
   traffic::Receiver receiver(table, (*mesh)->lane_header, metrics, live.listener());
@@ -318,10 +323,8 @@ int serve(const Flags& flags) {
   });
 
   const std::string xds_address = with_port(flags.xds, (*xds)->port());
-  if (!flags.store.empty()) {
-    const Status opened = platform.open(flags, xds_address, overlay, told, clock);
-    if (!opened) return fail(opened.error());
-  }
+  const Status opened = platform.open(flags, xds_address, overlay, told, clock);
+  if (!opened) return fail(opened.error());
   const auto take = [&](const source::ObjectsPtr& objects) {
     overlay.folder(objects);
     if (platform.engine) platform.engine->declare(of_platform(*objects));
@@ -347,8 +350,7 @@ int serve(const Flags& flags) {
                                             .tokens = *tokens ? &**tokens : nullptr});
   if (!api) return fail(api.error());
   if (flags.print_addresses) print_addresses(xds_address, with_port(flags.api, (*api)->port()));
-  int signal = 0;
-  sigwait(&signals, &signal);
+  wait_for(signals);
   return 0;  // everything ends in reverse: no more questions first
 }
 

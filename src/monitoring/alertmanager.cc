@@ -2,6 +2,8 @@
 // nobody. Namespaces that are declared quiet wake nobody: their pages become tickets.
 #include "monitoring/alertmanager.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <initializer_list>
@@ -24,7 +26,7 @@ Json matchers(const Words& words, std::initializer_list<std::array<std::string, 
     if (words.camel)
       out.push_back({{"name", name}, {"matchType", how}, {"value", value}});
     else
-      out.push_back(name + how + "\"" + value + "\"");
+      out.push_back(fmt::format("{}{}\"{}\"", name, how, value));
   }
   return out;
 }

@@ -47,8 +47,8 @@ Json data_plane_jobs(const Description& description) {
 
 Json infrastructure_jobs(const Description& description) {
   std::vector<std::string> servers;
-  for (std::uint16_t i = 0; i < (description.one ? 1 : 3); ++i)
-    servers.push_back(address(description, i));
+  const std::uint16_t count = description.one ? 1 : 3;
+  for (std::uint16_t i = 0; i < count; ++i) servers.push_back(address(description, i));
   return Json::array({fixed("prometheus", std::move(servers)),
                       fixed("alertmanager", {description.alertmanager}),
                       from_files("infrastructure", "infrastructure")});

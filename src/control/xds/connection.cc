@@ -151,7 +151,8 @@ std::uint64_t Connection::received() const {
   peer_->distance_us = info.tcpi_rtt;
   // What gRPC has not taken from the kernel is nothing yet: megabytes, of one who sends long
   // requests one after the other.
-  return info.tcpi_bytes_received - std::min<std::uint64_t>(queued, info.tcpi_bytes_received);
+  return info.tcpi_bytes_received -
+         std::min<std::uint64_t>(static_cast<std::uint64_t>(queued), info.tcpi_bytes_received);
 }
 
 // `unheard_` is a bucket: what comes fills it, requests that are whole empty it, and it leaks what

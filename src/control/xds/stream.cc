@@ -240,13 +240,13 @@ bool Stream::drop_hopeless_locked(Clock::Steady now) {
   return true;
 }
 
-void Stream::drop_locked(const char* reason, std::string text, grpc::StatusCode code) {
+void Stream::drop_locked(const char* reason, const std::string& text, grpc::StatusCode code) {
   shared_->dropped({.node_id = node_ ? node_->id : "",
                     .peer = peer_->address,
                     .at = shared_->clock.wall(),
                     .reason = reason,
                     .text = text});
-  finish_locked({code, std::move(text)});
+  finish_locked({code, text});
 }
 
 void Stream::set_deadline_locked() {

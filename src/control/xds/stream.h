@@ -132,7 +132,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   void count_held_locked(Clock::Steady now);
   void write_locked(const Response& response, Clock::Steady now);
   bool drop_hopeless_locked(Clock::Steady now);
-  void drop_locked(const char* reason, std::string text, grpc::StatusCode code);
+  void drop_locked(const char* reason, const std::string& text, grpc::StatusCode code);
   void set_deadline_locked();
   void note_reach_locked();
   void finish_locked(const grpc::Status& status);
