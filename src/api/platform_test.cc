@@ -292,7 +292,7 @@ TEST_F(PlatformApi, AnAnalysisGoesOnAsItWasWritten) {
              &online_too = view->world->releases.at(2).spec;
   ASSERT_EQ(online_too.steps.size(), 2u);
   for (std::size_t step = 0; step < 2; ++step)
-    EXPECT_EQ(online_too.steps[step].verdict, here.steps[step].verdict);
+    EXPECT_EQ(online_too.steps[step].analysis, here.steps[step].analysis);
 }
 
 TEST_F(PlatformApi, ActsOnlyOnAReleaseThatIsStillAsItWasRead) {

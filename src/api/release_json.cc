@@ -7,7 +7,6 @@
 #include "api/carriage.h"
 #include "api/pages.h"
 #include "base/hash.h"
-#include "model/analysis.h"
 #include "model/json.h"
 
 namespace graymesh::api {
@@ -110,10 +109,8 @@ json steps_json(const std::vector<model::GrayStep>& steps) {
     json one = {{"weight", step.weight}};
     if (step.pause) one["pause"]["duration"] = duration_text(*step.pause);
     if (step.approval) one["pause"]["approval"] = true;
-    if (const auto analysis = model::analysis_of(step.verdict))
-      one["analysis"] = analysis_json(*analysis);
-    else if (!step.verdict.empty())
-      one["pause"]["verdict"] = step.verdict;
+    if (!step.hook.empty()) one["pause"]["verdict"] = step.hook;
+    if (step.analysis) one["analysis"] = analysis_json(*step.analysis);
     out.push_back(std::move(one));
   }
   return out;

@@ -121,16 +121,18 @@ class Screen {
     field("Traffic", out);
   }
 
-  // What the hook of this step says.
+  // What the hook of this step, or its analysis, says.
   void verdict() {
     const json steps = release_.value("steps", json::array());
     const std::size_t step = number_at(release_, "step");
     if (phase_.rfind("step-", 0) != 0 || step >= steps.size()) return;
-    const std::string hook = text_at(steps[step], "/pause/verdict");
-    if (hook.empty()) return;
+    std::string whose = text_at(steps[step], "/pause/verdict");
+    if (whose.empty() && steps[step].contains("analysis"))
+      whose = fmt::format("step {} (weight {})", step + 1, number_at(steps[step], "weight"));
+    if (whose.empty()) return;
     const std::string waits = text_at(release_, "/progress/waitsFor");
-    const std::string lead = fmt::format("the verdict of {}", hook);
-    if (!waits.starts_with(lead)) return field("Verdict", fmt::format("not asked yet ({})", hook));
+    const std::string lead = fmt::format("the verdict of {}", whose);
+    if (!waits.starts_with(lead)) return field("Verdict", fmt::format("not asked yet ({})", whose));
     const std::string why = waits.substr(std::min(waits.size(), lead.size() + 2));
     field("Verdict", painted(style_, Paint::yellow, "not yet") + (why.empty() ? "" : ": " + why));
   }

@@ -99,6 +99,9 @@ TEST(ReleaseScreen, TellsTheVerdictThatItWaitsFor) {
                        {"waitsFor", "the verdict of http://judge/: 412 more requests"}};
   EXPECT_THAT(screen_of(waits, instances, {}, now), HasSubstr("not yet: 412 more requests"));
   EXPECT_THAT(screen_of(step, instances, {}, now), HasSubstr("not asked yet (http://judge/)"));
+  waits["steps"][1] = {{"weight", 10}, {"analysis", json::object()}};
+  waits["progress"]["waitsFor"] = "the verdict of step 2 (weight 10): not yet: 99 more requests";
+  EXPECT_THAT(screen_of(waits, instances, {}, now), HasSubstr("Verdict   not yet: not yet: 99"));
 }
 
 TEST(ReleaseScreen, OfOneThatIsOverShowsOnlyWhatWas) {

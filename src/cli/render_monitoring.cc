@@ -3,8 +3,7 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
-#include <cmath>
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/platform.h"
+#include "model/model.h"
 #include "monitoring/monitoring.h"
 
 namespace graymesh::cli {
@@ -22,39 +22,20 @@ using monitoring::Description;
 using monitoring::Slo;
 using nlohmann::json;
 
-// Milliseconds of "250ms", "2.5s", "1m"; which ones may stand here the model has checked.
-std::optional<std::chrono::milliseconds> milliseconds(const std::string& text) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{}) return std::nullopt;
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  const double factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
-  if (factor == 0) return std::nullopt;
-  return std::chrono::milliseconds(std::llround(number * factor));
-}
-
-// What an Application, as the API or a file has it, promises; null if nothing.
+// What an Application, as the API or a file has it, promises; none if nothing.
 Result<std::optional<Slo>> slo_of(const json& application) {
-  const json* slo = nullptr;
-  if (application.contains("spec") && application["spec"].contains("slo"))
-    slo = &application["spec"]["slo"];
-  if (slo == nullptr) return std::optional<Slo>();
-  const std::string name =
-      text_at(application, "/metadata/namespace") + "/" + text_at(application, "/metadata/name");
-  Slo out{.namespace_ = text_at(application, "/metadata/namespace"),
-          .service = text_at(application, "/metadata/name"),
-          .availability = slo->value("availability", 0.0)};
-  if (slo->contains("latency")) {
-    const std::string threshold = text_at(*slo, "/latency/threshold");
-    out.threshold = milliseconds(threshold);
-    if (!out.threshold) {
-      return Error{Code::invalid_argument,
-                   fmt::format("Application {}: slo.latency.threshold {:?}, must be one time such "
-                               "as 250ms, 2.5s or 1m",
-                               name, threshold)};
-    }
-    out.target = (*slo)["latency"].value("target", 99.0);
-  }
+  const auto documents = model::read(application.dump(), "Application");
+  const auto& document = documents.at(0);
+  if (!document.errors.empty())
+    return Error{Code::invalid_argument, model::to_string(document.errors.front())};
+  const auto& promised = document.object->as<model::Application>().slo;
+  if (!promised) return std::optional<Slo>();
+  Slo out{.namespace_ = document.object->meta.key.namespace_,
+          .service = document.object->meta.key.name,
+          .availability = promised->availability,
+          .target = promised->target};
+  if (promised->threshold)
+    out.threshold = std::chrono::duration_cast<std::chrono::milliseconds>(*promised->threshold);
   return std::optional<Slo>(std::move(out));
 }
 

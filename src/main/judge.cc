@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "model/analysis.h"
-
 namespace graymesh {
 namespace {
 
@@ -64,8 +62,7 @@ HttpJudge::HttpJudge(std::function<void()> heard) : hooks_(ask, std::move(heard)
 
 release::Judge::Word HttpJudge::verdict(const release::Release& release,
                                         const model::GrayStep& step) {
-  if (model::is_analysis(step.verdict))
-    return analyst_ == nullptr ? Word{} : analyst_->word(release);
+  if (step.analysis) return analyst_ == nullptr ? Word{} : analyst_->word(release);
   return hooks_.word(release, step);
 }
 

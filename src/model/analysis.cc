@@ -2,15 +2,12 @@
 
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "model/fields.h"
 
 namespace graymesh::model {
 namespace {
-
-using Json = nlohmann::json;
 
 // In points: without one health could never be proven.
 constexpr double margin_min = 0.01, margin_max = 50;
@@ -38,32 +35,6 @@ void check_names(Fields& f, const std::vector<Analysis::Query>& queries) {
     if (!names.insert(query.name).second)
       f.error("queries", fmt::format("must have each name once; {} is there again", query.name));
   }
-}
-
-Json nanos(const std::optional<Duration>& span) { return span ? Json(span->count()) : Json(); }
-std::optional<Duration> nanos(const Json& json) {
-  if (json.is_null()) return std::nullopt;
-  return Duration(json.get<std::int64_t>());
-}
-
-Analysis from(const Json& json) {
-  Analysis out;
-  out.success_margin = json.at("success_margin");
-  const Json& latency = json.at("latency");
-  out.latency = {latency.at(0), latency.at(1), latency.at(2)};
-  out.proxies = json.at("proxies");
-  out.prometheus = json.at("prometheus");
-  for (const Json& query : json.at("queries"))
-    out.queries.push_back({query.at(0), query.at(1), query.at(2), query.at(3)});
-  out.interval = nanos(json.at("interval"));
-  out.minimum = nanos(json.at("minimum"));
-  out.maximum = nanos(json.at("maximum"));
-  const int inconclusive = json.at("inconclusive");
-  if (inconclusive < 0 || inconclusive > static_cast<int>(Analysis::Inconclusive::rollback))
-    throw std::out_of_range("inconclusive");
-  out.inconclusive = static_cast<Analysis::Inconclusive>(inconclusive);
-  out.dry_run = json.at("dry_run");
-  return out;
 }
 
 }  // namespace
@@ -97,33 +68,6 @@ void read_analysis(Fields& f, Analysis& out) {
                           {"advance", Inconclusive::advance},
                           {"rollback", Inconclusive::rollback}});
   f.flag("dryRun", out.dry_run);
-}
-
-std::string to_text(const Analysis& analysis) {
-  Json queries = Json::array();
-  for (const auto& query : analysis.queries)
-    queries.push_back({query.name, query.total, query.bad, query.margin});
-  return Json{
-      {"success_margin", analysis.success_margin},
-      {"latency", {analysis.latency.percentile, analysis.latency.margin, analysis.latency.slower}},
-      {"proxies", analysis.proxies},
-      {"prometheus", analysis.prometheus},
-      {"queries", std::move(queries)},
-      {"interval", nanos(analysis.interval)},
-      {"minimum", nanos(analysis.minimum)},
-      {"maximum", nanos(analysis.maximum)},
-      {"inconclusive", static_cast<int>(analysis.inconclusive)},
-      {"dry_run", analysis.dry_run}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-std::optional<Analysis> analysis_of(std::string_view verdict) {
-  if (!is_analysis(verdict)) return std::nullopt;
-  try {
-    return from(Json::parse(verdict));
-  } catch (const std::exception&) {
-    return std::nullopt;
-  }
 }
 
 }  // namespace graymesh::model

@@ -1,13 +1,11 @@
 // How a step of a GrayRelease is judged by comparing the gray version with the baseline at the same
-// time (docs/verdicts.md). The step itself holds it as text, beside URLs of hooks: who carries a
-// release out need not know how verdicts come about. Shares are in percent, margins in points: how
-// much larger a share of gray's requests may be bad.
+// time (docs/verdicts.md). Shares are in percent, margins in points: how much larger a share of
+// gray's requests may be bad.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "model/traffic.h"
@@ -45,12 +43,5 @@ struct Analysis {
 };
 
 void read_analysis(Fields& f, Analysis& out);
-
-// What GrayStep::verdict holds of it: JSON, equal for equal ones.
-std::string to_text(const Analysis& analysis);
-// Whether GrayStep::verdict is one, not a hook's URL.
-inline bool is_analysis(std::string_view verdict) { return verdict.starts_with('{'); }
-// None if `verdict` is something else, or was written by a version that knows more.
-std::optional<Analysis> analysis_of(std::string_view verdict);
 
 }  // namespace graymesh::model

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <set>
 
-#include "model/analysis.h"
 #include "model/kinds.h"
 #include "model/read_http.h"
 #include "model/rules.h"
@@ -120,14 +119,6 @@ void read_probe(Fields& f, HealthProbe& out) {
   f.number("successes", out.successes, {1, 1000});
 }
 
-// What an Application's callers may expect over 30 days. Nothing here acts on it: `graymesh render
-// --monitoring` makes alerts of it, from the text, so it is only checked.
-struct Slo {
-  double availability = 0;            // percent of requests that are not answered 5xx
-  std::optional<Duration> threshold;  // of latency
-  double target = 99;                 // percent of requests within `threshold`
-};
-
 // Only at these does Envoy count how many requests were faster (milliseconds).
 bool is_bucket(Duration threshold) {
   using namespace std::chrono_literals;
@@ -193,16 +184,14 @@ void read_step(Fields& f, GrayStep& out) {
       pause.error({}, "must have one of duration, approval and verdict");
     pause.duration("duration", out.pause);
     pause.flag("approval", out.approval);
-    pause.text("verdict", out.verdict, check_url);
+    pause.text("verdict", out.hook, check_url);
   });
-  std::optional<Analysis> analysis;
-  f.object("analysis", analysis, read_analysis);
-  if (!analysis) return;
-  if (!out.verdict.empty())
+  f.object("analysis", out.analysis, read_analysis);
+  if (!out.analysis) return;
+  if (!out.hook.empty())
     f.error("analysis", "must not stand beside pause.verdict: one of them judges the step");
   if (out.weight == 100)
     f.warn("analysis", "compares with the baseline, which a weight of 100 may leave no requests");
-  out.verdict = to_text(*analysis);
 }
 
 void read_gray_application(Fields& f, GrayApplication& out) {
@@ -271,8 +260,7 @@ void read_application(Fields& f, Application& out) {
                                 {{"safe", Application::Repeat::safe},
                                  {"idempotent", Application::Repeat::idempotent},
                                  {"none", Application::Repeat::none}});
-  std::optional<Slo> slo;
-  f.object("slo", slo, read_slo);
+  f.object("slo", out.slo, read_slo);
   if (!out.hosts.empty() && out.gateways.empty())
     f.warn("hosts", "are served by no gateway: name some in gateways");
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/analysis.h"
 #include "model/traffic.h"
 
 namespace graymesh::model {
@@ -45,6 +46,16 @@ struct HealthProbe {
   bool operator==(const HealthProbe&) const = default;
 };
 
+// What an Application's callers may expect over 30 days. Nothing in the mesh acts on it: `graymesh
+// render --monitoring` makes alerts of it.
+struct Slo {
+  double availability = 0;            // percent of requests that are not answered 5xx
+  std::optional<Duration> threshold;  // of latency; a bound of Envoy's histogram
+  double target = 99;                 // percent of requests within `threshold`
+
+  bool operator==(const Slo&) const = default;
+};
+
 struct Application {
   std::string team;
   std::vector<ApplicationPort> ports;  // at least one
@@ -60,6 +71,7 @@ struct Application {
   // died): of methods that are safe by RFC 9110 9.2.1, of idempotent ones (9.2.2), or none.
   enum class Repeat : std::uint8_t { safe, idempotent, none };
   Repeat repeat = Repeat::safe;
+  std::optional<Slo> slo;
 
   bool operator==(const Application&) const = default;
 };
@@ -73,14 +85,16 @@ struct GrayMatch {
 };
 
 // A step of weight; then it waits: for a time, for a person, for a verdict; for nothing if none is
-// given.
+// given. One at most judges it: a hook or an analysis.
 struct GrayStep {
   std::uint32_t weight = 0;  // percent
   std::optional<Duration> pause;
   bool approval = false;
-  std::string verdict;  // who judges it: URL of a hook, or an Analysis as text
+  std::string hook;  // URL of a verdict hook; empty: none
+  std::optional<Analysis> analysis;
   Position position;
 
+  bool judged() const { return !hook.empty() || analysis.has_value(); }
   bool operator==(const GrayStep&) const = default;
 };
 

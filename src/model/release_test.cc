@@ -29,6 +29,7 @@ TEST(Application, IsReadWhole) {
   startup: {command: [./ready]}
   stop: {drain: 0s, timeout: 3s}
   repeat: idempotent
+  slo: {availability: 99.9, latency: {threshold: 2.5s, target: 95}}
 )"));
   EXPECT_EQ(app.ports.at(1).protocol, "GRPC");
   EXPECT_EQ(app.run.memory_bytes, 256u << 20);
@@ -41,6 +42,7 @@ TEST(Application, IsReadWhole) {
   EXPECT_EQ(app.startup->kind, HealthProbe::Kind::command);
   EXPECT_EQ(app.drain, 0s);
   EXPECT_EQ(app.repeat, Application::Repeat::idempotent);
+  EXPECT_EQ(app.slo, (Slo{99.9, 2500ms, 95}));
 }
 
 TEST(Application, TellsEveryFaultAtOnce) {
@@ -65,6 +67,18 @@ TEST(Application, TellsEveryFaultAtOnce) {
           "f.yaml:8 Application default/x: readiness must have one of http, tcp and command",
           "f.yaml:9 Application default/x: colour red, is not a known field",
       }));
+}
+
+TEST(Application, AnSloIsOfBoundsThatEnvoyCounts) {
+  EXPECT_EQ(
+      errors_of(ours("Application",
+                     "  ports: [{name: http, port: 80}]\n  run: {command: [a]}\n  slo: {latency: "
+                     "{threshold: 26ms, target: 100}}\n")),
+      (Lines{
+          "f.yaml:7 Application default/x: slo.availability is required",
+          "f.yaml:7 Application default/x: slo.latency.target 100, must be 50 to 99.999",
+          "f.yaml:7 Application default/x: slo.latency.threshold 26ms, must be a bound of "
+          "Envoy's histogram: 1, 5, 10, 25, 50, 100, 250 or 500 ms, 1, 2.5, 5, 10, 30 or 60 s"}));
 }
 
 TEST(Application, HostsAreFullNames) {
@@ -101,7 +115,9 @@ TEST(GrayRelease, IsReadWhole) {
   EXPECT_EQ(release.match.at(1).source_application, "pay");
   EXPECT_EQ(release.steps.at(0).pause, 10min);
   EXPECT_TRUE(release.steps.at(1).approval);
-  EXPECT_EQ(release.steps.at(2).verdict, "http://judge/");
+  EXPECT_EQ(release.steps.at(2).hook, "http://judge/");
+  EXPECT_TRUE(release.steps.at(2).judged());
+  EXPECT_FALSE(release.steps.at(0).judged());
   EXPECT_EQ(release.laggards, GrayRelease::Laggards::isolate);
   EXPECT_EQ(release.ready_within, 1min);
   EXPECT_TRUE(release.promote);
@@ -123,10 +139,9 @@ TEST(GrayRelease, AnalysisHasDefaultsForAllOfIt) {
       inconclusive: advance
       dryRun: true
 )"));
-  EXPECT_EQ(analysis_of(release.steps.at(0).verdict), Analysis{});
-  const auto analysis_1 = analysis_of(release.steps.at(1).verdict);
-  ASSERT_TRUE(analysis_1);
-  const Analysis& analysis = *analysis_1;
+  EXPECT_EQ(release.steps.at(0).analysis, Analysis{});
+  ASSERT_TRUE(release.steps.at(1).analysis);
+  const Analysis& analysis = *release.steps.at(1).analysis;
   EXPECT_EQ(analysis.success_margin, 2);
   EXPECT_EQ(analysis.latency, (Analysis::Latency{95, 3, 10}));
   EXPECT_EQ(analysis.queries.at(0), (Analysis::Query{"carts", "a", "b", 1.5}));
@@ -152,8 +167,6 @@ TEST(GrayRelease, RefusesAnAnalysisThatCouldSayNothing) {
   EXPECT_EQ(errors("duration: {minimum: 2m, maximum: 1m}"), 1u);
   EXPECT_EQ(errors("inconclusive: perhaps"), 1u);
   EXPECT_EQ(errors("}, pause: {verdict: 'http://judge/'"), 1u) << "two that judge";
-  EXPECT_EQ(analysis_of("http://judge/"), std::nullopt);
-  EXPECT_EQ(analysis_of("{}"), std::nullopt);
 }
 
 TEST(GrayRelease, RefusesWeightsThatFallAndMatchesOfNothing) {

@@ -8,8 +8,6 @@
 #include <tuple>
 #include <utility>
 
-#include "model/shadow.h"
-
 namespace graymesh::snapshot {
 namespace {
 
@@ -230,10 +228,6 @@ class Split {
 };
 
 }  // namespace
-
-std::vector<std::pair<std::size_t, std::size_t>> shadowed(std::span<const HttpRoute> routes) {
-  return model::shadowed(routes);
-}
 
 std::vector<FragmentPlan> plan_fragments(const std::vector<VirtualServicePtr>& services,
                                          const std::vector<GatewayServers>* gateways) {

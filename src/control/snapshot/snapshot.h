@@ -287,12 +287,6 @@ class Snapshot {
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
-// Routes that no request reaches, each as (hidden, hiding), places in `routes`, which are tried in
-// order: an earlier one, the first of them, takes whatever the hidden one would. Told where it is
-// plain: no match, an equal one, a prefix of the path beside the same or fewer other conditions;
-// nobody compares regular expressions.
-std::vector<std::pair<std::size_t, std::size_t>> shadowed(std::span<const model::HttpRoute> routes);
-
 // What does not hold together across objects: a DestinationRule's subset that selects nothing, a
 // VirtualService's destination that does not exist, delegates in a circle, clashing hosts. The
 // object is used as far as it holds (Istio's behaviour): a warning names a field without effect, or

@@ -54,7 +54,7 @@ class AnalystTest : public ::testing::Test {
     testing::add_application(world, "web");
     Release release = testing::release_of(world, "feature-a", {"web"}, {10, 50});
     id = release.id;
-    for (auto& step : release.spec.steps) step.verdict = model::to_text({});
+    for (auto& step : release.spec.steps) step.analysis.emplace();
     release.phase = Phase::step;
     release.since = clock.wall();
     release.receipts["step-1"].at = clock.wall();
@@ -160,7 +160,7 @@ TEST_F(AnalystTest, ForgetsAReleaseThatIsOver) {
 }
 
 TEST_F(AnalystTest, WaitsForTheMinimumUnlessTheVersionIsUnhealthy) {
-  release().spec.steps[0].verdict = model::to_text({.minimum = 1h, .maximum = 2h});
+  release().spec.steps[0].analysis = model::Analysis{.minimum = 1h, .maximum = 2h};
   watch(30min);
   EXPECT_EQ(word().verdict, Word::not_yet);
   EXPECT_THAT(word().why, HasSubstr("s more at least; healthy"));
@@ -175,8 +175,8 @@ TEST_F(AnalystTest, SaysAfterTheMaximumWhatTheReleaseSays) {
   for (const auto& [inconclusive, wanted] : {std::pair(Inconclusive::hold, Word::not_yet),
                                              std::pair(Inconclusive::advance, Word::healthy),
                                              std::pair(Inconclusive::rollback, Word::unhealthy)}) {
-    release().spec.steps[0].verdict =
-        model::to_text({.maximum = 1min, .inconclusive = inconclusive});
+    release().spec.steps[0].analysis =
+        model::Analysis{.maximum = 1min, .inconclusive = inconclusive};
     watch(70s);
     EXPECT_EQ(word().verdict, wanted) << word().why;
     EXPECT_THAT(word().why, HasSubstr("none after "));
@@ -185,7 +185,7 @@ TEST_F(AnalystTest, SaysAfterTheMaximumWhatTheReleaseSays) {
 
 TEST_F(AnalystTest, OfADryRunOnlySaysWhatItWouldDo) {
   traffic.gray_fails = 0.2;
-  release().spec.steps[0].verdict = model::to_text({.minimum = 5min, .dry_run = true});
+  release().spec.steps[0].analysis = model::Analysis{.minimum = 5min, .dry_run = true};
   watch(4min);
   EXPECT_EQ(word().verdict, Word::not_yet);
   EXPECT_THAT(word().why, HasSubstr("s more at least; dry run: unhealthy: web: success rate"));
@@ -196,7 +196,7 @@ TEST_F(AnalystTest, OfADryRunOnlySaysWhatItWouldDo) {
 
 TEST_F(AnalystTest, SharesItsChanceOfAFalseAlarmAmongAllThatIsCompared) {
   EXPECT_DOUBLE_EQ(chances_of(release()).alarm, 0.0025) << "two metrics, the same in both steps";
-  release().spec.steps[1].verdict = model::to_text({.success_margin = 2});
+  release().spec.steps[1].analysis = model::Analysis{.success_margin = 2};
   EXPECT_DOUBLE_EQ(chances_of(release()).alarm, 0.00125);
 }
 

@@ -28,10 +28,11 @@ std::optional<Clock::Wall> stands_since(const Release& release) {
   return receipt->second.at;
 }
 
-// The analysis that stands now; none if none does.
-std::optional<model::Analysis> standing(const Release& release) {
-  if (!stands_since(release)) return std::nullopt;
-  return model::analysis_of(release.spec.steps[release.step].verdict);
+// The analysis that stands now; null if none does.
+const model::Analysis* standing(const Release& release) {
+  if (!stands_since(release)) return nullptr;
+  const auto& analysis = release.spec.steps[release.step].analysis;
+  return analysis ? &*analysis : nullptr;
 }
 
 // The different things that the steps of a release compare; steps that compare the same share
@@ -39,9 +40,8 @@ std::optional<model::Analysis> standing(const Release& release) {
 std::vector<std::vector<verdict::Metric>> comparisons_of(const Release& release) {
   std::vector<std::vector<verdict::Metric>> out;
   for (const model::GrayStep& step : release.spec.steps) {
-    const auto analysis = model::analysis_of(step.verdict);
-    if (!analysis) continue;
-    auto metrics = metrics_of(*analysis);
+    if (!step.analysis) continue;
+    auto metrics = metrics_of(*step.analysis);
     if (std::find(out.begin(), out.end(), metrics) == out.end()) out.push_back(std::move(metrics));
   }
   return out;
@@ -168,7 +168,7 @@ Judge::Word Analyst::word(const Release& release) const {
 
 std::string Analyst::observe(const Release& release, const Member& member, Clock::Wall now,
                              Clock::Wall& counted, verdict::State& state) {
-  const model::Analysis analysis = *standing(release);
+  const model::Analysis& analysis = *standing(release);
   const Target target{.release = release.id,
                       .application = {release.name.namespace_, member.application},
                       .tag = release.spec.tag,
@@ -195,7 +195,7 @@ std::string Analyst::observe(const Release& release, const Member& member, Clock
 
 void Analyst::look_at(const Release& release, Clock::Wall now) {
   Watched& watched = watched_[release.id];
-  const model::Analysis analysis = *standing(release);
+  const model::Analysis& analysis = *standing(release);
   const auto metrics = metrics_of(analysis);
   watched.looked = now;
   std::string fault;
@@ -251,8 +251,8 @@ Clock::Wall Analyst::look() {
   bool looked = false;
   for (const auto& [id, release] : view->world->releases) {
     if (stopping()) break;  // sources may take seconds
-    const auto analysis = standing(release);
-    if (!analysis) continue;
+    const model::Analysis* analysis = standing(release);
+    if (analysis == nullptr) continue;
     const auto found = watched_.find(id);
     const auto interval = std::chrono::duration_cast<Clock::Wall::duration>(
         analysis->interval.value_or(interval_default));

@@ -31,7 +31,7 @@ Judge::Word Hooks::word(const Release& release, const model::GrayStep& step) {
   Hook& hook = hooks_[fmt::format("{}/{}", release.id, release.step)];
   const bool fresh = hook.at != Steady::time_point() && Steady::now() - hook.at < options_.every;
   if (fresh || hook.state != Hook::State::rests) return hook.word;
-  hook.url = step.verdict;
+  hook.url = step.hook;
   hook.body = nlohmann::json{{"release", release.id},
                              {"namespace", release.name.namespace_},
                              {"tag", release.spec.tag},

@@ -44,7 +44,7 @@ class HooksTest : public ::testing::Test {
     release.name = {"fe-pre", "web"};
     release.spec.tag = "v2";
     model::GrayStep step;
-    step.verdict = url;
+    step.hook = url;
     step.weight = 10;
     return hooks_.word(release, step);
   }

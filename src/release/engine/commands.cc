@@ -304,9 +304,7 @@ Status Engine::Core::remove(const Actor& who, const model::Key& key, const std::
 Status Engine::Core::approve(const Actor& who, Release& release) const {
   const model::Environment* policy = environment(release.name.namespace_);
   // Of a step that asks for it, or in the place of a verdict that does not come.
-  const auto asks = [](const model::GrayStep& step) {
-    return step.approval || !step.verdict.empty();
-  };
+  const auto asks = [](const model::GrayStep& step) { return step.approval || step.judged(); };
   const bool at_step = release.phase == Phase::step && asks(release.spec.steps[release.step]);
   const bool at_end = release.phase == Phase::gray && policy != nullptr && policy->approvals > 0;
   if (!at_step && !at_end)

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "model/analysis.h"
 #include "release/engine/core.h"
 
 namespace graymesh::release {
@@ -321,7 +320,7 @@ std::optional<std::pair<Phase, std::string>> Engine::Core::after_step(const Rele
   Progress& progress = progress_[release.id];
   const model::GrayStep& step = release.spec.steps.at(release.step);
   std::string why;
-  if (!step.verdict.empty()) {
+  if (step.judged()) {
     // First, so that what is unhealthy goes back also while its step waits for something else.
     const Judge::Word word = parts_.judge.verdict(release, step);
     if (word.verdict == Judge::Verdict::unhealthy)
@@ -329,16 +328,15 @@ std::optional<std::pair<Phase, std::string>> Engine::Core::after_step(const Rele
     // A person may go on without one.
     const bool overruled = !step.approval && !release.approvals.empty();
     if (word.verdict == Judge::Verdict::not_yet && !overruled) {
-      progress.waits_for =
-          fmt::format("the verdict of {}{}{}",
-                      model::is_analysis(step.verdict)
-                          ? fmt::format("step {} (weight {})", release.step + 1, step.weight)
-                          : step.verdict,
-                      word.why.empty() ? "" : ": ", word.why);
+      progress.waits_for = fmt::format(
+          "the verdict of {}{}{}",
+          step.analysis ? fmt::format("step {} (weight {})", release.step + 1, step.weight)
+                        : step.hook,
+          word.why.empty() ? "" : ": ", word.why);
       wake_at(parts_.clock.wall() + verdict_every);
       return std::nullopt;
     }
-    if (model::is_analysis(step.verdict)) why = word.why;
+    if (step.analysis) why = word.why;
   }
   if (step.approval && release.approvals.empty()) {
     progress.waits_for =

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/hash.h"
 #include "release/plan/plan.h"
@@ -115,6 +116,64 @@ std::optional<model::Duration> nanos(const Json& json) {
   return model::Duration(json.get<std::int64_t>());
 }
 
+Json of(const model::Analysis& analysis) {
+  Json queries = Json::array();
+  for (const auto& query : analysis.queries)
+    queries.push_back({query.name, query.total, query.bad, query.margin});
+  return {
+      {"success_margin", analysis.success_margin},
+      {"latency", {analysis.latency.percentile, analysis.latency.margin, analysis.latency.slower}},
+      {"proxies", analysis.proxies},
+      {"prometheus", analysis.prometheus},
+      {"queries", std::move(queries)},
+      {"interval", nanos(analysis.interval)},
+      {"minimum", nanos(analysis.minimum)},
+      {"maximum", nanos(analysis.maximum)},
+      {"inconclusive", static_cast<int>(analysis.inconclusive)},
+      {"dry_run", analysis.dry_run}};
+}
+
+model::Analysis analysis(const Json& json) {
+  model::Analysis out;
+  out.success_margin = json.at("success_margin");
+  const Json& latency = json.at("latency");
+  out.latency = {latency.at(0), latency.at(1), latency.at(2)};
+  out.proxies = json.at("proxies");
+  out.prometheus = json.at("prometheus");
+  for (const Json& query : json.at("queries"))
+    out.queries.push_back({query.at(0), query.at(1), query.at(2), query.at(3)});
+  out.interval = nanos(json.at("interval"));
+  out.minimum = nanos(json.at("minimum"));
+  out.maximum = nanos(json.at("maximum"));
+  const int inconclusive = json.at("inconclusive");
+  if (inconclusive < 0 || inconclusive > static_cast<int>(model::Analysis::Inconclusive::rollback))
+    throw std::out_of_range("inconclusive");
+  out.inconclusive = static_cast<model::Analysis::Inconclusive>(inconclusive);
+  out.dry_run = json.at("dry_run");
+  return out;
+}
+
+Json of(const model::GrayStep& step) {
+  Json out = {{"weight", step.weight},
+              {"pause", nanos(step.pause)},
+              {"approval", step.approval},
+              {"verdict", step.hook}};
+  if (step.analysis) out["analysis"] = of(*step.analysis);
+  return out;
+}
+
+model::GrayStep step(const Json& json) {
+  model::GrayStep out;
+  out.weight = json.at("weight");
+  out.pause = nanos(json.at("pause"));
+  out.approval = json.at("approval");
+  out.hook = json.at("verdict");
+  if (json.contains("analysis")) out.analysis = analysis(json.at("analysis"));
+  // It may also stand as text in the place of a hook's URL.
+  if (out.hook.starts_with('{')) out.analysis = analysis(Json::parse(std::exchange(out.hook, {})));
+  return out;
+}
+
 // Without its applications, which live on as members.
 Json of(const model::GrayRelease& spec) {
   Json out = {{"tag", spec.tag},
@@ -130,11 +189,7 @@ Json of(const model::GrayRelease& spec) {
                             {"cookies", of(match.cookies)},
                             {"query", of(match.query)},
                             {"source", match.source_application}});
-  for (const auto& step : spec.steps)
-    out["steps"].push_back({{"weight", step.weight},
-                            {"pause", nanos(step.pause)},
-                            {"approval", step.approval},
-                            {"verdict", step.verdict}});
+  for (const auto& step : spec.steps) out["steps"].push_back(of(step));
   return out;
 }
 
@@ -149,13 +204,7 @@ model::GrayRelease spec(const Json& json) {
   for (const Json& match : json.at("match"))
     out.match.push_back({matches(match.at("headers")), matches(match.at("cookies")),
                          matches(match.at("query")), match.at("source")});
-  for (const Json& step : json.at("steps")) {
-    model::GrayStep& to = out.steps.emplace_back();
-    to.weight = step.at("weight");
-    to.pause = nanos(step.at("pause"));
-    to.approval = step.at("approval");
-    to.verdict = step.at("verdict");
-  }
+  for (const Json& one : json.at("steps")) out.steps.push_back(step(one));
   return out;
 }
 

@@ -1,3 +1,5 @@
+#include <nlohmann/json.hpp>
+
 #include "release/plan/testing.h"
 
 namespace graymesh::release {
@@ -18,7 +20,14 @@ World full() {
   release.phase = Phase::step;
   release.step = 1;
   release.spec.steps[0].pause = 10min;
-  release.spec.steps[1].verdict = "http://judge/";
+  release.spec.steps[0].analysis =
+      model::Analysis{.success_margin = 2,
+                      .prometheus = "http://p/",
+                      .queries = {{"carts", "a", "b", 1.5}},
+                      .maximum = 2h,
+                      .inconclusive = model::Analysis::Inconclusive::rollback,
+                      .dry_run = true};
+  release.spec.steps[1].hook = "http://judge/";
   release.spec.match.push_back({});
   release.spec.match[0].headers["user"] = {model::StringMatch::Kind::regex, "a.*"};
   release.members[0].old_baseline = web.baseline;
@@ -63,6 +72,18 @@ TEST(Save, BytesThatAreNoTextDoNotStopIt) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->releases.at(1).reason, "rolled back: unhealthy: half a \xef\xbf\xbd");
   EXPECT_EQ(again->releases.at(1).started_by.name, "J\xef\xbf\xbdrg");
+}
+
+TEST(Save, AnAnalysisInThePlaceOfAHookIsReadAsOne) {
+  auto documents = save(full());
+  auto release = nlohmann::json::parse(documents.at("release/1"));
+  auto& step = release["spec"]["steps"][0];
+  step["verdict"] = step["analysis"].dump();
+  step.erase("analysis");
+  documents["release/1"] = release.dump();
+  const auto again = load(documents);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->releases.at(1), full().releases.at(1));
 }
 
 TEST(Save, ADamagedDocumentIsNamed) {
