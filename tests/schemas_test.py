@@ -28,7 +28,7 @@ GOOD = [
     ("GrayRelease", "{tag: a, applications: [{name: web, replicas: 2, run: {version: x}}], match: [{headers: {a: {exact: "
      "b}}, query: {c: {}}, cookies: {d: {regex: 'e.*'}}, sourceApplication: cart}], steps: [{weight: 1, pause: {duration: "
      "10m}}, {weight: 5, pause: {approval: true}}, {weight: 9, pause: {verdict: 'http://j/'}}], stickyCookie: u, laggards: "
-     "{policy: goOn, after: 3s}, readyWithin: 1m, promote: true}"),
+     "{policy: goOn, after: 3s}, readyWithin: 1m, promote: true, promoteTo: fe-online}"),
     ("Lane", "{owner: ann, branch: b, timeToLive: 72h, idle: 1h, mode: strict}"),
     ("Environment", "{allow: {lanes: true, weights: false}, approval: {required: 1, fourEyes: true, by: [ann]}, lanes: "
      "{timeToLive: 1h, idle: 1m, cookieDomain: a.example}, baseline: {minimum: 2}, freezes: [{from: "
@@ -53,6 +53,7 @@ BAD = [
     ("GrayRelease", "{tag: a, applications: [{name: web}], steps: [{weight: 101}]}"),
     ("GrayRelease", "{tag: a, applications: [{name: web}], steps: [{weight: 1, pause: {duration: 1s, approval: true}}]}"),
     ("GrayRelease", "{tag: a, applications: [{name: web}], readyWithin: soon}"),
+    ("GrayRelease", "{tag: a, applications: [{name: web}], promoteTo: Fe_Online}"),
     ("Lane", "{mode: loose}"),
     ("Environment", "{approval: {required: 11}}"),
     ("Environment", "{freezes: [{from: '2026-12-24T00:00:00Z'}]}"),

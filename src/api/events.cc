@@ -80,7 +80,8 @@ class Watcher {
         continue;
       }
       tell("release", std::to_string(id), release_json(release, view));
-      if (ended(release.phase)) over_.insert(id);  // nothing of it changes any more
+      // Nothing of it changes any more.
+      if (ended(release.phase) && !goes_on(release)) over_.insert(id);
     }
     begun_ = true;
   }

@@ -139,7 +139,7 @@ json member_json(const release::Release& release, const release::Member& member,
 
 json progress_json(const release::Release& release, const View& view) {
   const auto found = view.progress.find(release.id);
-  if (found == view.progress.end() || ended(release.phase)) return nullptr;
+  if (found == view.progress.end() || (ended(release.phase) && !goes_on(release))) return nullptr;
   const release::Progress& progress = found->second;
   return {{"waiting", progress.waiting},
           {"proxies", progress.proxies},
@@ -293,6 +293,7 @@ json release_json(const release::Release& release, const View& view) {
           {"steps", steps_json(release.spec.steps)},
           {"match", matches_json(release.spec.match)},
           {"promote", release.spec.promote || release.promote_asked},
+          {"promoteTo", release.spec.promote_to.empty() ? json() : json(release.spec.promote_to)},
           {"promotedTo", std::move(promoted_to)},
           {"from", std::move(from)},
           {"held", release.held},

@@ -168,8 +168,8 @@ Result<json> body_of(const Options& options, const json& release) {
   json spec = TRY(way_of(words));
   if (options.to.empty() && !spec.empty()) {
     return Error{Code::invalid_argument,
-                 "--match, --weight, --steps, --promote, --laggards and --ready-within are of a "
-                 "promotion to another environment: --to must be there"};
+                 "--match, --weight, --steps, --promote, --promote-to, --laggards and "
+                 "--ready-within are of a promotion to another environment: --to must be there"};
   }
   if (options.to.empty()) return body;
   body["to"] = options.to;
@@ -268,6 +268,10 @@ void add_way(CLI::App* command, ReleaseWords& words) {
   command->add_flag("--analysis", words.analysis,
                     "each step goes on when it is as good as the baseline, and back when worse");
   command->add_flag("--promote", words.promote, "promotes by itself after the last step");
+  command
+      ->add_option("--promote-to", words.promote_to,
+                   "another environment, where it is released by itself when it was promoted")
+      ->type_name("NAMESPACE");
   command->add_option("--laggards", words.laggards, "when proxies do not ACK")
       ->check(CLI::IsMember({"hold", "isolate", "goOn"}));
   command->add_option("--ready-within", words.ready_within, "else it goes back (5m)");

@@ -81,6 +81,7 @@ class Screen {
     field("Started", when);
     traffic();
     verdict();
+    onward();
   }
 
   std::string status() const {
@@ -135,6 +136,21 @@ class Screen {
     if (!waits.starts_with(lead)) return field("Verdict", fmt::format("not asked yet ({})", whose));
     const std::string why = waits.substr(std::min(waits.size(), lead.size() + 2));
     field("Verdict", painted(style_, Paint::yellow, "not yet") + (why.empty() ? "" : ": " + why));
+  }
+
+  // The environments that it went on to, or waits for.
+  void onward() {
+    std::string out;
+    for (const json& passage : release_.value("promotedTo", json::array()))
+      out += fmt::format("{}release {} in {}", out.empty() ? "" : ", ",
+                         number_at(passage, "release"), text_at(passage, "/namespace"));
+    const std::string to = text_at(release_, "/promoteTo");
+    const std::string waits = text_at(release_, "/progress/waitsFor");
+    if (out.empty() && !to.empty())
+      out = is_over(release_) && !waits.empty() ? "waits for " + waits
+            : is_over(release_)                 ? ""
+                                                : to + ", when it is promoted";
+    field("Onward", out);
   }
 
   // ---- the phases

@@ -170,6 +170,7 @@ Result<json> way_of(const ReleaseWords& words) {
   if (!words.laggards.empty()) spec["laggards"]["policy"] = words.laggards;
   if (!words.ready_within.empty()) spec["readyWithin"] = words.ready_within;
   if (words.promote) spec["promote"] = true;
+  if (!words.promote_to.empty()) spec["promoteTo"] = words.promote_to;
   return spec;
 }
 

@@ -29,10 +29,11 @@ struct ReleaseWords {
   std::string laggards = {};
   std::string ready_within = {};
   bool promote = false;
+  std::string promote_to = {};  // namespace
 };
 Result<nlohmann::json> gray_release(const ReleaseWords& words);
 // The fields of its spec that say how it is released, as far as words give any: match, steps,
-// laggards, readyWithin, promote.
+// laggards, readyWithin, promote, promoteTo.
 Result<nlohmann::json> way_of(const ReleaseWords& words);
 
 }  // namespace graymesh::cli

@@ -32,6 +32,10 @@ std::string_view check_public_host(std::string_view text) {
              : "must be a full name with a dot: a short one means a service of the mesh";
 }
 
+std::string_view check_other_environment(std::string_view text) {
+  return text.empty() ? "" : check_namespace(text);
+}
+
 std::string_view check_url(std::string_view text) {
   return text.starts_with("http://") ? "" : "must be an http:// URL";
 }
@@ -285,6 +289,9 @@ void read_gray_release(Fields& f, GrayRelease& out) {
   });
   f.duration("readyWithin", out.ready_within);
   f.flag("promote", out.promote);
+  f.text("promoteTo", out.promote_to, check_other_environment);
+  if (!out.promote_to.empty() && out.promote_to == f.reading().namespace_)
+    f.error("promoteTo", "must be another namespace");
 }
 
 void read_lane(Fields& f, Lane& out) {
@@ -314,9 +321,7 @@ void read_environment(Fields& f, Environment& out) {
     baseline.number("minimum", out.baseline_minimum, {0, replicas_max});
   });
   f.list("freezes", out.freezes, read_freeze);
-  f.text("promoteTo", out.promote_to, [](std::string_view text) -> std::string_view {
-    return text.empty() ? "" : check_namespace(text);
-  });
+  f.text("promoteTo", out.promote_to, check_other_environment);
 }
 
 }  // namespace graymesh::model

@@ -119,6 +119,7 @@ struct GrayRelease {
   std::optional<Duration> laggards_after;  // 10 s
   std::optional<Duration> ready_within;    // of its instances; 5 min, then it rolls back
   bool promote = false;                    // by itself after the last step
+  std::string promote_to;  // namespace where it is released when it was promoted; empty: none
 
   bool operator==(const GrayRelease&) const = default;
 };

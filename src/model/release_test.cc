@@ -108,6 +108,7 @@ TEST(GrayRelease, IsReadWhole) {
   laggards: {policy: isolate, after: 3s}
   readyWithin: 1m
   promote: true
+  promoteTo: fe-online
 )"));
   EXPECT_EQ(release.tag, "feature-a");
   EXPECT_EQ(release.applications.at(0).replicas, 3u);
@@ -121,6 +122,7 @@ TEST(GrayRelease, IsReadWhole) {
   EXPECT_EQ(release.laggards, GrayRelease::Laggards::isolate);
   EXPECT_EQ(release.ready_within, 1min);
   EXPECT_TRUE(release.promote);
+  EXPECT_EQ(release.promote_to, "fe-online");
 }
 
 TEST(GrayRelease, AnalysisHasDefaultsForAllOfIt) {
@@ -167,6 +169,17 @@ TEST(GrayRelease, RefusesAnAnalysisThatCouldSayNothing) {
   EXPECT_EQ(errors("duration: {minimum: 2m, maximum: 1m}"), 1u);
   EXPECT_EQ(errors("inconclusive: perhaps"), 1u);
   EXPECT_EQ(errors("}, pause: {verdict: 'http://judge/'"), 1u) << "two that judge";
+}
+
+TEST(GrayRelease, GoesOnToAnotherNamespace) {
+  const auto lines = [](const std::string& to) {
+    return errors_of(
+        ours("GrayRelease", "  tag: a\n  applications: [{name: web}]\n  promoteTo: " + to + "\n"));
+  };
+  EXPECT_EQ(lines("fe-online"), Lines{});
+  EXPECT_EQ(lines("default"),
+            Lines{"f.yaml:7 GrayRelease default/x: promoteTo default, must be another namespace"});
+  EXPECT_EQ(lines("Fe_Online").size(), 1u);
 }
 
 TEST(GrayRelease, RefusesWeightsThatFallAndMatchesOfNothing) {

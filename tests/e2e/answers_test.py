@@ -21,6 +21,7 @@ metadata: {name: pre-release, namespace: fe-pre}
 spec: {approval: {required: 0}, lanes: {timeToLive: 1h}, promoteTo: fe-online}
 """
 STEPS = """\
+  promoteTo: fe-online
   steps:
   - weight: 20
     analysis:
@@ -94,6 +95,7 @@ class Answers(ReleaseCase):
         self.events()
         shown = self.ask("GET", path)
         self.assertEqual(shown["steps"][0]["analysis"]["dryRun"], True)
+        self.assertEqual(shown["promoteTo"], "fe-online")
         for act in ("pause", "resume", "approve", "promote"):
             self.ask("POST", f"{path}/{act}" + ("?wait=60" if act == "promote" else ""))
         self.ask("GET", f"{path}?until=promoted")

@@ -11,6 +11,9 @@
 
 namespace graymesh::release {
 
+// Who does what nobody asked for at that moment.
+inline const Actor engine_actor{"engine", ""};
+
 // How long a hook's word is good for before it is asked again.
 inline constexpr std::chrono::seconds verdict_every{1};
 inline constexpr std::chrono::seconds laggards_after_default{10};
@@ -77,6 +80,9 @@ class Engine::Core {
   Status give_back(Release& release, World& next) const;
   Status may_go_on(const Release& release, const std::string& to) const;
   static void settle_return(const Release& release, World& next);
+  // One that is promoted, to where its GrayRelease says. Says whether it made a change.
+  bool go_on(const Release& release);
+  bool stay(const Release& release, const std::string& why);
 
   // core.cc
   // `release`: for the reply to a command that may be sent twice.
@@ -145,6 +151,11 @@ class Engine::Core {
   std::map<std::pair<std::string, std::string>, std::uint64_t> leaving_;
   std::set<std::string> isolated_;  // addresses of instances whose proxies lag behind
   std::map<std::uint64_t, Progress> progress_;
+  struct Refused {
+    std::string why = {};
+    Clock::Wall again{};  // when it is tried again
+  };
+  std::map<std::uint64_t, Refused> refused_there_;  // releases that go on, by id
   std::map<Name, std::string> unmeasured_;
   std::map<Name, Clock::Wall> blind_at_;  // when a request of the lane would last have been missed
   std::string trouble_;

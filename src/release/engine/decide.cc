@@ -9,8 +9,6 @@
 namespace graymesh::release {
 namespace {
 
-const Actor engine{"engine", ""};
-
 double millis(std::chrono::nanoseconds span) {
   return std::chrono::duration<double, std::milli>(span).count();
 }
@@ -77,6 +75,9 @@ bool Engine::Core::decide() {
   };
   // Rollbacks before everything else.
   if (each(true) || each(false)) return true;
+  for (const auto& [id, release] : world_.releases) {
+    if (goes_on(release) && go_on(release)) return true;
+  }
   for (const auto& [name, app] : world_.applications) {
     if (app.change ? advance_change(app) : follow_declared(app)) return true;
   }
@@ -229,9 +230,8 @@ bool Engine::Core::move(const Release& release, Phase phase, const std::string& 
             .count(),
         app == world_.applications.end() ? "" : app->second.spec().team);
   }
-  const bool kept =
-      keep(std::move(next),
-           {act_of(engine, "advance", release.name.namespace_, key, why, "{" + detail + "}")});
+  const bool kept = keep(std::move(next), {act_of(engine_actor, "advance", release.name.namespace_,
+                                                  key, why, "{" + detail + "}")});
   if (kept) waits_.erase(key);
   return kept;
 }
@@ -400,9 +400,9 @@ bool Engine::Core::advance_change(const Application& app) {
   World next = world_;
   Application& to = next.applications.at(app.name);
   const auto keep_as = [&](const char* what) {
-    return keep(std::move(next),
-                {act_of(engine, "advance", app.name.namespace_, "application/" + app.name.name, {},
-                        fmt::format(R"({{"baseline":"{}"}})", what))});
+    return keep(std::move(next), {act_of(engine_actor, "advance", app.name.namespace_,
+                                         "application/" + app.name.name, {},
+                                         fmt::format(R"({{"baseline":"{}"}})", what))});
   };
   if (change.phase == Application::Change::Phase::starting) {
     if (!all_ready(app.name, change.next, "", progress)) return false;
@@ -430,8 +430,8 @@ bool Engine::Core::follow_declared(const Application& app) {
     if (runs) return false;
     World next = world_;
     next.applications.erase(app.name);
-    return keep(std::move(next),
-                {act_of(engine, "forget", app.name.namespace_, "application/" + app.name.name)});
+    return keep(std::move(next), {act_of(engine_actor, "forget", app.name.namespace_,
+                                         "application/" + app.name.name)});
   }
   const bool other_run = run_hash(app.spec().run) != app.follows;
   const bool other_count = app.spec().replicas != app.baseline.replicas;
@@ -457,11 +457,11 @@ bool Engine::Core::follow_declared(const Application& app) {
                                     .phase = Application::Change::Phase::starting,
                                     .since = parts_.clock.wall()};
   }
-  return keep(std::move(next),
-              {act_of(engine, "advance", app.name.namespace_, "application/" + app.name.name, {},
-                      other_run && !runs_already ? R"({"baseline":"starting"})"
-                      : other_run                ? R"({"baseline":"declared"})"
-                                                 : R"({"baseline":"scaled"})")});
+  return keep(std::move(next), {act_of(engine_actor, "advance", app.name.namespace_,
+                                       "application/" + app.name.name, {},
+                                       other_run && !runs_already ? R"({"baseline":"starting"})"
+                                       : other_run                ? R"({"baseline":"declared"})"
+                                                                  : R"({"baseline":"scaled"})")});
 }
 
 bool Engine::Core::reclaim(const Lane& lane) {
@@ -495,7 +495,7 @@ bool Engine::Core::reclaim(const Lane& lane) {
   World next = world_;
   next.lanes.erase(lane.name);
   return keep(std::move(next),
-              {act_of(engine, "reclaim", lane.name.namespace_, "lane/" + lane.name.name)});
+              {act_of(engine_actor, "reclaim", lane.name.namespace_, "lane/" + lane.name.name)});
 }
 
 bool Engine::Core::forget() {

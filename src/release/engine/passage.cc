@@ -5,7 +5,8 @@
 // round. It is possible as long as what was promoted is still the baseline; a later promotion has
 // to be rolled back first.
 //
-// On: what a release proved starts as a release of another environment, with the very same runs.
+// On: what a release proved starts as a release of another environment, with the very same runs:
+// when somebody asks for it, or by itself when it was promoted and its GrayRelease says where to.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -45,6 +46,36 @@ bool runs_everywhere(const Release& source, const auto& run_of) {
     const model::Run* run = run_of(member.application);
     return run != nullptr && *run == member.gray.run;
   });
+}
+
+// Its artefacts are still what the environment runs.
+bool is_baseline(const World& world, const Release& release) {
+  return std::ranges::all_of(release.members, [&](const Member& member) {
+    const auto app = world.applications.find({release.name.namespace_, member.application});
+    return app != world.applications.end() &&
+           app->second.baseline.revision == member.baseline_revision;
+  });
+}
+
+// The GrayRelease of the environment that `release` goes on to by itself: as it was released.
+model::ObjectPtr onward(const Release& release) {
+  auto object = std::make_shared<model::Object>();
+  object->meta.key = {model::Kind::gray_release, release.spec.promote_to, release.name.name};
+  model::GrayRelease spec = release.spec;
+  spec.promote_to.clear();
+  for (const Member& member : release.members) {
+    model::GrayApplication& app = spec.applications.emplace_back();
+    app.name = member.application;
+    app.replicas = member.gray.replicas;
+  }
+  object->spec = std::move(spec);
+  return object;
+}
+
+std::string on_one_line(std::string text) {
+  for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n'))
+    text.replace(end, 1, "; ");
+  return text;
 }
 
 }  // namespace
@@ -175,7 +206,41 @@ Result<std::uint64_t> Engine::Core::promote_to(const Actor& who, std::uint64_t i
               act_of(who, "start", to, fmt::format("release/{}", started), reason,
                      fmt::format(R"({{"from":"{}","release":{}}})", from, id))},
              started));
+  refused_there_.erase(id);
   return started;
+}
+
+// The World that has the release there has also where it came from: it starts once, wherever the
+// engine is killed. Whoever started the release here is who started it there, so that four eyes are
+// another's. What is refused there (a freeze, a plan that does not hold) is tried again.
+bool Engine::Core::go_on(const Release& release) {
+  const std::string& to = release.spec.promote_to;
+  if (!is_baseline(world_, release))
+    return stay(release, "what it runs is not the baseline any more");
+  const auto now = parts_.clock.wall();
+  Refused refused = refused_there_[release.id];
+  if (refused.why.empty() || now >= refused.again) {
+    const Actor who{release.started_by.name, fmt::format("promoteTo of release {}", release.id)};
+    const auto started = promote_to(who, release.id, onward(release), "");
+    if (started) return true;
+    if (started.error().code == Code::already_exists) return stay(release, started.error().message);
+    refused = {on_one_line(started.error().message), now + refused_again};
+    refused_there_[release.id] = refused;
+  }
+  progress_[release.id].waits_for = fmt::format("its release in {}: {}", to, refused.why);
+  wake_at(refused.again);
+  return false;
+}
+
+bool Engine::Core::stay(const Release& release, const std::string& why) {
+  World next = world_;
+  Release& to = next.releases.at(release.id);
+  to.stays = true;
+  to.reason = fmt::format("not released in {}: {}", to.spec.promote_to, why);
+  refused_there_.erase(release.id);
+  const Act act = act_of(engine_actor, "stay", to.name.namespace_,
+                         fmt::format("release/{}", release.id), to.reason);
+  return keep(std::move(next), {act});
 }
 
 }  // namespace graymesh::release

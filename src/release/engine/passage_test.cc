@@ -357,6 +357,101 @@ TEST_F(PassageTest, AFreezeThereHoldsItBackAndFourEyesLookAtItsPromotion) {
   EXPECT_EQ(baseline("web", "fe-online").run, baseline().run);
 }
 
+// On by itself ------------------------------------------------------------------------------------
+
+TEST_F(PassageTest, APromotedReleaseGoesOnByItselfOnceWhereverTheEngineIsKilled) {
+  application("web");
+  application("web", "fe-online");
+  environment("fe-pre", "promoteTo: fe-online");
+  const auto id =
+      start("v2", "", "  match: [{headers: {user: {exact: beta}}}]\n  promoteTo: fe-online\n");
+  EXPECT_EQ(engine->view()->world->releases.size(), 1u) << "not before it is promoted";
+  ASSERT_TRUE(engine->act(bob, id, Verb::promote));
+  // Each engine lives for one step only, and some find the store full.
+  for (int turn = 0; turn < 40; ++turn) {
+    restart();
+    runtime.all_become_ready();
+    connect_ready();
+    store->full = turn % 3 == 0;
+    engine->step();
+    store->full = false;
+  }
+  clock.advance(61s);
+  settle();
+  ASSERT_EQ(engine->view()->world->releases.size(), 2u);
+  ASSERT_EQ(release(id).promoted_to, (std::vector<Passage>{{"fe-online", 2}}));
+  const Release& there = release(2);
+  EXPECT_EQ(there.name.namespace_, "fe-online");
+  EXPECT_EQ(there.phase, Phase::gray) << "gates of its own";
+  EXPECT_EQ(there.from, id);
+  EXPECT_EQ(there.spec.match, release(id).spec.match);
+  EXPECT_EQ(there.members.at(0).gray.run, release(id).members.at(0).gray.run);
+  EXPECT_EQ(there.spec.promote_to, "") << "it goes no further";
+  const auto acts = *store->acts({.namespace_ = "fe-online", .object = "release/2"});
+  EXPECT_EQ(acts.back().verb, "start");
+  EXPECT_EQ(acts.back().who, "ann");
+  EXPECT_EQ(acts.back().from, "promoteTo of release 1");
+  must(2, Verb::rollback);
+  clock.advance(2min);
+  settle();
+  EXPECT_EQ(engine->view()->world->releases.size(), 2u) << "what was taken back is not tried again";
+}
+
+TEST_F(PassageTest, WhatGoesOnByItselfMeetsTheGatesThere) {
+  application("web");
+  environment("fe-online", "approval: {required: 1, fourEyes: true}");
+  const auto id = start("v2", "", "  promote: true\n  promoteTo: fe-online\n");
+  ASSERT_EQ(phase(id), Phase::promoted);
+  const auto waits = [&] { return engine->view()->progress.at(id).waits_for; };
+  EXPECT_EQ(waits(), "its release in fe-online: application fe-online/web is not known");
+  application("web", "fe-online");
+  environment("fe-online",
+              "approval: {required: 1, fourEyes: true}, freezes: [{from: '1970-01-01T00:00:00Z', "
+              "to: '2100-01-01T00:00:00Z', reason: holidays}]");
+  clock.advance(61s);
+  settle();
+  EXPECT_THAT(waits(), AllOf(HasSubstr("fe-online is frozen"), HasSubstr("holidays")));
+  environment("fe-online", "approval: {required: 1, fourEyes: true}");
+  clock.advance(61s);
+  settle();
+  ASSERT_EQ(phase(2), Phase::gray) << "it waits for an approval of its promotion";
+  EXPECT_FALSE(engine->view()->progress.contains(id));
+  EXPECT_EQ(engine->act(ann, 2, Verb::approve).error().message,
+            "ann started release 2: fe-online asks for four eyes");
+  ASSERT_TRUE(engine->act(bob, 2, Verb::approve));
+  settle();
+  EXPECT_EQ(phase(2), Phase::promoted);
+  EXPECT_EQ(baseline("web", "fe-online").run, baseline().run);
+}
+
+TEST_F(PassageTest, WhatIsNotTheBaselineAnyMoreOrRunsThereStays) {
+  application("web");
+  const auto id = start("v2", "", "  promote: true\n  promoteTo: fe-online\n");
+  const auto next = promoted("v3");
+  EXPECT_TRUE(release(id).stays);
+  EXPECT_EQ(release(id).reason,
+            "not released in fe-online: what it runs is not the baseline any more");
+  application("web", "fe-online");
+  EXPECT_TRUE(promote_to(next, "fe-online"));
+  must(3, Verb::promote);
+  const auto same =
+      start("v3", "[{name: web, run: {version: v3}}]", "  promote: true\n  promoteTo: fe-online\n");
+  EXPECT_THAT(release(same).reason, HasSubstr("is the baseline of fe-online already"));
+  clock.advance(2min);
+  settle();
+  EXPECT_EQ(engine->view()->world->releases.size(), 4u);
+}
+
+TEST_F(PassageTest, PromoteToIsRefusedWhereTheEnvironmentPromotesElsewhere) {
+  application("web");
+  environment("fe-pre", "promoteTo: fe-online");
+  const auto refused = engine->apply(
+      ann, object_of(release_yaml("v2", "[{name: web}]", "fe-pre", "  promoteTo: fe-lab\n")));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "Environment fe-pre/policy: promoteTo is fe-online, so promoteTo may not be fe-lab");
+}
+
 // Rules of the team
 // --------------------------------------------------------------------------------
 

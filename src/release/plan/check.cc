@@ -212,6 +212,12 @@ std::vector<std::string> check(const World& whole, const Release& release,
                                     [](const model::GrayStep& step) { return step.weight > 0; });
     if (!environment->second.spec().weights && weighs)
       problems.push_back(fmt::format("weights are not allowed in {}", where));
+    const std::string& only = environment->second.spec().promote_to;
+    const std::string& to = release.spec.promote_to;
+    if (!only.empty() && !to.empty() && to != only)
+      problems.push_back(
+          fmt::format("Environment {}/{}: promoteTo is {}, so promoteTo may not be {}", where,
+                      environment->second.object->meta.key.name, only, to));
   }
   for (const Member& member : release.members) {
     const std::string fault = not_from(whole, where, member.application, member.gray.run);

@@ -167,6 +167,7 @@ struct Release {
   std::uint64_t content = 0;               // hash of the GrayRelease's text
   std::uint64_t from = 0;  // the release of another environment that proved what it runs; 0: none
   std::vector<Passage> promoted_to = {};
+  bool stays = false;       // goes on nowhere, whatever spec.promote_to says; `reason` has why
   std::string reason = {};  // why it is where it is: "rolled back by ann: errors on checkout"
   bool declared = false;    // by a file: its going takes the release back
   std::map<std::string, Receipt> receipts = {};  // by phase
@@ -247,6 +248,9 @@ std::map<std::string, std::string> objects(const World& world,
 // wrote, whose rules it must not hide.
 std::vector<std::string> check(const World& world, const Release& release,
                                std::span<const model::ObjectPtr> team = {});
+
+// Promoted, and still to be released where its GrayRelease promotes to.
+bool goes_on(const Release& release);
 
 // Why what `release` runs is not proven where it runs; empty if it is: it was promoted there, or
 // stands at gray (or on its way from there to promoted) and every phase has its receipt, without a

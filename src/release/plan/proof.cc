@@ -19,6 +19,13 @@ std::vector<std::string> proofs(const Release& release) {
 
 }  // namespace
 
+bool goes_on(const Release& release) {
+  const std::string& to = release.spec.promote_to;
+  return release.phase == Phase::promoted && !to.empty() && !release.stays &&
+         std::ranges::none_of(release.promoted_to,
+                              [&](const Passage& passage) { return passage.namespace_ == to; });
+}
+
 std::string unproven(const Release& release) {
   if (release.phase == Phase::promoted) return {};
   if (release.phase != Phase::gray && !promoting(release.phase))

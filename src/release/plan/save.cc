@@ -184,6 +184,7 @@ Json of(const model::GrayRelease& spec) {
               {"promote", spec.promote},
               {"match", Json::array()},
               {"steps", Json::array()}};
+  if (!spec.promote_to.empty()) out["promote_to"] = spec.promote_to;
   for (const auto& match : spec.match)
     out["match"].push_back({{"headers", of(match.headers)},
                             {"cookies", of(match.cookies)},
@@ -201,6 +202,7 @@ model::GrayRelease spec(const Json& json) {
   out.laggards_after = nanos(json.at("laggards_after"));
   out.ready_within = nanos(json.at("ready_within"));
   out.promote = json.at("promote");
+  out.promote_to = json.value("promote_to", "");
   for (const Json& match : json.at("match"))
     out.match.push_back({matches(match.at("headers")), matches(match.at("cookies")),
                          matches(match.at("query")), match.at("source")});
@@ -228,6 +230,7 @@ Json of(const Release& release) {
               {"members", Json::array()},
               {"receipts", Json::object()}};
   if (release.from != 0) out["from"] = release.from;
+  if (release.stays) out["stays"] = true;
   for (const Passage& passage : release.promoted_to)
     out["promoted_to"].push_back({{"namespace", passage.namespace_}, {"release", passage.release}});
   for (const Actor& approval : release.approvals) out["approvals"].push_back(of(approval));
@@ -255,6 +258,7 @@ Release release(const Json& json) {
   out.content = json.at("content");
   out.declared = json.at("declared");
   out.from = json.value("from", std::uint64_t{0});
+  out.stays = json.value("stays", false);
   for (const Json& passage : json.value("promoted_to", Json::array()))
     out.promoted_to.push_back({passage.at("namespace"), passage.at("release")});
   for (const Json& approval : json.at("approvals")) out.approvals.push_back(actor(approval));

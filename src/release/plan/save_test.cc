@@ -33,6 +33,8 @@ World full() {
   release.members[0].old_baseline = web.baseline;
   release.members[0].back_revision = 8;
   release.from = 3;
+  release.spec.promote_to = "fe-online";
+  release.stays = true;
   release.promoted_to.push_back({.namespace_ = "fe-online", .release = 5});
   release.approvals.push_back({"ann", "127.0.0.1"});
   release.receipts["routes"] = {.what = "routes",
