@@ -8,6 +8,8 @@
 #include <tuple>
 #include <utility>
 
+#include "model/shadow.h"
+
 namespace graymesh::snapshot {
 namespace {
 
