@@ -125,7 +125,11 @@ TEST(MeshConfigFields, ThatAreReadReachTheProxies) {
     "defaultHttpRetryPolicy": {"attempts": 7, "retryOn": "reset", "perTryTimeout": "1s"},
     "localityLbSetting": {"distribute": [{"from": "r1/*", "to": {"r1/*": 80, "r2/*": 20}}]},
     "pathNormalization": {"normalization": "MERGE_SLASHES"},
-    "enableTracing": true, "defaultConfig": {"tracing": {}, "discoveryAddress": "a:1"}})";
+    "enableTracing": true, "defaultConfig": {"tracing": {"sampling": 5}, "discoveryAddress": "a:1"}})";
+  const char* tracing = R"({
+    "extensionProviders": [{"name": "otel", "opentelemetry": {"service": "collector.shop", "port": 4318,
+      "maxTagLength": 99, "http": {"path": "/v1/traces", "timeout": "2s", "headers": [{"name": "a", "value": "b"}]}}}],
+    "defaultProviders": {"tracing": ["otel"]}, "defaultConfig": {"tracing": {"sampling": 5}}})";
   const std::string more = R"(
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -143,7 +147,7 @@ metadata: {name: cart, namespace: fe-pre}
 spec: {host: cart, trafficPolicy: {connectionPool: {tcp: {maxConnections: 6}}}}
 ---
 )";
-  for (const char* text : {config, R"({"defaultDestinationRuleExportTo": ["."]})"}) {
+  for (const char* text : {config, tracing, R"({"defaultDestinationRuleExportTo": ["."]})"}) {
     SCOPED_TRACE(text);
     EXPECT_THAT(silent_of_mesh(text, more,
                                // What they are without.

@@ -445,8 +445,7 @@ TEST_F(PassageTest, WhatIsNotTheBaselineAnyMoreOrRunsThereStays) {
 TEST_F(PassageTest, PromoteToIsRefusedWhereTheEnvironmentPromotesElsewhere) {
   application("web");
   environment("fe-pre", "promoteTo: fe-online");
-  const auto refused = engine->apply(
-      ann, object_of(release_yaml("v2", "[{name: web}]", "fe-pre", "  promoteTo: fe-lab\n")));
+  const auto refused = engine->apply(ann, object_of(release_yaml("v2", "  promoteTo: fe-lab\n")));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message,
             "Environment fe-pre/policy: promoteTo is fe-online, so promoteTo may not be fe-lab");
