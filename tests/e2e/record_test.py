@@ -39,6 +39,8 @@ class Record(case.Case):
 
     def setUp(self):
         self.mesh.settled()
+        self.eventually(lambda: self.mesh.api_get(f"/api/v1/proxies/{PROXY}/config?at=now").status == 200, 10,
+                        "the record has the proxy, on disk")
         self.addCleanup(lambda: self.mesh.control_plane.running() or self.mesh.start_control_plane())
 
     def config(self, query=""):
