@@ -279,7 +279,10 @@ class Wire(ControlPlaneOnly):
 
     def test_a_message_that_says_it_is_four_gigabytes(self):
         client = self.connect()
-        client.raw(struct.pack(">BI", 0, 0xffffffff) + b"x" * 1_000_000)
+        try:
+            client.raw(struct.pack(">BI", 0, 0xffffffff) + b"x" * 1_000_000)
+        except OSError:
+            pass  # more than the server's windows allow: it may hang up
         self.assert_serving()
         client.close()
         self.assert_serving()
