@@ -14,23 +14,15 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
 CACHE = pathlib.Path(os.environ.get("GRAYMESH_CACHE") or pathlib.Path.home() / ".cache/graymesh")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from rules_test import APPLICATION  # noqa: E402
+
 sys.path[1:1] = [str(path) for path in CACHE.glob("venv/lib/python3*/site-packages")]
 try:
     from cloudcoil.models.prometheus_operator import v1, v1alpha1
 except ImportError as error:
     print(f"skipped: {error}; tools/install-deps --test brings it")
     sys.exit(77)
-
-APPLICATION = """\
-apiVersion: graymesh.io/v1alpha1
-kind: Application
-metadata: {name: web, namespace: shop}
-spec:
-  team: team-web
-  ports: [{name: http, port: 8080}]
-  run: {command: [web]}
-  slo: {availability: 99.9, latency: {threshold: 250ms, target: 99}}
-"""
 
 
 def lost(written, read, path=""):
