@@ -5,7 +5,6 @@
 #include "cli/platform.h"
 
 namespace graymesh::cli {
-namespace {
 
 using nlohmann::json;
 
@@ -13,8 +12,6 @@ std::uint64_t number_at(const json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_number() ? found->get<std::uint64_t>() : 0;
 }
-
-}  // namespace
 
 std::string phase_of(const json& release) {
   const std::string phase = release.value("phase", "");

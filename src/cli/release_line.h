@@ -1,10 +1,14 @@
 // A release as a line, for people and for scripts: pure functions of its JSON.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
 namespace graymesh::cli {
+
+// The number of this name in an object; 0 if there is none.
+std::uint64_t number_at(const nlohmann::json& object, const char* name);
 
 // "web,cart/feature-a".
 std::string name_of_release(const nlohmann::json& release);

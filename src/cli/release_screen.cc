@@ -14,11 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-std::uint64_t number_at(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number() ? found->get<std::uint64_t>() : 0;
-}
-
 // "web-1.fe-pre" of "sidecar~127.1.1.1~web-1.fe-pre~fe-pre.svc.cluster.local".
 std::string proxy_name(const std::string& node_id) {
   const auto second = node_id.find('~', node_id.find('~') + 1);
