@@ -80,8 +80,8 @@ format-check: tools
 
 .PHONY: tidy
 tidy: tools  ## runs clang-tidy on src/
-	@cmake --preset dev >/dev/null
-	@run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -j $(JOBS) -p build '$(CURDIR)/src/.*\.cc$$' 2>/dev/null
+	@cmake --preset tidy >/dev/null
+	@run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -extra-arg=-Wno-unused-command-line-argument -j $(JOBS) -p build-tidy '$(CURDIR)/src/.*\.cc$$' 2>/dev/null
 
 .PHONY: faults
 faults: build  ## kills, stops and cuts off control planes before real Envoys in network namespaces
@@ -92,7 +92,7 @@ check: format-check tidy asan tsan fuzz test  ## all of it: format, tidy, saniti
 
 .PHONY: clean
 clean:  ## removes what the presets built
-	@rm -rf build build-release build-asan build-tsan build-coverage build-fuzz
+	@rm -rf build build-release build-asan build-tsan build-coverage build-fuzz build-tidy
 
 .PHONY: deps tools
 deps:

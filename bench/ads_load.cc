@@ -27,13 +27,13 @@
 #include <cstdio>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "bench/ads/fleet.h"
 
 namespace graymesh::ads {

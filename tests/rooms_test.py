@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds src/ against the room table in docs/architecture.md.
 
-Three promises: every #include "..." stays within what the row of its room allows, every room's
+Four promises: nobody but base/json.h includes nlohmann's headers of code; every #include "..." stays within what the row of its room allows, every room's
 USES in CMake is within its row too and covers what the room includes, and every folder with code has a row.
 
     tests/rooms_test.py           checks the checkout, and that the checker finds what it should
@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
+JSON_INCLUDE = re.compile(r"^\s*#\s*include\s+<nlohmann/json\.hpp>")
 ROOM_CALL = re.compile(r"^(room|program)\s*\(\s*(\S+)(.*?)\)", re.MULTILINE | re.DOTALL)
 CMAKE_WORDS = {"SOURCES", "TESTS", "USES", "LINKS"}
 PROTOS = "xds_protos"
@@ -56,11 +57,13 @@ def check_file(path, root, allowed, used):
         return [f"src/{relative}: is in no room that docs/architecture.md knows"]
     problems = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
+        place = f"src/{relative}:{number}"
+        if JSON_INCLUDE.match(line) and relative != "base/json.h":
+            problems.append(f'{place}: include "base/json.h", which compiles JSON once (docs/adr/0011)')
         match = INCLUDE.match(line)
         if not match:
             continue
         target = included_room(match.group(1), allowed)
-        place = f"src/{relative}:{number}"
         if target is None:
             problems.append(f'{place}: room {room} includes "{match.group(1)}", which is in no room; '
                             "write ours from src/ on, and others' with <>")
@@ -155,6 +158,8 @@ def check_the_checker():
         ({"src/control/xds/xds.cc": '#include "model/model.h"\n'},
          ["src/control/xds/xds.cc:1", "room control/xds must not include model"]),
         ({"src/model/model.h": '#include "base.h"\n'}, ["src/model/model.h:1", "is in no room"]),
+        ({"src/base/json.h": "#include <nlohmann/json.hpp>\n"}, None),
+        ({"src/model/model.h": "#include <nlohmann/json.hpp>\n"}, ["src/model/model.h:1", "base/json.h"]),
         ({"src/other/other.h": "\n"}, ["src/other/other.h", "in no room that docs/architecture.md knows"]),
         ({"src/base/CMakeLists.txt": "room(base SOURCES base.cc USES model)\n"},
          ["src/base/CMakeLists.txt", "room base must not use model"]),

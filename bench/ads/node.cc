@@ -4,8 +4,8 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "envoy/config/core/v3/base.pb.h"
 
 namespace graymesh::ads {

@@ -3,10 +3,10 @@
 
 #include <httplib.h>
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace graymesh::api {

@@ -4,11 +4,11 @@
 #include <httplib.h>
 
 #include <atomic>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 #include <utility>
 
+#include "base/json.h"
 #include "api/answers.h"
 #include "api/everywhere.h"
 #include "api/live.h"

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json.h"
 #include "api/pages.h"
 #include "base/file.h"
 

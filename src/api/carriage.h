@@ -1,8 +1,7 @@
 // What carries a lane on through one application, and where it is lost; only what was measured.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.h"
 #include "control/traffic/traffic.h"
 
 namespace graymesh::api {

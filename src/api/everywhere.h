@@ -4,9 +4,9 @@
 
 #include <atomic>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/json.h"
 #include "api/api.h"
 
 namespace graymesh::api {

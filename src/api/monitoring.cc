@@ -7,10 +7,10 @@
 #include <charconv>
 #include <iterator>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
 
+#include "base/json.h"
 #include "base/file.h"
 
 namespace graymesh::api {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "api/pages.h"
 #include "model/json.h"
 

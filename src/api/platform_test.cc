@@ -4,9 +4,9 @@
 #include <httplib.h>
 
 #include <atomic>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/json.h"
 #include "api/figures.h"
 #include "api/testing.h"
 

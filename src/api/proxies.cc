@@ -2,8 +2,8 @@
 
 #include <array>
 #include <ctime>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "api/pages.h"
 
 namespace graymesh::api {

@@ -5,8 +5,8 @@
 #include <cctype>
 #include <charconv>
 #include <ctime>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "api/pages.h"
 #include "base/hash.h"
 

@@ -1,8 +1,7 @@
 // Times as people ask for them.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.h"
 #include "api/pages.h"
 
 namespace graymesh::api {

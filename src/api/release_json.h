@@ -2,9 +2,9 @@
 // docs/api.yaml describes every field.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/json.h"
 #include "control/traffic/traffic.h"
 #include "release/engine/engine.h"
 #include "release/plan/plan.h"

@@ -5,7 +5,8 @@
 
 #include <cctype>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
+
+#include "base/json.h"
 
 namespace graymesh::cli {
 namespace {

@@ -2,7 +2,7 @@
 // VirtualService of a host in the mesh. Pure functions of objects as JSON.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include "base/json.h"
 
 namespace graymesh::cli {
 

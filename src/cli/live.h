@@ -2,10 +2,10 @@
 // look.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "cli/command.h"
 #include "cli/screen.h"

@@ -6,8 +6,8 @@
 #include <iostream>
 #include <iterator>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/client.h"

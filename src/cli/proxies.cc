@@ -3,8 +3,8 @@
 
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/command.h"

@@ -6,8 +6,8 @@
 
 #include <iterator>
 #include <memory>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/config_diff.h"

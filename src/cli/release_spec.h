@@ -1,10 +1,10 @@
 // A GrayRelease from the words of a command line. Pure; graymeshd checks what it means.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace graymesh::cli {

@@ -10,10 +10,10 @@
 #include <ctime>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/platform.h"

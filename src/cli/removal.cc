@@ -4,9 +4,9 @@
 
 #include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/durations.h"

@@ -5,9 +5,9 @@
 
 #include <chrono>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/json.h"
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/client.h"

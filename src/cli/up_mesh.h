@@ -1,9 +1,10 @@
 // What graymeshd shall read, from the files that people gave to `graymesh up`. Pure.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "base/json.h"
 
 namespace graymesh::cli {
 

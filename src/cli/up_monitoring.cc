@@ -11,11 +11,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 #include <vector>
 
+#include "base/json.h"
 #include "base/file.h"
 #include "base/lock.h"
 #include "cli/client.h"

@@ -1,9 +1,10 @@
 // How far a mesh is with what `graymesh up` asked of it: a pure function of what graymeshd tells.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "base/json.h"
 
 namespace graymesh::cli {
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/platform.h"

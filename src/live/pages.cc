@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json.h"
 #include "live/live.h"
 
 namespace graymesh::live {

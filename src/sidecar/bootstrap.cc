@@ -9,9 +9,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/json.h"
 #include "sidecar/bootstrap_stats.h"
 #include "sidecar/sidecar.h"
 

@@ -1,9 +1,10 @@
 // Which statistics, and labels for the parts of Istio's cluster names.
 #include "sidecar/bootstrap_stats.h"
 
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+
+#include "base/json.h"
 
 namespace graymesh::sidecar {
 namespace {

@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <regex>
 
+#include "base/json.h"
 #include "sidecar/process.h"
 
 namespace graymesh::sidecar {

@@ -8,9 +8,9 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json.h"
 #include "control/resource/node.h"
 #include "control/resource/resource.h"
 #include "control/snapshot/snapshot.h"

@@ -14,11 +14,11 @@
 
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "control/resource/node.h"
 #include "control/resource/resource.h"
 #include "control/snapshot/snapshot.h"

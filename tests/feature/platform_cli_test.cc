@@ -3,9 +3,8 @@
 #include <gmock/gmock.h>
 #include <httplib.h>
 
-#include <nlohmann/json.hpp>
-
 #include "api/testing.h"
+#include "base/json.h"
 #include "cli/cli.h"
 
 namespace graymesh {

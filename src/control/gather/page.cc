@@ -1,8 +1,8 @@
 #include <charconv>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "base/json.h"
 #include "control/gather/gather.h"
 
 namespace graymesh::gather {

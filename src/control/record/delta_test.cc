@@ -45,7 +45,8 @@ TEST(Delta, OfOneChangedRouteInManyTakesSomeBytes) {
 }
 
 TEST(Delta, ThatDoesNotFitIsRefused) {
-  const auto delta = make_delta(std::string(1000, 'a'), std::string(1000, 'a') + "b");
+  const std::string text(1000, 'a');
+  const auto delta = make_delta(text, text + "b");
   EXPECT_FALSE(apply_delta("short", delta, 1 << 20));
   EXPECT_FALSE(apply_delta(std::string(1000, 'a'), delta, 1000));
   EXPECT_FALSE(apply_delta(std::string(1000, 'a'), delta.substr(0, delta.size() - 1), 1 << 20));

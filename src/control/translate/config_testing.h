@@ -10,11 +10,11 @@
 
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "control/resource/node.h"
 #include "control/translate/translate.h"
 #include "control/translate/translate_testing.h"

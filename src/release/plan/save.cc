@@ -2,9 +2,9 @@
 // writes one. Declared objects keep their text, which the model reads again.
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json.h"
 #include "base/hash.h"
 #include "release/plan/plan.h"
 

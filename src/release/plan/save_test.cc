@@ -1,6 +1,7 @@
-#include <nlohmann/json.hpp>
 
 #include "release/plan/testing.h"
+
+#include "base/json.h"
 
 namespace graymesh::release {
 namespace {

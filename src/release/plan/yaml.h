@@ -2,8 +2,9 @@
 // YAML too, unless it is a plain word.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "base/json.h"
 
 namespace graymesh::release {
 

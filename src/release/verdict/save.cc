@@ -2,9 +2,9 @@
 #include <fmt/core.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "base/json.h"
 #include "release/verdict/verdict.h"
 
 namespace graymesh::verdict {

@@ -4,8 +4,8 @@
 
 #include <array>
 #include <limits>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "release/workload/address.h"
 
 namespace graymesh::workload {
