@@ -27,7 +27,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT GRAYMESH_SANITIZE)
   foreach(protos "" _protos)
     foreach(test "" _test)
       set(headers <algorithm> <chrono> <cstdint> <functional> <map> <memory> <optional> <set> <string> <string_view>
-        <utility> <variant> <vector> <fmt/core.h> "${CMAKE_SOURCE_DIR}/src/base/json.h")
+        <utility> <variant> <vector> <fmt/core.h> <base/json.h>)
       set(links fmt::fmt nlohmann_json::nlohmann_json)
       if(protos)
         list(APPEND headers <google/protobuf/message.h>)
