@@ -98,28 +98,33 @@ class Engine::Core {
   // decide.cc: each makes one change at most, and says whether it did.
   bool decide();
   bool keep(World next, std::vector<Act> acts);  // commit(); the fault becomes `trouble_`
+  bool reclaim(const Lane& lane);
+  bool forget();
+  // advance.cc: a release.
   bool advance(const Release& release);
   bool move(const Release& release, Phase phase, const std::string& why = {});
   bool keep_receipt(const Release& release, const std::string& key, const Receipt& receipt);
+  bool come_up(const Release& release);  // the instances that it waits for
+  bool promotes(const Release& release);
+  // Where a step leads, and why; none while it waits.
+  std::optional<std::pair<Phase, std::string>> after_step(const Release& release);
+  // baseline.cc: an application without one.
   bool advance_change(const Application& app);
   bool follow_declared(const Application& app);
+  // acks.cc: what is waited for, and how long that took.
+  std::optional<Receipt> acked(const Release& release, const std::string& what);
+  bool has_acked(Wait& wait, Progress& progress) const;
+  bool all_ready(const Name& application, const Artefact& artefact, const std::string& tag,
+                 Progress& progress) const;
+  Wait& wait_for(const std::string& key, const std::string& what, Clock::Wall since);
+  static std::string waits_key(const Release& release);
   // idle.cc: a lane that was not used for so long goes as one does whose time is over.
   bool note_used();
   // Since when it is idle; none while somebody needs it, or while that cannot be known.
   std::optional<Clock::Wall> idle_since(const Lane& lane);
   std::string unmeasured(const Lane& lane) const;
   std::optional<model::Duration> idle_max(const Lane& lane) const;
-  bool reclaim(const Lane& lane);
-  bool forget();
-  bool come_up(const Release& release);  // the instances that it waits for
-  bool promotes(const Release& release);
-  // Where a step leads, and why; none while it waits.
-  std::optional<std::pair<Phase, std::string>> after_step(const Release& release);
-  std::optional<Receipt> acked(const Release& release, const std::string& what);
-  bool has_acked(Wait& wait, Progress& progress) const;
-  bool all_ready(const Name& application, const Artefact& artefact, const std::string& tag,
-                 Progress& progress) const;
-  Wait& wait_for(const std::string& key, const std::string& what, Clock::Wall since);
+
   const model::Environment* environment(const std::string& namespace_) const;
 
   Parts parts_;
