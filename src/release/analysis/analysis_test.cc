@@ -159,6 +159,16 @@ TEST_F(AnalystTest, ForgetsAReleaseThatIsOver) {
   EXPECT_TRUE(traffic.kept.empty());
 }
 
+TEST_F(AnalystTest, ForgetsAReleaseThatIsOverAlsoWhereItsEvidenceCannotBeRead) {
+  ASSERT_TRUE(store->commit({.documents = {{"verdict/1", "half a"}, {"verdict/77", "{"}}}));
+  open();
+  analyst->look();
+  EXPECT_EQ(documents(), 1u) << "of the one that goes on";
+  release().phase = Phase::rolled_back;
+  analyst->look();
+  EXPECT_EQ(documents(), 0u);
+}
+
 TEST_F(AnalystTest, WaitsForTheMinimumUnlessTheVersionIsUnhealthy) {
   release().spec.steps[0].analysis = model::Analysis{.minimum = 1h, .maximum = 2h};
   watch(30min);

@@ -143,6 +143,7 @@ Status Analyst::load() {
   for (const auto& [key, text] : TRY(parts_.store.documents())) {
     if (!key.starts_with(evidence_prefix)) continue;
     const std::uint64_t release = std::strtoull(key.c_str() + evidence_prefix.size(), nullptr, 10);
+    Watched& watched = watched_[release];  // also what cannot be read goes when the release is over
     const Json kept = Json::parse(text, nullptr, false);
     if (!kept.is_object()) {
       unreadable_[release] = "the evidence that was kept cannot be read, and begins anew";
@@ -150,7 +151,7 @@ Status Analyst::load() {
     }
     for (const auto& [name, state] : kept.items()) {
       if (auto loaded = verdict::load(state.dump()))
-        watched_[release].states[name] = std::move(*loaded);
+        watched.states[name] = std::move(*loaded);
       else
         unreadable_[release] = loaded.error().message + "; it begins anew";
     }
