@@ -1,6 +1,7 @@
 // The Analyst before traffic that has a life of its own, and both sources before pages that do.
 #include "release/analysis/analysis.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -331,6 +332,42 @@ TEST(Prometheus, IsAskedForWindowsThatStandEndToEnd) {
   clock.advance(65s);
   EXPECT_EQ(metrics->counts(custom).value(), std::nullopt) << "no evidence";
   EXPECT_EQ(asked.size(), 8u);
+}
+
+// By the names that monitoring's relabelling gives at the scrape, not by Envoy's own.
+TEST(Prometheus, IsAskedForTheMeshsOwnFailuresWhereAQuerySaysNothing) {
+  FakeClock clock;
+  std::vector<std::string> asked;
+  const Fetch fetch = [&](const std::string& url) -> Result<std::string> {
+    std::string query;
+    for (std::size_t at = url.find('=') + 1; at < url.size(); ++at) {
+      const bool coded = url[at] == '%';
+      query += coded ? static_cast<char>(std::stoi(url.substr(at + 1, 2), nullptr, 16)) : url[at];
+      if (coded) at += 2;
+    }
+    asked.push_back(query);
+    return std::string(
+        R"({"status":"success","data":{"resultType":"vector","result":[{"value":[1,"40"]}]}})");
+  };
+  Target own = target;
+  own.analysis = {.proxies = false,
+                  .prometheus = "http://p:9090",
+                  .queries = {{.name = "own", .total = "", .bad = ""}}};
+  const auto metrics = prometheus_metrics(fetch, clock);
+  EXPECT_EQ(metrics->counts(own).value(), std::nullopt);
+  clock.advance(60s);
+  ASSERT_TRUE(metrics->counts(own).value());
+  const std::string series =
+      fmt::format(R"(envoy_cluster_upstream_rq{{namespace="{}",service="{}",)",
+                  target.application.namespace_, target.application.name);
+  EXPECT_THAT(asked,
+              ::testing::ElementsAre(
+                  "sum(increase(" + series + R"(canarytag="feature-a"}[60s])))",
+                  "sum(increase(" + series +
+                      R"(canarytag="feature-a",response_code_class="5xx"}[60s])) or vector(0))",
+                  "sum(increase(" + series + R"(stage="normal"}[60s])))",
+                  "sum(increase(" + series +
+                      R"(stage="normal",response_code_class="5xx"}[60s])) or vector(0))"));
 }
 
 }  // namespace

@@ -17,15 +17,20 @@ using namespace std::chrono_literals;
 // Shorter ones are between two scrapes.
 constexpr auto window_min = 60s;
 
-// As sidecars and gateways of ours name their series (docs/operations.md); a version without a
-// failure yet has no series of failures, which the second part of `bad` says is none.
+// As a Prometheus keeps what callers' proxies count (docs/monitoring.md; relabel.cc of monitoring);
+// a version without a failure yet has no series of failures, which the second part of `bad` says
+// is none.
 constexpr const char* total_default =
-    R"q(sum(increase(envoy_cluster_upstream_rq_xx{mesh_namespace="$(NAMESPACE)",)q"
-    R"q(mesh_service="$(APPLICATION)",mesh_subset="$(SUBSET)"}[$(WINDOW)])))q";
+    R"q(sum(increase(envoy_cluster_upstream_rq{namespace="$(NAMESPACE)",service="$(APPLICATION)",)q"
+    R"q($(VERSION)}[$(WINDOW)])))q";
 constexpr const char* bad_default =
-    R"q(sum(increase(envoy_cluster_upstream_rq_xx{mesh_namespace="$(NAMESPACE)",)q"
-    R"q(mesh_service="$(APPLICATION)",mesh_subset="$(SUBSET)",envoy_response_code_class="5"})q"
-    R"q([$(WINDOW)])) or vector(0))q";
+    R"q(sum(increase(envoy_cluster_upstream_rq{namespace="$(NAMESPACE)",service="$(APPLICATION)",)q"
+    R"q($(VERSION),response_code_class="5xx"}[$(WINDOW)])) or vector(0))q";
+
+// The labels of a version there.
+std::string version_labels(const std::string& subset) {
+  return subset == "baseline" ? R"(stage="normal")" : fmt::format(R"(canarytag="{}")", subset);
+}
 
 std::string replaced(std::string text, std::string_view what, const std::string& by) {
   for (auto at = text.find(what); at != text.npos; at = text.find(what, at + by.size()))
@@ -84,6 +89,7 @@ class PrometheusMetrics final : public MetricsQuery {
     const auto number = [&](const std::string& text,
                             const char* otherwise) -> Result<std::optional<double>> {
       std::string words = text.empty() ? otherwise : text;
+      words = replaced(std::move(words), "$(VERSION)", version_labels(subset));
       words = replaced(std::move(words), "$(NAMESPACE)", target.application.namespace_);
       words = replaced(std::move(words), "$(APPLICATION)", target.application.name);
       words = replaced(std::move(words), "$(SUBSET)", subset);
