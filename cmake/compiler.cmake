@@ -6,16 +6,19 @@ if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
   if(CCACHE)
     # Paths below the checkout are hashed relative to it, so one build directory serves the next.
     # DEPEND: what is included is learnt from the compiler, not by preprocessing once more; a tenth
-    # faster where headers are many.
+    # faster where headers are many. What is sloppy: __TIME__, which nobody uses; #defines that a
+    # precompiled header hides, which are the same flags; and headers younger than the compile,
+    # which are those that CMake has just made, and without which nothing would be kept.
     set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
-      CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
   endif()
 endif()
 
 add_library(graymesh_flags INTERFACE)
 target_include_directories(graymesh_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
-target_compile_definitions(graymesh_flags INTERFACE FMT_SHARED)  # as fmt::fmt says, for files that only precompile it
+# For files that have fmt's headers only by precompiled ones.
+target_compile_definitions(graymesh_flags INTERFACE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_COMPILE_DEFINITIONS>)
 target_compile_features(graymesh_flags INTERFACE cxx_std_20)
 target_compile_options(graymesh_flags INTERFACE
   -pthread  # some pkg-config files say it and others don't; a precompiled header wants it everywhere

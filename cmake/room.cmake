@@ -21,8 +21,8 @@ include(GoogleTest)
 
 # Headers of others that most files of ours include, parsed once for all files instead of once in
 # each, which is half of the time that a small file takes: graymesh_headers, with _protos for rooms
-# that speak xDS, with _test for tests. Only by GCC without sanitizers, the builds of every day; clang, which
-# fuzzes, sees our files as they are, and finds an include that a file forgot.
+# that speak xDS, with _test for tests. Only by GCC without sanitizers, the builds of every day; the
+# others see our files as they are, and find an include that a file forgot.
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT GRAYMESH_SANITIZE)
   foreach(protos "" _protos)
     foreach(test "" _test)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Holds src/ against the room table in docs/architecture.md.
 
-Four promises: nobody but base/json.h includes nlohmann's headers of code; every #include "..." stays within what the row of its room allows, every room's
-USES in CMake is within its row too and covers what the room includes, and every folder with code has a row.
+Four promises: every #include "..." stays within what the row of its room allows, every room's
+USES in CMake is within its row too and covers what the room includes, every folder with code has a row,
+and nobody but base/json.h includes <nlohmann/json.hpp>.
 
     tests/rooms_test.py           checks the checkout, and that the checker finds what it should
     tests/rooms_test.py --root D  only checks the tree D

@@ -8,7 +8,6 @@
 #include <thread>
 #include <utility>
 
-#include "base/json.h"
 #include "api/answers.h"
 #include "api/everywhere.h"
 #include "api/live.h"
@@ -17,6 +16,7 @@
 #include "api/platform.h"
 #include "api/routes.h"
 #include "api/threads.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 namespace {

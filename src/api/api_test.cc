@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <thread>
 
-#include "base/json.h"
 #include "api/pages.h"
 #include "base/file.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 namespace {

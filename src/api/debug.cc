@@ -1,6 +1,6 @@
 
-#include "base/json.h"
 #include "api/pages.h"
+#include "base/json.h"
 #include "model/json.h"
 
 namespace graymesh::api {

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <string>
 
-#include "base/json.h"
 #include "api/api.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "base/json.h"
 #include "api/pages.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 namespace {

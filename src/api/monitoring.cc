@@ -10,8 +10,8 @@
 #include <set>
 #include <tuple>
 
-#include "base/json.h"
 #include "base/file.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 namespace {

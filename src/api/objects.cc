@@ -4,8 +4,8 @@
 #include <array>
 #include <cctype>
 
-#include "base/json.h"
 #include "api/pages.h"
+#include "base/json.h"
 #include "model/json.h"
 
 namespace graymesh::api {

@@ -6,9 +6,9 @@
 #include <atomic>
 #include <optional>
 
-#include "base/json.h"
 #include "api/figures.h"
 #include "api/testing.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 namespace {

@@ -3,8 +3,8 @@
 #include <array>
 #include <ctime>
 
-#include "base/json.h"
 #include "api/pages.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 namespace {

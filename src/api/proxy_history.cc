@@ -6,9 +6,9 @@
 #include <charconv>
 #include <ctime>
 
-#include "base/json.h"
 #include "api/pages.h"
 #include "base/hash.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 namespace {

@@ -1,8 +1,8 @@
 // Times as people ask for them.
 #include <gtest/gtest.h>
 
-#include "base/json.h"
 #include "api/pages.h"
+#include "base/json.h"
 
 namespace graymesh::api {
 namespace {

@@ -7,8 +7,8 @@
 #include <iterator>
 #include <map>
 
-#include "base/json.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/command.h"

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <optional>
 
-#include "base/json.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/platform.h"

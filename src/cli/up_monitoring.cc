@@ -15,8 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/json.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/lock.h"
 #include "cli/client.h"
 #include "cli/render_monitoring.h"

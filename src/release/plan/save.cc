@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#include "base/json.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "release/plan/plan.h"
 
 namespace graymesh::release {

@@ -1,7 +1,5 @@
-
-#include "release/plan/testing.h"
-
 #include "base/json.h"
+#include "release/plan/testing.h"
 
 namespace graymesh::release {
 namespace {
