@@ -4,6 +4,7 @@
 #     SOURCES snapshot.cc index.cc
 #     TESTS snapshot_test.cc
 #     USES model base               rooms by their path under src/, or xds_protos
+#     PRECOMPILED <httplib.h>       others' headers that most of its sources include, see below
 #     LINKS PkgConfig::yaml)        what others made; cmake/dependencies.cmake lists it
 #
 # makes graymesh_control_snapshot and control_snapshot_test. Includes read
@@ -19,16 +20,27 @@
 
 include(GoogleTest)
 
+# graymesh_quick(TARGET [_test]): what a test itself says runs once, and a failure names its line; so
+# its files are neither optimised nor described to a debugger, which is a third of their time.
+# What they test is.
+function(graymesh_quick target)
+  if("${ARGN}" STREQUAL _test)
+    target_compile_options(${target} PRIVATE -O0 -g0)
+  endif()
+endfunction()
+
 # Headers of others that most files of ours include, parsed once for all files instead of once in
 # each, which is half of the time that a small file takes: graymesh_headers, with _protos for rooms
 # that speak xDS, with _test for tests. Only by GCC without sanitizers, the builds of every day; the
-# others see our files as they are, and find an include that a file forgot.
+# others see our files as they are, and find an include that a file forgot. A room that says
+# PRECOMPILED has one of its own, of the standard library's headers and these.
+set(graymesh_std_headers <algorithm> <chrono> <cstdint> <functional> <map> <memory> <optional> <set> <string>
+  <string_view> <utility> <variant> <vector> <fmt/core.h>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT GRAYMESH_SANITIZE)
   foreach(protos "" _protos)
     foreach(test "" _test)
-      set(headers <algorithm> <chrono> <cstdint> <functional> <map> <memory> <optional> <set> <string> <string_view>
-        <utility> <variant> <vector> <fmt/core.h> <base/json.h>)
-      set(links fmt::fmt nlohmann_json::nlohmann_json)
+      set(headers ${graymesh_std_headers})
+      set(links fmt::fmt)
       if(protos)
         list(APPEND headers <google/protobuf/message.h>)
         foreach(proto config/cluster/v3/cluster config/listener/v3/listener config/route/v3/route service/discovery/v3/discovery)
@@ -45,6 +57,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT GRAYMESH_SANITIZE)
       add_library(${target} STATIC ${CMAKE_BINARY_DIR}/${target}.cc)
       target_precompile_headers(${target} PRIVATE ${headers})
       target_link_libraries(${target} PRIVATE graymesh_flags ${links})
+      graymesh_quick(${target} ${test})
     endforeach()
   endforeach()
 endif()
@@ -57,6 +70,7 @@ function(graymesh_headers target uses)
   endif()
   if(TARGET graymesh_headers${protos}${ARGN})
     target_precompile_headers(${target} REUSE_FROM graymesh_headers${protos}${ARGN})
+    graymesh_quick(${target} ${ARGN})
   endif()
 endfunction()
 
@@ -89,7 +103,7 @@ function(graymesh_test target timeout labels)
 endfunction()
 
 function(room name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;TESTS;USES;LINKS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;TESTS;USES;PRECOMPILED;LINKS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "room(${name}): what is ${arg_UNPARSED_ARGUMENTS}?")
   endif()
@@ -98,7 +112,11 @@ function(room name)
   if(arg_SOURCES)
     add_library(graymesh_${flat} STATIC ${arg_SOURCES})
     target_link_libraries(graymesh_${flat} PRIVATE graymesh_flags PUBLIC ${rooms} ${arg_LINKS} Threads::Threads)
-    graymesh_headers(graymesh_${flat} "${arg_USES}")
+    if(arg_PRECOMPILED AND TARGET graymesh_headers)
+      target_precompile_headers(graymesh_${flat} PRIVATE ${graymesh_std_headers} ${arg_PRECOMPILED})
+    else()
+      graymesh_headers(graymesh_${flat} "${arg_USES}")
+    endif()
   else()
     add_library(graymesh_${flat} INTERFACE)
     target_link_libraries(graymesh_${flat} INTERFACE ${rooms} ${arg_LINKS} Threads::Threads)
