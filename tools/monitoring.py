@@ -44,13 +44,15 @@ def free_ports(count):
 
 
 class Monitoring:
-    """`first_port`: of up to three Prometheus, the Alertmanager comes behind them; 0: any that are free."""
+    """`first_port`: of up to three Prometheus, the Alertmanager comes behind them; 0: any that are free.
+    `past`: {series: value} that the first of them remembers from between six and five minutes ago, for rules
+    that look back."""
 
     def __init__(self, mesh, *, interval=5.0, patience=1.0, one=False, pager="", tickets="", first_port=9090,
-                 options=()):
+                 options=(), past=None):
         self.mesh, self.interval, self.patience, self.one = mesh, interval, patience, one
         self.pager, self.tickets, self.first_port = pager, tickets, first_port
-        self.options = list(options)
+        self.options, self.past = list(options), dict(past or {})
         self.folder, self.running = None, []
 
     def __enter__(self):
@@ -78,6 +80,7 @@ class Monitoring:
         self.render()
         names = [""] if self.one else ["-data-plane", "-infrastructure", "-business"]
         self.prometheus = [f"127.0.0.1:{self.first_port + i}" for i in range(len(names))]
+        self._remember(self.folder / f"data{names[0]}")
         for name, address in zip(names, self.prometheus):
             self._run(f"prometheus{name}", [
                 "prometheus", f"--config.file={self.folder}/prometheus{name}.yml",
@@ -100,6 +103,19 @@ class Monitoring:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise MeshError(f"graymesh render --monitoring: {done.stderr.strip()}")
+
+    def _remember(self, data):
+        if not self.past:
+            return
+        now = time.time()
+        samples = "".join(f"{series} {value} {now - ago}\n" for series, value in self.past.items()
+                          for ago in range(360, 299, -10))
+        file = self.folder / "past.txt"
+        file.write_text(samples + "# EOF\n")
+        done = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", file, data],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise MeshError(f"promtool: {done.stderr.strip()}")
 
     def _run(self, name, command):
         self.running.append(Process(name, command, self.folder / f"{name}.log"))
