@@ -51,6 +51,7 @@ bench: deps  ## builds with optimisation and runs every benchmark
 	$(call build,release,--target benchmarks)
 	@for bench in build-release/bin/*_bench; do [ ! -x "$$bench" ] || "$$bench" $(BENCH_ARGS) || exit 1; done
 	@PYTHONDONTWRITEBYTECODE=1 bench/releases.py
+	@PYTHONDONTWRITEBYTECODE=1 bench/readiness.py
 	@PYTHONDONTWRITEBYTECODE=1 bench/load.py
 
 .PHONY: soak
@@ -84,8 +85,8 @@ tidy: tools  ## runs clang-tidy on src/
 	@run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -extra-arg=-Wno-unused-command-line-argument -j $(JOBS) -p build-tidy '$(CURDIR)/src/.*\.cc$$' 2>/dev/null
 
 .PHONY: faults
-faults: build  ## kills, stops and cuts off control planes before real Envoys in network namespaces
-	@GRAYMESH_BIN=build/bin PYTHONDONTWRITEBYTECODE=1 tests/e2e/partition_test.py
+faults: build  ## kills, stops and cuts off control planes before real Envoys in network namespaces; tells how soon they are current
+	@GRAYMESH_BIN=build/bin PYTHONDONTWRITEBYTECODE=1 bench/partition.py
 
 .PHONY: check
 check: format-check tidy asan tsan fuzz test  ## all of it: format, tidy, sanitizers, fuzz, tests

@@ -121,11 +121,9 @@ class Crash(case.Case):
         self.assertIn("refused", self.mesh.graymesh("get", "vs", "bad", "-n", "fe-pre").stdout)
         self.finish()
 
-    def test_stopped_in_order_it_ends_at_once_with_proxies_connected(self):
-        begun = time.monotonic()
+    def test_stopped_in_order_it_ends_with_proxies_connected(self):
         self.mesh.control_plane.signal(15)
         self.assertEqual(self.mesh.control_plane.wait(10), 0)
-        self.assertLess(time.monotonic() - begun, 3)
         self.mesh.start_control_plane()
         self.proxy_connected()
         self.finish()

@@ -7,9 +7,8 @@ that they hold is sent again, no request fails, and no endpoint disappears, not 
     five sidecars, load ──── gmpA ───── graymeshd A  10.N.1.2
                        └──── gmpB ───── graymeshd B  10.N.2.2   both read the same folder
 
-A process that ends says so; all else is found by pings, in under 5 s. From then on, which is when an
-Envoy counts its connection as lost, it has 2 s to be current. Needs root, `ip netns` and veth; says
-why it is skipped. GRAYMESH_PARTITION_ROUNDS=N goes through all faults N times.
+A process that ends says so; all else is found by pings. How soon, and how soon the proxies are current
+after that: bench/partition.py. Needs root, `ip netns` and veth; says why it is skipped.
 """
 
 import json
@@ -25,9 +24,9 @@ import urllib.parse
 import case
 import demo_mesh
 
-ROUNDS = int(os.environ.get("GRAYMESH_PARTITION_ROUNDS", "1"))
-SAID, SILENT = 1.0, 5.0  # seconds until the loss of a control plane is found: it said so; it did not
-CURRENT = 2.0  # from then on
+ROUNDS = 1  # of each fault
+# Seconds for what must come true. Without pings Linux would try for a quarter of an hour.
+PATIENCE = 60.0
 SIDECARS = ("client", "cart", "more-1", "more-2", "more-3")
 CART = "http://cart:8080/"
 # What Envoy counts when it is sent something, what it holds, and connections that it lost.
@@ -212,6 +211,9 @@ class Watch:
 
 
 class Partition(unittest.TestCase):
+    # Of each fault: seconds until the last proxy counts its connection as lost, and from then until the last is current.
+    figures = []
+
     @classmethod
     def setUpClass(cls):
         cls.mesh = Mesh(files())
@@ -255,7 +257,7 @@ class Partition(unittest.TestCase):
         self.mesh.write("routes.yaml", version(str(self.turn)))
         return str(self.turn)
 
-    def current(self, turn, replicas, seconds):
+    def current(self, turn, replicas):
         """When each proxy was first seen to route as in `turn` (it is asked itself) and to be on one of `replicas`."""
         begun, at = time.monotonic(), {}
         while len(at) < len(SIDECARS):
@@ -263,8 +265,8 @@ class Partition(unittest.TestCase):
             for name in there - at.keys():
                 if self.mesh.get_from(f"{name}.fe-pre", CART).headers.get("x-turn") == turn:
                     at[name] = time.monotonic()
-            if time.monotonic() - begun > seconds:
-                self.fail(f"after {seconds} s: turn {turn} is at {sorted(at)}, and {sorted(there)} are on "
+            if time.monotonic() - begun > PATIENCE:
+                self.fail(f"after {PATIENCE} s: turn {turn} is at {sorted(at)}, and {sorted(there)} are on "
                           f"{[replica.name for replica in replicas]}")
             time.sleep(0.02)
         return at
@@ -277,7 +279,7 @@ class Partition(unittest.TestCase):
             self.assertTrue(sent, f"{what}: {name} counts what it is sent")
             self.assertEqual(others, {}, f"{what}: {name} is sent the route, once, and nothing else")
 
-    def go_through(self, what, fault, found_within, back=False):
+    def go_through(self, what, fault, back=False):
         """A fault of the replica that has the client's stream; a change right after it arrives by the other
         one, or by either if it comes `back`."""
         broken, other = self.mesh.replicas
@@ -290,15 +292,12 @@ class Partition(unittest.TestCase):
             at = time.monotonic()
             fault(broken)
             turn = self.change()
-            current = self.current(turn, self.mesh.replicas if back else [other], found_within + CURRENT)
+            current = self.current(turn, self.mesh.replicas if back else [other])
+            case.wait_until(lambda: had <= self.watch.found.keys(), PATIENCE,
+                            lambda: f"{what}: only {sorted(self.watch.found)} count the loss of a connection")
             found = dict(self.watch.found)
-            self.assertLessEqual(had, found.keys(), f"{what}: who counts the loss of a connection")
-            later = {name: max(0.0, current[name] - found[name]) for name in had}
-            print(f"{what}: {len(had)} proxies, found after {max(found[name] - at for name in had):.2f} s, "
-                  f"current {max(later.values()):.2f} s later", flush=True)
-            for name in had:
-                self.assertLess(found[name] - at, found_within, f"{what}: {name} finds it out")
-                self.assertLess(later[name], CURRENT, f"{what}: {name} is current")
+            self.figures.append((what, max(found[name] - at for name in had),
+                                 max(max(0.0, current[name] - found[name]) for name in had)))
             self.assert_sent_once(before, what)
         return broken
 
@@ -310,7 +309,7 @@ class Partition(unittest.TestCase):
 
     def test_killed(self):
         for _ in range(ROUNDS):
-            broken = self.go_through("kill -9", Replica.kill, SAID)
+            broken = self.go_through("kill -9", Replica.kill)
             broken.start()
         self.check("kill -9")
 
@@ -321,13 +320,13 @@ class Partition(unittest.TestCase):
             replica.process.wait(10)
             replica.start_only()
         for _ in range(ROUNDS):
-            broken = self.go_through("restarted", restart, SAID, back=True)
+            broken = self.go_through("restarted", restart, back=True)
             case.wait_until(broken.ready, 15, "the restarted one serves")
         self.check("restarted")
 
     def test_stopped(self):
         for _ in range(ROUNDS):
-            broken = self.go_through("SIGSTOP", lambda it: it.signal(signal.SIGSTOP), SILENT)
+            broken = self.go_through("SIGSTOP", lambda it: it.signal(signal.SIGSTOP))
             broken.signal(signal.SIGCONT)
         self.check("SIGSTOP")
 
@@ -338,18 +337,17 @@ class Partition(unittest.TestCase):
             replica.cable.cut()
         at = 0.0
         for _ in range(ROUNDS):
-            broken = self.go_through("cut cable", cut, SILENT)
+            broken = self.go_through("cut cable", cut)
             # Its own end finds it out, too.
-            case.wait_until(broken.is_alone, SILENT, "the dead connections are gone at the server")
-            print(f"cut cable: found by the server after {time.monotonic() - at:.2f} s", flush=True)
-            self.assertLess(time.monotonic() - at, SILENT)
+            case.wait_until(broken.is_alone, PATIENCE, "the dead connections are gone at the server")
+            self.figures.append(("cut cable, as the server finds it", time.monotonic() - at, None))
             broken.cable.mend()
         self.check("cut cable")
 
     def test_half_open(self):
         """Packets vanish one way only."""
         for _ in range(ROUNDS):
-            broken = self.go_through("half-open", lambda it: it.cable.swallow(), SILENT)
+            broken = self.go_through("half-open", lambda it: it.cable.swallow())
             broken.cable.mend()
         self.check("half-open")
 
@@ -359,7 +357,7 @@ class Partition(unittest.TestCase):
             replica.cable.cut()
             replica.kill()
         for _ in range(ROUNDS):
-            broken = self.go_through("crash behind a cut cable", crash, SILENT)
+            broken = self.go_through("crash behind a cut cable", crash)
             broken.cable.mend()
             broken.start()
         self.check("crash behind a cut cable")
@@ -368,7 +366,7 @@ class Partition(unittest.TestCase):
         """Nobody else is there: the proxies go on with what they have, and are current soon after its return."""
         first, second = self.mesh.replicas
         first.kill()
-        case.wait_until(lambda: second.proxies() == set(SIDECARS), SAID + CURRENT, "all are on the one that is left")
+        case.wait_until(lambda: second.proxies() == set(SIDECARS), PATIENCE, "all are on the one that is left")
         before = self.counters()
         second.kill()
         time.sleep(0.5)
@@ -376,8 +374,8 @@ class Partition(unittest.TestCase):
         second.start()
         begun = time.monotonic()
         # Each tries the two by turns, and waits for up to 1 s before each.
-        current = self.current(turn, [second], CURRENT + 1)
-        print(f"the only one left came back: current {max(current.values()) - begun:.2f} s later", flush=True)
+        current = self.current(turn, [second])
+        self.figures.append(("the only one left comes back", None, max(current.values()) - begun))
         self.assert_sent_once(before, "the only one left came back")
         first.start()
         self.check("the only one left came back")

@@ -114,7 +114,6 @@ class Routing(case.Case):
         self.routes({"timeout": "0.2s", "route": [BASELINE]})
         answer = self.ask(CART + "/slow?ms=3000")
         self.assertEqual(answer.status, 504)
-        self.assertLess(answer.seconds, 1.5)
         self.assertGreaterEqual(answer.seconds, 0.19)
 
     def test_without_a_timeout_a_slow_answer_is_awaited(self):
@@ -210,7 +209,6 @@ class Routing(case.Case):
         for path in ("/none", "/gone"):
             answer = self.ask(CART + path)
             self.assertEqual(answer.status, 503, path)
-            self.assertLess(answer.seconds, 2)
         self.assert_version(self.ask(CART + "/"), "baseline")
 
     def test_consistent_hashing_keeps_a_user_with_an_instance(self):

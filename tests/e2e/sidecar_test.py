@@ -51,7 +51,6 @@ class SidecarWithRealEnvoy(unittest.TestCase):
             while time.monotonic() < deadline:
                 answer = readiness(self.pay)
                 self.assertEqual(answer.status, 200, answer)
-                self.assertLess(answer.seconds, 0.5)
                 time.sleep(0.1)
         finally:
             os.kill(envoy, signal.SIGCONT)
