@@ -9,6 +9,7 @@ Nothing is left behind: stop() takes every Application away, waits until its ins
 ends what is still there by its id.
 """
 
+import http.client
 import json
 import os
 import pathlib
@@ -99,7 +100,8 @@ class PlatformMesh(demo_mesh.Mesh):
         return {"X-Graymesh-User": user}
 
     def api_call(self, method, path, body=None, timeout=130.0, user=None):
-        """The JSON of an answer; ApiError for an error. A text body is YAML."""
+        """The JSON of an answer; ApiError for an error. A text body is YAML. A GET whose connection ended
+        before an answer began is asked once more (RFC 9110, 9.2.2)."""
         data, kind = None, "application/json"
         if isinstance(body, str):
             data, kind = body.encode(), "application/yaml"
@@ -109,7 +111,13 @@ class PlatformMesh(demo_mesh.Mesh):
             f"http://{self.api}{path}", data=data, method=method,
             headers={"Content-Type": kind, **self.who(user or self.user)})
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
+            try:
+                answer = urllib.request.urlopen(request, timeout=timeout)
+            except http.client.RemoteDisconnected:
+                if method != "GET":
+                    raise
+                answer = urllib.request.urlopen(request, timeout=timeout)
+            with answer:
                 text = answer.read()
                 return json.loads(text) if text else {}
         except urllib.error.HTTPError as error:
