@@ -27,7 +27,7 @@ using nlohmann::json;
 constexpr std::size_t threads_max = std::size_t{2} * watchers_max;
 // A folder of 700 services is 5 MB of YAML in one `apply`.
 constexpr std::size_t body_bytes_max = std::size_t{64} << 20;
-constexpr std::size_t happenings_max = 10'000;
+constexpr std::size_t happenings_max = 5'000;  // on a page
 
 std::string_view name_of(source::Folder::Applied applied) {
   switch (applied) {
@@ -303,7 +303,7 @@ class HttpServer final : public Server {
     return true;
   }
 
-  // ?at=TIME: what it ran then; or ?from=TIME&to=TIME: what happened between.
+  // ?at=TIME: what it ran then; or ?from=TIME&to=TIME: what happened between, by pages.
   void send_history(const Call& call) {
     if (!has_record(call)) return;
     const auto now = parts_.clock.wall();
@@ -317,9 +317,10 @@ class HttpServer final : public Server {
     }
     const auto from = time_named(call.query("from"), now), to = time_named(call.query("to"), now);
     if (!from || !to) return send_error(call.response, from ? to.error() : from.error());
-    const auto all = parts_.history->between(call.part(0), *from, *to, happenings_max, faults);
-    if (!all) return send_error(call.response, all.error());
-    send_json(call.response, happenings_page(*all, faults));
+    const auto page = parts_.history->between(call.part(0), *from, *to, happenings_max,
+                                              call.query("continue"), faults);
+    if (!page) return send_error(call.response, page.error());
+    send_json(call.response, happenings_page(*page, faults));
   }
 
   void send_past_config(const Call& call) {

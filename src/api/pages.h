@@ -45,14 +45,15 @@ Result<std::string> proxy_named(const std::vector<xds::ProxyStatus>& status,
 
 // proxy_history.cc -------------------------------------------------------------------------------
 
-// "2026-11-28T19:30:00.250Z", or so long before `now` ("90s", "5m", "2h", "3d"); empty: now. Years
-// 1970 to 2255.
+// "2026-11-28T19:30:00.250Z", or so long before `now` ("90s", "5m", "2h", "3d"); empty or "now":
+// record::newest, whatever the clock shows. Years 1970 to 2255.
 Result<Clock::Wall> time_named(const std::string& text, Clock::Wall now);
 
 // {"id", ..., "connected", "left", "types": [{"type", "resources": [{"name", "version", "since",
 // "origins"}], ...}], "faults": files that cannot be read to their end}
 nlohmann::json moment_page(const record::Moment& moment, const std::vector<std::string>& faults);
-nlohmann::json happenings_page(const std::vector<record::Happening>& happenings,
+// {"items", "continue": what the next page is asked for with, null if there is none, "faults"}
+nlohmann::json happenings_page(const record::Happenings& page,
                                const std::vector<std::string>& faults);
 // Who was here and isn't any more.
 nlohmann::json gone_json(const std::vector<record::Sighting>& seen,

@@ -64,7 +64,7 @@ std::optional<Clock::Wall> ago(const std::string& text, Clock::Wall now) {
 }  // namespace
 
 Result<Clock::Wall> time_named(const std::string& text, Clock::Wall now) {
-  if (text.empty() || text == "now") return now;
+  if (text.empty() || text == "now") return record::newest;
   if (const auto time = ago(text, now)) return *time;
   const Error wrong{Code::invalid_argument,
                     fmt::format("time {}, must be as 2026-11-28T19:30:00.250Z, or 90s, 5m, 2h, 3d "
@@ -117,10 +117,9 @@ json moment_page(const record::Moment& moment, const std::vector<std::string>& f
           {"faults", faults}};
 }
 
-json happenings_page(const std::vector<Happening>& happenings,
-                     const std::vector<std::string>& faults) {
+json happenings_page(const record::Happenings& page, const std::vector<std::string>& faults) {
   json items = json::array();
-  for (const auto& it : happenings) {
+  for (const auto& it : page.items) {
     json changed = json::array();
     for (const auto& [name, version] : it.changed)
       changed.push_back({{"name", name}, {"version", to_hex(version)}});
@@ -132,7 +131,9 @@ json happenings_page(const std::vector<Happening>& happenings,
                      {"bytes", it.bytes},
                      {"text", it.text}});
   }
-  return {{"items", std::move(items)}, {"faults", faults}};
+  return {{"items", std::move(items)},
+          {"continue", page.next.empty() ? json() : json(page.next)},
+          {"faults", faults}};
 }
 
 json gone_json(const std::vector<record::Sighting>& seen,

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 
@@ -92,12 +93,33 @@ std::string what_changed(const json& it) {
   return all + (all.empty() || text.empty() ? "" : ": ") + text;
 }
 
+std::string next_of(const json& page) {
+  const auto next = page.find("continue");
+  return next != page.end() && next->is_string() ? next->get<std::string>() : "";
+}
+
+// All pages as one.
+Result<json> happened(const Common& common, const ProxyQuestion& ask) {
+  const auto query = fmt::format("history?from={}&to={}", percent_encoded(ask.between[0]),
+                                 percent_encoded(ask.between[1]));
+  json all = TRY(get(common.server, path_of(ask.proxy, query)));
+  for (std::string next = next_of(all); !next.empty();) {
+    json page =
+        TRY(get(common.server, path_of(ask.proxy, query + "&continue=" + percent_encoded(next))));
+    for (auto& it : page["items"]) all["items"].push_back(std::move(it));
+    for (auto& it : page["faults"]) {
+      if (std::ranges::find(all["faults"], it) == all["faults"].end())
+        all["faults"].push_back(std::move(it));
+    }
+    next = next_of(page);
+  }
+  return all;
+}
+
 // What happened, and how what it ran differs.
 int changed(const Common& common, const ProxyQuestion& ask) {
   const auto& [from, to] = std::pair(ask.between[0], ask.between[1]);
-  const auto page = get(
-      common.server, path_of(ask.proxy, fmt::format("history?from={}&to={}", percent_encoded(from),
-                                                    percent_encoded(to))));
+  const auto page = happened(common, ask);
   if (!page) return fail(page.error());
   const auto after = get(common.server, path_of(ask.proxy, "config?at=" + percent_encoded(to)));
   if (!after) return fail(after.error());

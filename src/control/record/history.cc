@@ -3,9 +3,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <set>
+#include <span>
+#include <tuple>
 
 #include "control/record/files.h"
+#include "control/record/listing.h"
+#include "control/record/mail.h"
 #include "control/record/record.h"
 #include "control/record/replay.h"
 #include "control/record/sightings.h"
@@ -14,10 +19,41 @@
 namespace graymesh::record {
 namespace {
 
-// Until when files begin that may say something of that time.
-std::vector<File> until(std::vector<File> files, Milliseconds time) {
-  std::erase_if(files, [&](const File& file) { return file.begun > time; });
-  return files;
+// What one look at a time reads, at most: segments of 16 MB or a little more.
+constexpr std::size_t parts_few = 2, parts_max = 6;
+constexpr Milliseconds forever = std::numeric_limits<Milliseconds>::max();
+
+struct Part {
+  File file;
+  Milliseconds begun = 0;
+  Milliseconds end = forever;  // nothing in it is later
+};
+
+// In the order in which they were written. Times ascend in each; from one to the next they go back
+// only where the clock was set back meanwhile.
+Result<std::vector<Part>> parts_of(const std::filesystem::path& folder,
+                                   std::vector<std::string>& faults) {
+  std::vector<Part> parts;
+  for (auto& file : TRY(files_of(folder))) {
+    const auto head = head_of(file.path);
+    if (!head) {
+      if (head.error().code != Code::not_found) faults.push_back(head.error().message);
+      continue;  // else trimmed meanwhile
+    }
+    constexpr Milliseconds slack = clock_back_max.count();
+    if (!parts.empty() && parts.back().begun <= head->begun)
+      parts.back().end = std::min(head->begun, forever - slack) + slack;
+    parts.push_back({.file = std::move(file), .begun = head->begun});
+  }
+  return parts;
+}
+
+// Of several moments at which the clock showed that time, the newest is meant: so many parts were
+// begun until then.
+std::size_t count_until(std::span<const Part> parts, Milliseconds time) {
+  std::size_t count = parts.size();
+  while (count > 0 && parts[count - 1].begun > time) --count;
+  return count;
 }
 
 // A file that is being written ends anywhere; that is no fault.
@@ -28,7 +64,8 @@ void note(const Status& status, const SegmentReader& reader, bool last,
 
 void read(const File& file, bool last, std::vector<std::string>& faults,
           const std::function<void(const Contents&)>& begin,
-          const std::function<void(const Contents&, const Entry&)>& visit) {
+          const std::function<void(const Contents&, const Entry&)>& visit,
+          const std::function<void(const Contents&)>& end = {}) {
   auto reader = SegmentReader::open(file.path);
   if (!reader) {
     if (reader.error().code != Code::not_found) faults.push_back(reader.error().message);
@@ -41,146 +78,84 @@ void read(const File& file, bool last, std::vector<std::string>& faults,
   const auto status =
       replay(*reader, contents, [&](const Entry& entry) { visit(contents, entry); });
   note(status, *reader, last, faults);
+  if (end) end(contents);
 }
 
-// What befell one proxy, in words.
-class Listing {
- public:
-  Listing(std::string proxy, Milliseconds from, Milliseconds to)
-      : proxy_(std::move(proxy)), from_(from), to_(to) {}
-
-  void begin(const Contents& contents) {
-    if (contents.head.boot == boot_) return;
-    boot_ = contents.head.boot;
-    streams_.clear();
-    heard_.clear();
+// One attempt to follow a proxy from the first to the last of these segments, up to a time of the
+// last one.
+Tracker follow(const std::string& proxy, std::span<const Part> parts, Milliseconds until,
+               bool newest, std::vector<std::string>& faults) {
+  Tracker tracker(proxy);
+  for (const Part& part : parts) {
+    const bool last = &part == &parts.back();
+    read(
+        part.file, last && newest, faults,
+        [&](const Contents& contents) { tracker.begin(contents, last ? until : forever); },
+        [&](const Contents& contents, const Entry& entry) { tracker.take(contents, entry); });
   }
-  void take(const Contents& contents, const Entry& entry) {
-    std::visit([&](const auto& it) { on(contents, it); }, entry);
-  }
-  std::vector<Happening> take() {
-    std::ranges::stable_sort(all_, {}, &Happening::at);
-    return std::move(all_);
-  }
-
- private:
-  using Kind = Happening::Kind;
-
-  void add(Happening happening, Milliseconds at) {
-    if (at <= from_ || at > to_) return;
-    happening.at = wall(at);
-    all_.push_back(std::move(happening));
-  }
-  template <typename Do>
-  void each(const std::vector<Row>& rows, Do act) {
-    for (const Row& row : rows) {
-      if (streams_.contains(row.stream)) act(row);
-    }
-  }
-
-  void on(const Contents&, const Opened& opened) {
-    if (!means(proxy_, opened.node_id, opened.name, opened.namespace_)) return;
-    streams_.insert(opened.stream);
-    if (!opened.again) add({.kind = Kind::connected, .text = opened.peer}, opened.at);
-  }
-  void on(const Contents& contents, const Sent& sent) {
-    const Batch& batch = contents.batches[sent.batch];
-    each(sent.rows, [&](const Row& row) {
-      heard_.insert({row.stream, batch.type});
-      Happening happening{.kind = Kind::sent, .type = batch.type, .bytes = batch.bytes};
-      for (const Number number : batch.now) {
-        const auto& resource = contents.resources[number];
-        happening.changed.emplace_back(resource.name, resource.version);
-      }
-      happening.removed = batch.removed;
-      add(std::move(happening), row.at);
-      if (row.acked) add({.kind = Kind::acked, .type = batch.type}, *row.acked);
-    });
-  }
-  void on(const Contents&, const Acked& acked) {
-    each(acked.rows,
-         [&](const Row& row) { add({.kind = Kind::acked, .type = acked.type}, row.at); });
-  }
-  void on(const Contents&, const Refused& refused) {
-    each(refused.rows, [&](const Row& row) {
-      add({.kind = Kind::refused, .type = refused.type, .text = refused.error}, row.at);
-    });
-  }
-  void on(const Contents&, const Dropped& dropped) {
-    each(dropped.rows, [&](const Row& row) {
-      add({.kind = Kind::dropped, .type = dropped.type, .removed = dropped.names}, row.at);
-    });
-  }
-  void on(const Contents& contents, const Holds& holds) {
-    std::size_t count = holds.claimed.size();
-    for (const Number set : holds.sets) count += contents.sets[set].resources.size();
-    each(holds.rows, [&](const Row& row) {
-      if (!heard_.insert({row.stream, holds.type}).second) return;  // told once more
-      add({.kind = Kind::returned, .type = holds.type, .text = fmt::format("with {}", count)},
-          row.at);
-    });
-  }
-  void on(const Contents&, const Closed& closed) {
-    each(closed.rows, [&](const Row& row) { add({.kind = Kind::left}, row.at); });
-  }
-  void on(const Contents&, const Gap& gap) {
-    add({.kind = Kind::gap, .text = fmt::format("{} events", gap.lost)}, gap.at);
-  }
-  template <typename Other>
-  void on(const Contents&, const Other&) {}
-
-  const std::string proxy_;
-  const Milliseconds from_, to_;
-  std::uint64_t boot_ = 0;
-  std::set<StreamId> streams_;
-  std::set<std::pair<StreamId, resource::Type>> heard_;
-  std::vector<Happening> all_;
-};
+  return tracker;
+}
 
 }  // namespace
 
 Result<Moment> History::at(const std::string& proxy, Clock::Wall time,
                            std::vector<std::string>& faults) const {
-  const auto files = until(TRY(files_of(folder_)), milliseconds(time));
-  // Mostly the last two have it all: each begins with what is held.
-  for (std::size_t count = 2;; count *= 4) {
-    const std::size_t first = files.size() - std::min(count, files.size());
-    std::vector<std::string> found_faults;
-    Tracker tracker(proxy, milliseconds(time));
-    for (std::size_t i = first; i < files.size(); ++i) {
-      read(
-          files[i], i + 1 == files.size(), found_faults,
-          [&](const Contents& contents) { tracker.begin(contents); },
-          [&](const Contents& contents, const Entry& entry) { tracker.take(contents, entry); });
-    }
-    if (!tracker.complete() && first > 0) continue;
-    faults.insert(faults.end(), found_faults.begin(), found_faults.end());
-    if (tracker.found()) return tracker.take();
-    return Error{Code::not_found,
-                 fmt::format("the record has nothing of proxy {} until then", proxy)};
+  std::vector<std::string> found_faults;
+  const auto all = TRY(parts_of(folder_, found_faults));
+  std::span<const Part> parts = all;
+  parts = parts.first(count_until(parts, milliseconds(time)));
+  const auto followed = [&](std::size_t most) {
+    auto those = found_faults;
+    auto tracker = follow(proxy, parts.last(std::min(most, parts.size())), milliseconds(time),
+                          parts.size() == all.size(), those);
+    return std::pair(std::move(tracker), std::move(those));
+  };
+  // Mostly the last two have it all: each begins with who is there and what they hold.
+  auto [tracker, its_faults] = followed(parts_few);
+  const auto left = tracker.left_before();
+  const bool gone = left && !tracker.found();
+  if (gone) {
+    parts = parts.first(count_until(parts, *left));
+    std::tie(tracker, its_faults) = followed(parts_few);
   }
+  if (!tracker.complete() && parts.size() > parts_few)
+    std::tie(tracker, its_faults) = followed(parts_max);
+  if (gone) tracker.leave(*left);
+  faults.insert(faults.end(), its_faults.begin(), its_faults.end());
+  if (tracker.found()) return tracker.take();
+  return Error{Code::not_found, fmt::format("the record has nothing of proxy {} until then: it was "
+                                            "not connected, and is not among those that had left "
+                                            "last",
+                                            proxy)};
 }
 
-Result<std::vector<Happening>> History::between(const std::string& proxy, Clock::Wall from,
-                                                Clock::Wall to, std::size_t most,
-                                                std::vector<std::string>& faults) const {
-  const auto files = until(TRY(files_of(folder_)), milliseconds(to));
-  std::size_t first = 0;
-  while (first + 1 < files.size() && files[first + 1].begun <= milliseconds(from)) ++first;
+Result<Happenings> History::between(const std::string& proxy, Clock::Wall from, Clock::Wall to,
+                                    std::size_t most, const std::string& next,
+                                    std::vector<std::string>& faults) const {
+  std::optional<Place> place;
+  if (!next.empty()) place = TRY(place_of(next));
+  const auto parts = TRY(parts_of(folder_, faults));
   Listing listing(proxy, milliseconds(from), milliseconds(to));
-  for (std::size_t i = first; i < files.size(); ++i) {
+  Happenings page;
+  std::uint64_t bytes = 0;
+  for (const Part& part : parts) {
+    if (place && part.file.key < place->key) continue;
+    if (part.begun > milliseconds(to) || part.end <= milliseconds(from)) continue;
+    if (bytes > 0 && bytes + part.file.size > page_bytes_) {
+      page.next = to_text(Place{.key = part.file.key});
+      return page;
+    }
+    bytes += part.file.size;
+    bool full = false;
     read(
-        files[i], i + 1 == files.size(), faults,
-        [&](const Contents& contents) { listing.begin(contents); },
-        [&](const Contents& contents, const Entry& entry) { listing.take(contents, entry); });
+        part.file, &part == &parts.back(), faults,
+        [&](const Contents& contents) { listing.begin(contents, place, most - page.items.size()); },
+        [&](const Contents& contents, const Entry& entry) { listing.take(contents, entry); },
+        [&](const Contents& contents) { full = !listing.end(contents, page); });
+    if (full) return page;
   }
-  auto all = listing.take();
-  if (all.size() > most) {
-    return Error{Code::out_of_range,
-                 fmt::format("{} things happened to {} in that time, at most {} are told at once",
-                             all.size(), proxy, most)};
-  }
-  return all;
+  page.next.clear();
+  return page;
 }
 
 Result<std::string> History::body(const Item& item) const {

@@ -151,22 +151,28 @@ void Mailbox::put(Event event, Make content) {
   while (!put(event)) event.content = std::make_shared<const Content>(content());
 }
 
+Milliseconds Mailbox::time_locked() {
+  const auto now = milliseconds(clock_.wall());
+  if (now + clock_back_max.count() < last_) behind_ = true;
+  return last_ = std::max(last_, now);
+}
+
 bool Mailbox::put(Event& event) {
   using Kind = Event::Kind;
   std::unique_lock lock(mutex_);
-  const bool of_streams = event.kind == Kind::opened || event.kind == Kind::closed;
+  event.at = time_locked();
   // After the first that is lost the others of its stream make no sense.
-  const bool full = lost_ > 0 || events_.size() >= events_max_;
-  if (of_streams ? events_.size() >= 2 * events_max_ : full) {
-    ++lost_;
+  if (lost_ > 0 || !beyond_.empty() || events_.size() >= events_max_) {
+    if (event.kind == Kind::opened || event.kind == Kind::closed)
+      put_beyond(std::move(event));
+    else
+      lose_locked(1, event.at);
     return true;
   }
   if (event.kind == Kind::holds || event.kind == Kind::sent) {
     if (!event.content && !known_.contains(event.hash)) return false;
     if (event.content && !known_.insert(event.hash).second) event.content = nullptr;
   }
-  // So that a look at a time finds what came before it also where the clock was set back.
-  event.at = last_ = std::max(last_, milliseconds(clock_.wall()));
   events_.push_back(std::move(event));
   const bool half_full = events_.size() == events_max_ / 2;
   lock.unlock();
@@ -174,10 +180,40 @@ bool Mailbox::put(Event& event) {
   return true;
 }
 
+void Mailbox::put_beyond(Event event) {
+  const auto at = event.at;
+  const auto [found, fresh] = beyond_.try_emplace(event.stream, std::move(event));
+  if (fresh) return;
+  lose_locked(2, at);
+  beyond_.erase(found);
+}
+
+void Mailbox::lose_locked(std::uint64_t count, Milliseconds at) {
+  if (lost_ == 0) lost_since_ = at;
+  lost_ += count;
+}
+
 Mailbox::Mail Mailbox::take(bool anew) {
   std::lock_guard lock(mutex_);
-  if (anew) known_.clear();
-  return {std::exchange(events_, {}), std::exchange(lost_, 0)};
+  if (anew) {
+    known_.clear();
+    last_ = behind_ ? 0 : last_;
+    behind_ = false;
+  }
+  Mail mail{.events = std::exchange(events_, {}),
+            .lost = std::exchange(lost_, 0),
+            .lost_since = lost_since_,
+            .at = time_locked()};
+  for (auto& [stream, event] : std::exchange(beyond_, {})) {
+    const bool opens = event.kind == Event::Kind::opened;
+    (opens ? mail.events : mail.closings).push_back(std::move(event));
+  }
+  return mail;
+}
+
+bool Mailbox::behind() const {
+  std::lock_guard lock(mutex_);
+  return behind_;
 }
 
 void Mailbox::wait(std::chrono::milliseconds most) {

@@ -2,9 +2,11 @@
 //
 // The streams' threads only look up a hash: what was told before in this segment, by whichever
 // stream, is not told again. So an event is 48 bytes, whatever was sent. When the queue is full,
-// events are dropped and counted, and the writer has everything told anew.
+// events are dropped and counted, and the writer has everything told anew; but never who came and
+// who went, as nobody would tell that again.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -20,6 +22,9 @@
 #include "control/resource/witness.h"
 
 namespace graymesh::record {
+
+// A clock that is set back by less is waited for.
+inline constexpr std::chrono::milliseconds clock_back_max{1000};
 
 // What an event says beside who and when; each is told once a segment.
 struct Content {
@@ -64,7 +69,7 @@ class SetHashes {
 
 class Mailbox {
  public:
-  // `events_max` of any kind; as many more of streams that open and close.
+  // `events_max` of any kind; beyond them one for each stream that has opened or closed since.
   Mailbox(std::size_t events_max, const Clock& clock) : events_max_(events_max), clock_(clock) {}
 
   // Any thread.
@@ -76,11 +81,14 @@ class Mailbox {
   void dropped(StreamId stream, resource::Type type, std::span<const std::string> names);
   void closed(StreamId stream);
 
-  // For the writer. All there is, and how many were dropped since; contents are told anew from
-  // here on if `anew`.
+  // For the writer. All there is, and how much was dropped since; contents are told anew from here
+  // on if `anew`, and times are again those of the clock.
   struct Mail {
-    std::vector<Event> events{};
-    std::uint64_t lost = 0;
+    std::vector<Event> events{};    // in order
+    std::vector<Event> closings{};  // of streams, after all else
+    std::uint64_t lost = 0;         // between `events` and `closings`
+    Milliseconds lost_since = 0;
+    Milliseconds at = 0;  // when it was taken: what follows is not earlier
   };
   Mail take(bool anew = false);
   // Returns when there is half of what it may hold, after `most`, or when told to hurry.
@@ -88,12 +96,18 @@ class Mailbox {
   void hurry();
 
   std::size_t size() const;
+  // The clock was set back. Times stand still until take(anew): those of one segment only ascend.
+  bool behind() const;
 
  private:
+  // Now, or the latest that was told if that is later.
+  Milliseconds time_locked();
   // False: its content is asked for, as it was not told yet.
   bool put(Event& event);
   template <typename Make>
   void put(Event event, Make content);
+  void put_beyond(Event event);
+  void lose_locked(std::uint64_t count, Milliseconds at);
 
   const std::size_t events_max_;
   const Clock& clock_;
@@ -101,9 +115,14 @@ class Mailbox {
   mutable std::mutex mutex_;
   std::condition_variable full_;
   std::vector<Event> events_;
+  // Opened and closed that found it full. A stream that did both was not here: the writer never
+  // hears of it. So there are not more than there are streams.
+  std::map<StreamId, Event> beyond_;
   std::unordered_set<std::uint64_t> known_;
   std::uint64_t lost_ = 0;
-  Milliseconds last_ = 0;
+  Milliseconds lost_since_ = 0;
+  Milliseconds last_ = 0;  // the latest time that was told
+  bool behind_ = false;
   bool hurry_ = false;
 };
 

@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/descriptor.h"
+#include "base/lock.h"
 #include "control/record/files.h"
 #include "control/record/mail.h"
 #include "control/record/pen.h"
@@ -55,7 +57,7 @@ std::size_t size_of(const Entry& entry) {
 
 class Writer final : public Record {
  public:
-  Writer(Options options, Lock lock, metrics::Registry& registry, const Clock& clock)
+  Writer(Options options, Descriptor lock, metrics::Registry& registry, const Clock& clock)
       : options_(std::move(options)),
         lock_(std::move(lock)),
         clock_(clock),
@@ -94,23 +96,19 @@ class Writer final : public Record {
   void run();
   void look_back_all();
   bool look_back_at(const File& file);
-  void begin();
+  void begin(Milliseconds time);
   void write(const Mailbox::Mail& mail);
   Status append(const std::vector<Entry>& entries);
   void sync(bool at_once);
   void failed(const Error& error);
   void tell_anew();
   bool full() const;
-  Milliseconds now() const {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.wall().time_since_epoch())
-        .count();
-  }
   void complain(const std::string& what) const {
     if (options_.complain) options_.complain(what);
   }
 
   const Options options_;
-  const Lock lock_;
+  const Descriptor lock_;  // of the folder
   const Clock& clock_;
   Instruments instruments_;
   Mailbox mail_;
@@ -119,7 +117,7 @@ class Writer final : public Record {
   // The writer's thread alone.
   Pen pen_;
   std::optional<SegmentWriter> segment_;
-  Milliseconds begun_ = 0;
+  Milliseconds key_ = 0;  // of its file
   std::uint64_t boot_ = 0;
   std::uint64_t others_bytes_ = 0;  // of the segments before
   bool failing_ = false;
@@ -160,7 +158,10 @@ void Writer::flush() {
 
 void Writer::run() {
   look_back_all();
-  boot_ = static_cast<std::uint64_t>(now());
+  const auto first = mail_.take(true);
+  boot_ = static_cast<std::uint64_t>(first.at);
+  begin(first.events.empty() ? first.at : first.events.front().at);
+  write(first);
   for (bool stopping = false; !stopping;) {
     mail_.wait(options_.write_every);
     std::uint64_t ticket = 0;
@@ -169,15 +170,16 @@ void Writer::run() {
       stopping = stopping_;
       ticket = asked_;
     }
-    if (!segment_) begin();
     instruments_.queue.set(static_cast<double>(mail_.size()));
-    // Contents are told once a segment: what is told from here on is for the next one.
+    // Contents are told once a segment: what is told from here on is for the next one. So none is
+    // begun but after such a mail, however long ago the last one failed.
     const bool last_of_segment = !segment_ || full();
-    write(mail_.take(last_of_segment));
+    const auto mail = mail_.take(last_of_segment);
+    write(mail);
     if (segment_) sync(last_of_segment || stopping);
-    if (segment_ && last_of_segment) {
+    if (last_of_segment) {
       segment_.reset();
-      begin();
+      begin(mail.at);
     }
     if (anew_due_ && !stopping) tell_anew();
     {
@@ -189,10 +191,10 @@ void Writer::run() {
   }
 }
 
-// Its age is that of the steady clock: the other one may be put back.
+// Its age is that of the steady clock: the other one may be put back, which ends it as well.
 bool Writer::full() const {
   const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - begun_at_);
-  return (segment_->size() >= segment_max_ && age >= segment_age_min) ||
+  return (age >= segment_age_min && (segment_->size() >= segment_max_ || mail_.behind())) ||
          age * segments >= options_.age_max;
 }
 
@@ -200,7 +202,7 @@ void Writer::look_back_all() {
   auto files = files_of(options_.folder);
   if (!files) return complain(files.error().message);
   for (auto file = files->rbegin(); file != files->rend(); ++file) {
-    begun_ = std::max(begun_, file->begun);
+    key_ = std::max(key_, file->key);
     if (look_back_at(*file)) return;
   }
 }
@@ -234,42 +236,44 @@ bool Writer::look_back_at(const File& file) {
   return sightings.any();
 }
 
-void Writer::begin() {
+void Writer::begin(Milliseconds time) {
   if (failing_ && clock_.now() - failed_at_ < retry_every) return;
-  begun_ = std::max(now(), begun_ + 1);
+  key_ = std::max(time, key_ + 1);
   const auto kept =
       trim(options_.folder, options_.bytes_max - std::min(options_.bytes_max, segment_max_),
-           options_.age_max, begun_);
+           options_.age_max, time);
   if (!kept) return failed(kept.error());
   others_bytes_ = 0;
   for (const auto& file : *kept) others_bytes_ += file.size;
   auto segment =
-      SegmentWriter::create(file_of(options_.folder, begun_), {.begun = begun_, .boot = boot_});
+      SegmentWriter::create(file_of(options_.folder, key_), {.begun = time, .boot = boot_});
   if (!segment) return failed(segment.error());
   segment_.emplace(*std::move(segment));
   begun_at_ = clock_.now();
   anew_due_ = true;
-  auto written = append(pen_.begin(begun_));
+  auto written = append(pen_.begin(time));
   if (written) return;
   failed(written.error());
   std::error_code ignored;  // an empty one does no harm
-  std::filesystem::remove(file_of(options_.folder, begun_), ignored);
+  std::filesystem::remove(file_of(options_.folder, key_), ignored);
 }
 
 void Writer::write(const Mailbox::Mail& mail) {
   auto entries = pen_.write(mail.events);
   if (mail.lost > 0) {
     instruments_.dropped.add(mail.lost);
-    entries.emplace_back(Gap{.at = now(), .lost = mail.lost});
+    entries.emplace_back(Gap{.at = mail.lost_since, .lost = mail.lost});
     anew_due_ = true;
   }
+  // After the gap: what a proxy had when it left is not known.
+  for (Entry& entry : pen_.write(mail.closings)) entries.push_back(std::move(entry));
   if (entries.empty()) return;
   Status written = segment_ ? append(entries) : Status(Error{Code::unavailable, ""});
   if (written) {
     failing_ = false;
-    instruments_.events.add(mail.events.size());
+    instruments_.events.add(mail.events.size() + mail.closings.size());
   } else {
-    instruments_.dropped.add(mail.events.size());
+    instruments_.dropped.add(mail.events.size() + mail.closings.size());
     if (segment_) failed(written.error());
   }
 }
@@ -330,9 +334,16 @@ Result<std::unique_ptr<Record>> Record::open(Options options, metrics::Registry&
     return Error{Code::internal, fmt::format("{}: cannot make it for the record: {}",
                                              options.folder.string(), error.message())};
   }
-  auto lock = TRY(Lock::take(options.folder));
+  // Not to be opened again in this process, as that would let go of it.
+  auto lock = hold(options.folder / "lock");
+  if (!lock && lock.error().code == Code::failed_precondition) {
+    return Error{
+        lock.error().code,
+        fmt::format("another graymeshd keeps its record in this folder: {}", lock.error().message)};
+  }
+  if (!lock) return lock.error();
   return std::unique_ptr<Record>(
-      std::make_unique<Writer>(std::move(options), std::move(lock), metrics, clock));
+      std::make_unique<Writer>(std::move(options), *std::move(lock), metrics, clock));
 }
 
 }  // namespace graymesh::record

@@ -102,18 +102,38 @@ struct Sighting {
   std::optional<Clock::Wall> left{};
 };
 
-// Reads a record, also while it is written. Any thread; nothing is kept between calls.
+// One page of them. `next`: what to ask with for what follows; empty if that is all. A page may
+// have less than it might, even nothing, and be followed.
+struct Happenings {
+  std::vector<Happening> items{};
+  std::string next{};
+};
+
+// The latest time there is: now, whatever the clock shows.
+inline constexpr Clock::Wall newest = Clock::Wall::max();
+
+// Reads a record, also while it is written. Any thread; nothing is kept between calls, and each
+// reads a few files of the record at most.
+//
+// Everything is in the order in which it was told, also where the clock was set back. A time means
+// the last moment at which the clock showed it: before it was set back if it has not shown it
+// since.
 class History {
  public:
-  explicit History(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit History(std::filesystem::path folder, std::uint64_t page_bytes = std::uint64_t{64} << 20)
+      : folder_(std::move(folder)), page_bytes_(page_bytes) {}
 
-  // What the proxy ran at that time: node id, or "name.namespace". not_found: the record has
-  // nothing of it until then. `faults`: files that cannot be read to their end.
+  // What the proxy ran at that time: node id, or "name.namespace". not_found: it was not connected
+  // then, and is not among the 1,024 that had left last. `faults`: files that cannot be read to
+  // their end.
   Result<Moment> at(const std::string& proxy, Clock::Wall time,
                     std::vector<std::string>& faults) const;
-  // What happened to it after `from`, until `to`, in order; at most `most`.
-  Result<std::vector<Happening>> between(const std::string& proxy, Clock::Wall from, Clock::Wall to,
-                                         std::size_t most, std::vector<std::string>& faults) const;
+  // What happened to it after `from`, until `to`, in order; at most `most` of it, from as much of
+  // the record as `page_bytes`. `next`: as the page before has it, or empty. invalid_argument: no
+  // page has it so.
+  Result<Happenings> between(const std::string& proxy, Clock::Wall from, Clock::Wall to,
+                             std::size_t most, const std::string& next,
+                             std::vector<std::string>& faults) const;
   // The serialised message of an item.
   Result<std::string> body(const Item& item) const;
   // All that it held, as resources with their bytes.
@@ -123,6 +143,7 @@ class History {
 
  private:
   std::filesystem::path folder_;
+  std::uint64_t page_bytes_;
 };
 
 }  // namespace graymesh::record

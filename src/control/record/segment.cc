@@ -54,6 +54,23 @@ Status write_all(int fd, std::string_view bytes, const std::filesystem::path& fi
   return {};
 }
 
+Error fault_of(const std::filesystem::path& file, std::uint64_t size, std::uint64_t place,
+               std::string_view what) {
+  return {Code::data_loss, fmt::format("{}: byte {} of {}: {}", file.string(), place, size, what)};
+}
+
+Result<SegmentHead> read_head(std::string_view bytes, std::uint64_t size,
+                              const std::filesystem::path& file) {
+  if (!bytes.starts_with(magic) || bytes.size() < head_bytes) {
+    return fault_of(file, size, 0,
+                    "is no file of a record: it does not begin with \"graymesh record 1\"");
+  }
+  In in(bytes.substr(magic.size(), 16));
+  SegmentHead head{.begun = static_cast<Milliseconds>(in.fixed())};
+  head.boot = in.fixed();
+  return head;
+}
+
 // So that the name of a new file outlives a power cut as its bytes do. Some file systems cannot.
 void sync_folder(const std::filesystem::path& folder) {
   const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -62,38 +79,21 @@ void sync_folder(const std::filesystem::path& folder) {
 
 }  // namespace
 
-SegmentWriter::SegmentWriter(int fd, std::filesystem::path file, std::uint64_t size)
-    : fd_(fd), file_(std::move(file)), size_(size) {}
-
-SegmentWriter::SegmentWriter(SegmentWriter&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), file_(std::move(other.file_)), size_(other.size_) {}
-
-SegmentWriter& SegmentWriter::operator=(SegmentWriter&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  std::swap(file_, other.file_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-
-SegmentWriter::~SegmentWriter() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 Result<SegmentWriter> SegmentWriter::create(const std::filesystem::path& file,
                                             const SegmentHead& head) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
-  if (fd < 0) return failed(file, "create it");
-  SegmentWriter writer(fd, file, head_bytes);
+  Descriptor descriptor(
+      ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640));
+  if (!descriptor) return failed(file, "create it");
   Out out;
   out.fixed(static_cast<std::uint64_t>(head.begun));
   out.fixed(head.boot);
-  if (auto begun = write_all(fd, std::string(magic) + out.bytes(), file); !begun) {
+  if (auto begun = write_all(descriptor.get(), std::string(magic) + out.bytes(), file); !begun) {
     // Without a head it would be complained of by every reader.
     ::unlink(file.c_str());
     return begun.error();
   }
   sync_folder(file.parent_path());
-  return writer;
+  return SegmentWriter(std::move(descriptor), file, head_bytes);
 }
 
 Status SegmentWriter::append(std::string_view block) {
@@ -111,9 +111,9 @@ Status SegmentWriter::append(std::string_view block) {
   put32(bytes, deflated);
   put32(bytes, crc_of(rest));
   bytes += rest;
-  if (auto written = write_all(fd_, bytes, file_); !written) {
+  if (auto written = write_all(descriptor_.get(), bytes, file_); !written) {
     // What was written of it would end the file for every reader.
-    if (::ftruncate(fd_, static_cast<off_t>(size_)) != 0)
+    if (::ftruncate(descriptor_.get(), static_cast<off_t>(size_)) != 0)
       return failed(file_, "take back half a block");
     return written;
   }
@@ -122,8 +122,19 @@ Status SegmentWriter::append(std::string_view block) {
 }
 
 Status SegmentWriter::sync() {
-  if (::fdatasync(fd_) != 0) return failed(file_, "sync");
+  if (::fdatasync(descriptor_.get()) != 0) return failed(file_, "sync");
   return {};
+}
+
+Result<SegmentHead> head_of(const std::filesystem::path& file) {
+  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!descriptor && errno == ENOENT)
+    return Error{Code::not_found, fmt::format("{} is not there", file.string())};
+  std::string bytes(head_bytes, '\0');
+  const auto count = descriptor ? ::pread(descriptor.get(), bytes.data(), bytes.size(), 0) : -1;
+  if (count < 0) return failed(file, "read it");
+  bytes.resize(static_cast<std::size_t>(count));
+  return read_head(bytes, bytes.size(), file);
 }
 
 Result<SegmentReader> SegmentReader::open(const std::filesystem::path& file) {
@@ -132,18 +143,12 @@ Result<SegmentReader> SegmentReader::open(const std::filesystem::path& file) {
 
 Result<SegmentReader> SegmentReader::of(std::string bytes, std::filesystem::path file) {
   SegmentReader reader(std::move(bytes), std::move(file));
-  if (!std::string_view(reader.bytes_).starts_with(magic) || reader.bytes_.size() < head_bytes)
-    return reader.fault(0, "is no file of a record: it does not begin with \"graymesh record 1\"");
-  In in(std::string_view(reader.bytes_).substr(magic.size(), 16));
-  reader.head_.begun = static_cast<Milliseconds>(in.fixed());
-  reader.head_.boot = in.fixed();
-  reader.place_ = 0;
+  reader.head_ = TRY(read_head(reader.bytes_, reader.bytes_.size(), reader.file_));
   return reader;
 }
 
 Error SegmentReader::fault(std::uint64_t place, std::string_view what) const {
-  return {Code::data_loss,
-          fmt::format("{}: byte {} of {}: {}", file_.string(), place, bytes_.size(), what)};
+  return fault_of(file_, bytes_.size(), place, what);
 }
 
 std::uint64_t SegmentReader::end() const {

@@ -13,7 +13,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/descriptor.h"
 #include "base/result.h"
 #include "control/record/entries.h"
 
@@ -32,9 +34,6 @@ class SegmentWriter {
  public:
   // `file` is not there yet; with an error it is not there afterwards.
   static Result<SegmentWriter> create(const std::filesystem::path& file, const SegmentHead& head);
-  SegmentWriter(SegmentWriter&& other) noexcept;
-  SegmentWriter& operator=(SegmentWriter&& other) noexcept;
-  ~SegmentWriter();
 
   // All of it or, with an error, nothing.
   Status append(std::string_view block);
@@ -42,11 +41,15 @@ class SegmentWriter {
   std::uint64_t size() const { return size_; }
 
  private:
-  SegmentWriter(int fd, std::filesystem::path file, std::uint64_t size);
-  int fd_ = -1;
+  SegmentWriter(Descriptor descriptor, std::filesystem::path file, std::uint64_t size)
+      : descriptor_(std::move(descriptor)), file_(std::move(file)), size_(size) {}
+  Descriptor descriptor_;
   std::filesystem::path file_;
   std::uint64_t size_ = 0;
 };
+
+// The head alone. data_loss: no file of a record.
+Result<SegmentHead> head_of(const std::filesystem::path& file);
 
 class SegmentReader {
  public:

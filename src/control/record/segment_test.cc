@@ -125,7 +125,7 @@ TEST_F(SegmentTest, TheOldestGoFirstAndTheLastNever) {
   const auto size = std::filesystem::file_size(file);
   const auto begun = [](const Result<std::vector<File>>& files) {
     std::vector<Milliseconds> all;
-    for (const auto& it : *files) all.push_back(it.begun);
+    for (const auto& it : *files) all.push_back(it.key);
     return all;
   };
   using namespace std::chrono_literals;
@@ -135,12 +135,6 @@ TEST_F(SegmentTest, TheOldestGoFirstAndTheLastNever) {
   EXPECT_EQ(begun(trim(folder, 1000, 1s, 4001)), (All{3000}));
   EXPECT_EQ(begun(trim(folder, 0, 0s, 9000)), (All{3000}));
   EXPECT_TRUE(std::filesystem::exists(folder / "notes.txt"));
-}
-
-TEST_F(SegmentTest, AFolderHasOneWriter) {
-  auto first = Lock::take(folder);
-  ASSERT_TRUE(first);
-  EXPECT_EQ(Lock::take(folder).error().code, Code::failed_precondition);
 }
 
 }  // namespace

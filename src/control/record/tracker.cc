@@ -24,12 +24,17 @@ bool Tracker::complete() const {
   return found() && std::ranges::all_of(moment_.types, &Moment::OfType::known);
 }
 
-void Tracker::begin(const Contents& contents) {
+void Tracker::begin(const Contents& contents, Milliseconds until) {
+  until_ = until;
   if (contents.head.boot == boot_) return;
   // The process before ended, and its streams with it.
   if (streams_.contains(newest_) && !moment_.left) moment_.left = wall(last_);
   boot_ = contents.head.boot;
   streams_.clear();
+}
+
+void Tracker::leave(Milliseconds at) {
+  if (found() && !moment_.left) moment_.left = wall(at);
 }
 
 void Tracker::take(const Contents& contents, const Entry& entry) {
@@ -177,6 +182,10 @@ void Tracker::on(const Contents&, const Gap& gap) {
   if (gap.at > until_) return;
   for (auto& [id, stream] : streams_) stream.pending = {};
   for (auto& type : moment_.types) type.known = moment_.left.has_value() && type.known;
+}
+
+void Tracker::on(const Contents&, const Gone& gone) {
+  if (means(proxy_, gone.node_id, gone.name, gone.namespace_)) left_before_ = gone.left;
 }
 
 }  // namespace graymesh::record

@@ -23,13 +23,17 @@ bool means(const std::string& wanted, const std::string& node_id, const std::str
 
 class Tracker {
  public:
-  Tracker(std::string proxy, Milliseconds until) : proxy_(std::move(proxy)), until_(until) {}
+  explicit Tracker(std::string proxy) : proxy_(std::move(proxy)) {}
 
-  void begin(const Contents& contents);  // a segment
+  // A segment; what is later than `until` in it is passed over.
+  void begin(const Contents& contents, Milliseconds until);
   void take(const Contents& contents, const Entry& entry);
 
   bool found() const { return !moment_.node_id.empty(); }
   bool complete() const;  // nothing from before the first segment could add to it
+  // When it left, as a segment says that begins after that.
+  std::optional<Milliseconds> left_before() const { return left_before_; }
+  void leave(Milliseconds at);
   Moment take() { return std::move(moment_); }
 
  private:
@@ -50,6 +54,7 @@ class Tracker {
   void on(const Contents& contents, const Holds& holds);
   void on(const Contents& contents, const Closed& closed);
   void on(const Contents& contents, const Gap& gap);
+  void on(const Contents& contents, const Gone& gone);
   template <typename Other>
   void on(const Contents&, const Other&) {}
 
@@ -58,8 +63,9 @@ class Tracker {
   void accept(Stream& stream, resource::Type type, Milliseconds at);
   Moment::OfType& of(resource::Type type) { return moment_.types[static_cast<std::size_t>(type)]; }
 
-  const std::string proxy_;
-  const Milliseconds until_;
+  std::string proxy_;
+  Milliseconds until_ = 0;
+  std::optional<Milliseconds> left_before_;
   std::uint64_t boot_ = 0;
   std::map<StreamId, Stream> streams_;  // of the proxy, in this process
   StreamId newest_ = 0;
