@@ -1,6 +1,7 @@
-// One thread: it polls the listener, the end of every connection, and the bell of close(). A look
-// at each connection every half second is what finds peers that are silent, and messages without
-// end; until then the connection's quota holds them.
+// One thread polls the listener, the end of every connection, and the bell of close(), and waits
+// for nothing else; another one does away with the connections that have ended. A look at each
+// connection every half second is what finds peers that are silent, and messages without end; until
+// then the connection's quota holds them.
 #include "control/xds/door.h"
 
 #include <absl/synchronization/mutex.h>
@@ -113,12 +114,19 @@ Status Door::watch_first() {
                  fmt::format("xDS cannot wait for proxies: {}", std::strerror(errno))};
   }
   thread_ = std::thread([this] { work(); });
+  usher_ = std::thread([this] { see_off(); });
   return {};
 }
 
 Door::~Door() {
   close();
   connections_.clear();
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  left_.notify_one();
+  if (usher_.joinable()) usher_.join();
 }
 
 void Door::close() {
@@ -144,7 +152,7 @@ void Door::work() {
       if (descriptor == listener_.get())
         accept();
       else
-        connections_.erase(descriptor);  // both ends of it are gone, or soon will be
+        leave(connections_.find(descriptor));  // both ends of it are gone, or soon will be
     }
     if (const auto now = shared_.clock.now(); now >= next_look) {
       next_look = now + std::chrono::milliseconds(tick_ms);
@@ -171,6 +179,31 @@ void Door::accept() {
   }
 }
 
+// Its socket stays open for a while, and would be ready all that time.
+Door::Connections::iterator Door::leave(Connections::iterator connection) {
+  if (connection == connections_.end()) return connection;
+  (void)::epoll_ctl(poll_.get(), EPOLL_CTL_DEL, connection->first, nullptr);
+  {
+    std::lock_guard lock(mutex_);
+    leaving_.push_back(std::move(connection->second));
+  }
+  left_.notify_one();
+  return connections_.erase(connection);
+}
+
+void Door::see_off() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    left_.wait(lock, [this] { return closing_ || !leaving_.empty(); });
+    if (leaving_.empty()) return;
+    auto connection = std::move(leaving_.front());
+    leaving_.pop_front();
+    lock.unlock();
+    connection.reset();
+    lock.lock();
+  }
+}
+
 void Door::look() {
   if (pausing_) pausing_ = !watch(listener_.get(), EPOLLIN);
   const int silent_looks =
@@ -178,7 +211,7 @@ void Door::look() {
   for (auto it = connections_.begin(); it != connections_.end();) {
     Connection& connection = *it->second;
     if (connection.refused) {  // it has had the time to hear why
-      it = connections_.erase(it);
+      it = leave(it);
       continue;
     }
     if (connection.silent(silent_looks)) connection.end();

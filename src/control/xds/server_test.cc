@@ -1,4 +1,6 @@
 // The server as clients see it, over real gRPC on loopback.
+#include <grpcpp/generic/async_generic_service.h>
+
 #include <atomic>
 
 #include "control/xds/server_fixture.h"
@@ -115,6 +117,34 @@ TEST_F(XdsServer, RefusalIsLedBackToItsObject) {
   EXPECT_EQ(refusal.resource, "a");
   EXPECT_EQ(refusal.origins, Texts{"Object a"});
   EXPECT_EQ(registry.counter("graymesh_xds_nacks_total", "", {{"type", "cds"}}).value(), 1u);
+}
+
+// Bears that its call is cancelled, for as long as it likes.
+class Lingering final : public grpc::ServerGenericBidiReactor {
+ public:
+  void OnDone() override { delete this; }
+};
+
+TEST_F(XdsServer, AConnectionThatTakesItsTimeToEndHoldsUpNoOther) {
+  std::atomic<Lingering*> lingering = nullptr;
+  const std::string path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/Lingers";
+  start({.methods = {{path, [&](grpc::GenericCallbackServerContext*, ServerOptions::Heard) {
+                        lingering = new Lingering;
+                        return lingering.load();
+                      }}}});
+  serve({.clusters = {"a=1"}});
+  {
+    WireClient client(server->port(), "Lingers");
+    ASSERT_TRUE(eventually([&] { return lingering != nullptr; }));
+  }
+  std::string heard;
+  for (int i = 0; i < 20 && heard.size() == 3 * static_cast<std::size_t>(i); ++i) {
+    auto client = delta_client();
+    client.send_message(first(Type::cluster));
+    heard += names(client.hears_message<DeltaIn>());
+  }
+  lingering.load()->Finish({});
+  EXPECT_EQ(heard.size(), 60u) << heard;
 }
 
 TEST_F(XdsServer, GarbageEndsItsStreamAndNoOther) {
