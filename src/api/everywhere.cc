@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/makers.h"
 #include "api/pages.h"
 
 namespace graymesh::api {
@@ -24,10 +25,10 @@ struct Concerned {
 };
 
 // Layers are shared by many proxies: each is looked through once.
-class Makers {
+class Search {
  public:
-  explicit Makers(std::string object) : object_(std::move(object)) {}
-  bool in(const resource::Config& config) {
+  explicit Search(const Makers& makers) : makers_(makers) {}
+  bool finds_any(const resource::Config& config) {
     bool found = false;
     for (const auto& layers : config.layers) {
       for (const auto& layer : layers) found = found || in(layer);
@@ -41,22 +42,24 @@ class Makers {
     if (fresh) {
       kept_.push_back(layer);
       known->second = std::ranges::any_of(layer->all(), [&](const auto& resource) {
-        return std::ranges::find(resource->origins(), object_) != resource->origins().end();
+        return std::ranges::any_of(resource->origins(), [&](const std::string& origin) {
+          return makers_.contains(origin);
+        });
       });
     }
     return known->second;
   }
-  const std::string object_;
+  const Makers& makers_;
   std::map<const resource::ResourceSet*, bool> known_;
   std::vector<resource::ResourceSetPtr> kept_;
 };
 
-std::vector<Concerned> concerned_by(const std::string& object, const Parts& parts) {
-  Makers makers(object);
+std::vector<Concerned> concerned_by(const Makers& makers, const Parts& parts) {
+  Search search(makers);
   std::map<std::string, Concerned> all;
   for (const auto& proxy : parts.xds.status()) {
     const auto config = parts.loop.config_for(proxy.node);
-    if (config && makers.in(*config)) all[proxy.node.id] = {.id = proxy.node.id};
+    if (config && search.finds_any(*config)) all[proxy.node.id] = {.id = proxy.node.id};
   }
   std::vector<Concerned> sorted;
   sorted.reserve(all.size());
@@ -93,12 +96,14 @@ json receipt_of(const std::string& object, const std::vector<Concerned>& proxies
           {"refused", refused}};
 }
 
-// Who refuses what was made from the object.
-std::vector<std::string> refusers(const std::string& object, const Parts& parts, json& errors) {
+// Who refuses what is made from these now.
+std::vector<std::string> refusers(const Makers& makers, const Parts& parts, json& errors) {
   std::vector<std::string> who;
   for (const auto& proxy : parts.xds.status()) {
-    for (const auto& refusal : proxy.refusals) {
-      if (std::ranges::find(refusal.origins, object) == refusal.origins.end()) continue;
+    if (proxy.refusals.empty()) continue;
+    const auto config = parts.loop.config_for(proxy.node);
+    if (!config) continue;
+    for (const auto& refusal : refusals_of(makers, proxy.refusals, *config)) {
       if (who.empty() || who.back() != proxy.node.id) who.push_back(proxy.node.id);
       errors.push_back(fmt::format("{} refuses {} {}: {}", proxy.node.id,
                                    resource::short_name(refusal.type), refusal.resource,
@@ -163,7 +168,9 @@ Result<json> everywhere(const Parts& parts, const model::Key& key,
     std::this_thread::sleep_for(look_every);
   }
   const std::uint64_t snapshot = served->snapshot->number();
-  auto proxies = concerned_by(object, parts);
+  const auto makers =
+      TRY(makers_of(key, *served->objects->entries.at(key).serving, *served->snapshot));
+  auto proxies = concerned_by(makers, parts);
   for (;;) {
     look(parts, snapshot, proxies);
     const bool all = std::ranges::all_of(proxies, &Concerned::there);
@@ -172,7 +179,7 @@ Result<json> everywhere(const Parts& parts, const model::Key& key,
       continue;
     }
     json errors = json::array();
-    const auto refused = refusers(object, parts, errors);
+    const auto refused = refusers(makers, parts, errors);
     const char* state = !refused.empty() ? "refused" : all ? "everywhere" : "waiting";
     return answer(state, object, snapshot, receipt_of(object, proxies, refused, served->built),
                   std::move(errors));

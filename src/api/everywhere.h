@@ -15,7 +15,8 @@ namespace graymesh::api {
 // until it is either of the first and third, `patience` is over or `stopping`. The receipt has the
 // form of those of releases; its times count from when the configuration with it was ready, and are
 // those of proxies that were seen to reach it while one waited, or had nothing to do since.
-// not_found: there is no such object.
+// not_found: there is no such object. invalid_argument: proxies hold nothing of its kind
+// (makers.h).
 Result<nlohmann::json> everywhere(const Parts& parts, const model::Key& key,
                                   std::chrono::milliseconds patience,
                                   const std::atomic<bool>& stopping);

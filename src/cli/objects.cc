@@ -104,7 +104,7 @@ int apply_files(const Common& common, const ApplyOptions& options) {
       fmt::print("{} {}/{} {}\n", item.value("kind", ""), item.value("namespace", ""),
                  item.value("name", ""), item.value("result", ""));
       applied.push_back(
-          {item.value("kind", ""), item.value("namespace", ""), item.value("name", "")});
+          {item.value("kind", ""), item.value("namespace", ""), item.value("name", ""), true});
     }
   }
   int worst = exit_ok;

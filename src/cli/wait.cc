@@ -71,6 +71,7 @@ int wait_for(const Common& common, const Awaited& object, std::chrono::seconds t
             fmt::format("/api/v1/objects/{}/{}/{}/receipt?wait={}", percent_encoded(object.kind),
                         percent_encoded(object.namespace_.empty() ? "-" : object.namespace_),
                         percent_encoded(object.name), patience.count()));
+    if (!page && page.error().code == Code::invalid_argument && object.one_of_many) return exit_ok;
     if (!page) return fail(page.error());
     const bool over = Time::now() >= end - std::chrono::seconds(1);
     const bool decided = (*page)["state"] != "waiting";
@@ -104,7 +105,9 @@ void add_wait_command(CLI::App& app, const Common& common, Chosen& chosen) {
       ->capture_default_str();
   add_output(command, options->output);
   command->footer(
-      "Concerned is a proxy whose configuration has resources that were made from the object.\n"
+      "Concerned is a proxy whose configuration has resources that were made from the object; of "
+      "a\n"
+      "Pod, a WorkloadEntry or an EndpointSlice, from the services whose endpoints it is.\n"
       "Exit codes: 0 it is with all of them, 1 it is refused (by its check, or by a proxy), 6 time "
       "is over.\nExample: graymesh wait vs/web -n fe-pre --timeout 10");
   command->callback([&common, &chosen, options] {

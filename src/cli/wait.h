@@ -11,6 +11,7 @@ namespace graymesh::cli {
 
 struct Awaited {
   std::string kind, namespace_, name;  // of cluster-wide kinds: no namespace
+  bool one_of_many = false;            // passed over if nobody can wait for its kind
 };
 
 // Prints the receipt, and answers with an exit code.
