@@ -15,7 +15,7 @@ void Overlay::folder(source::ObjectsPtr objects) {
   std::lock_guard lock(mutex_);
   folder_ = std::move(objects);
   virtual_services_.reset();
-  if (written_) publish_locked();
+  if (written_) publish_locked(folder_->since);
 }
 
 Result<std::uint64_t> Overlay::write(const std::map<std::string, std::string>& objects) {
@@ -41,14 +41,15 @@ Result<std::uint64_t> Overlay::write(const std::map<std::string, std::string>& o
   if (written_ && ours == ours_) return number_;
   ours_ = std::move(ours);
   written_ = true;
-  publish_locked();
+  publish_locked(std::nullopt);
   return number_;
 }
 
-void Overlay::publish_locked() {
+void Overlay::publish_locked(std::optional<Clock::Steady> since) {
   auto whole = std::make_shared<source::Objects>();
   if (folder_) *whole = *folder_;
   whole->number = ++number_;
+  whole->since = since;
   std::vector<source::Entries::Change> changes;
   for (const auto& [key, object] : ours_) {
     const auto there = whole->entries.find(key);

@@ -5,9 +5,11 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "control/source/source.h"
 #include "control/xds/xds.h"
 #include "release/engine/engine.h"
@@ -32,7 +34,7 @@ class Overlay final : public release::Mesh {
   void serve(const xds::Server* server);
 
  private:
-  void publish_locked();
+  void publish_locked(std::optional<Clock::Steady> since);
 
   const std::function<void(source::ObjectsPtr)> changed_;
   mutable std::mutex mutex_;

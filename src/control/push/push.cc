@@ -1,5 +1,6 @@
 #include "control/push/push.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -41,6 +42,8 @@ void Loop::changed(source::ObjectsPtr objects) {
     std::lock_guard lock(mutex_);
     if (objects->number < newest_) return;
     newest_ = objects->number;
+    const auto since = objects->since.value_or(clock_.now());
+    since_ = waiting_ ? std::min(since_, since) : since;
     waiting_ = std::move(objects);
   }
   wake_.notify_all();
@@ -59,18 +62,20 @@ resource::ConfigPtr Loop::config_for(const resource::Node& node, std::shared_ptr
 void Loop::run() {
   for (;;) {
     source::ObjectsPtr objects;
+    Clock::Steady since{};
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return stop_ || waiting_; });
       if (stop_) return;
       objects = std::exchange(waiting_, nullptr);
+      since = since_;
     }
-    build(std::move(objects));
+    build(std::move(objects), since);
     if (tell_) tell_();
   }
 }
 
-void Loop::build(source::ObjectsPtr objects) {
+void Loop::build(source::ObjectsPtr objects, Clock::Steady since) {
   const auto begin = clock_.now();
   const StatePtr before = state_.get();
   std::vector<model::ObjectPtr> serving;
@@ -88,6 +93,7 @@ void Loop::build(source::ObjectsPtr objects) {
   next->generation = std::make_shared<const translate::Generation>(
       next->snapshot, before ? before->generation : nullptr);
   next->built = clock_.wall();
+  next->since = since;
   metrics_
       .histogram("graymesh_snapshot_build_seconds", "Time to build one Snapshot.",
                  metrics::duration_bounds())

@@ -32,6 +32,7 @@ struct State {
   std::shared_ptr<const translate::Generation> generation;
   std::vector<model::Problem> problems;  // across objects; those of single objects are in `objects`
   Clock::Wall built{};
+  Clock::Steady since{};  // when the first change that is in it was seen
 };
 using StatePtr = std::shared_ptr<const State>;
 
@@ -62,7 +63,7 @@ class Loop final : public xds::ConfigSource {
 
  private:
   void run();
-  void build(source::ObjectsPtr objects);
+  void build(source::ObjectsPtr objects, Clock::Steady since);
   void count(const State& state);
 
   std::shared_ptr<const model::MeshConfig> mesh_;
@@ -74,6 +75,7 @@ class Loop final : public xds::ConfigSource {
   std::mutex mutex_;
   std::condition_variable wake_;
   source::ObjectsPtr waiting_;  // newest that is not built yet
+  Clock::Steady since_{};       // of all that are not
   std::uint64_t newest_ = 0;    // its number
   bool stop_ = false;
   std::thread thread_;  // last: it uses all of the above

@@ -139,6 +139,26 @@ TEST(Loop, FoldsWhatComesWhileItIsAtWork) {
   EXPECT_THAT(told.numbers(), ::testing::ElementsAre(1, 700));
 }
 
+TEST(Loop, SaysWhenTheFirstOfWhatItFoldedWasWritten) {
+  Told told;
+  told.hold(true);
+  told.loop.changed(objects_of(1, service("web")));
+  ASSERT_TRUE(told.of(1));
+  const auto written = told.clock.now() - 1h;
+  for (std::uint64_t number = 2; number <= 4; ++number) {
+    auto objects = std::make_shared<source::Objects>(*objects_of(number, service("web")));
+    objects->since = written + std::chrono::minutes(number);
+    told.loop.changed(objects);
+  }
+  told.hold(false);
+  ASSERT_TRUE(told.of(4));
+  EXPECT_EQ(told.loop.state()->since, written + 2min);
+  const auto before = told.clock.now();
+  told.loop.changed(objects_of(5, service("web")));
+  ASSERT_TRUE(told.of(5));
+  EXPECT_GE(told.loop.state()->since, before) << "nobody knows when it was written";
+}
+
 TEST(Loop, PassesByWhatIsOlderThanWhatCameBefore) {
   Told told;
   told.loop.changed(objects_of(5, service("web", 85)));

@@ -111,7 +111,7 @@ std::vector<model::Problem> Catalog::nameless() const {
   return problems;
 }
 
-ObjectsPtr Catalog::objects() {
+ObjectsPtr Catalog::objects(std::optional<Clock::Steady> since) {
   std::vector<Entries::Change> changes;
   for (const model::Key& key : std::exchange(touched_, {})) {
     const auto old = current_->entries.find(key);
@@ -127,6 +127,7 @@ ObjectsPtr Catalog::objects() {
   auto next = std::make_shared<Objects>(*current_);
   next->entries.update(std::move(changes));
   ++next->number;
+  next->since = since;
   next->nameless = std::move(problems);
   next->passed_over = passed_over_;
   next->files = files_.size();

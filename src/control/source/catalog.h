@@ -31,8 +31,8 @@ class Catalog {
   // Problems of folders and of watching, beside those of files.
   void note(std::vector<model::Problem> notes);
 
-  // All of it, as a new Objects with the next number, or, if nothing changed since, the last one.
-  ObjectsPtr objects();
+  // All of it, as a new Objects with the next number, or, if nothing changed, the last one.
+  ObjectsPtr objects(std::optional<Clock::Steady> since = {});
 
  private:
   struct Claim {

@@ -17,9 +17,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "control/source/entries.h"
 #include "model/model.h"
@@ -34,6 +36,8 @@ struct Objects {
   std::vector<model::Problem> nameless;            // errors of documents whose Key is not known
   std::map<std::string, std::size_t> passed_over;  // "apps/v1 Deployment" -> count
   std::size_t files = 0;
+  // When the first event came of what changed in this one; none: it was found without one.
+  std::optional<Clock::Steady> since{};
 };
 using ObjectsPtr = std::shared_ptr<const Objects>;
 

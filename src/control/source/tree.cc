@@ -59,8 +59,17 @@ void Tree::note_events(Time now) {
 }
 
 void Tree::gather(Time now) {
+  since_ = since_.value_or(now);
   if (complete_.empty() && !scan_) first_event_ = now;
   last_event_ = now;
+}
+
+ObjectsPtr Tree::objects() {
+  auto newest = catalog_.objects(since_);
+  const bool fresh = std::exchange(number_, newest->number) != newest->number;
+  const bool came_to_nothing = complete_.empty() && !scan_ && doubts_.empty();
+  if (fresh || came_to_nothing) since_.reset();
+  return newest;
 }
 
 void Tree::note(const Event& event, Time now) {
@@ -83,6 +92,7 @@ void Tree::note_file(const Event& event, const std::string& path, Time now) {
   const bool link = event.what != Event::What::open && is_link(path);
   if (event.what == Event::What::open || (event.what == Event::What::made && !link)) {
     complete_.erase(path);
+    since_ = since_.value_or(now);
     doubts_[path] = {
         .about = Doubt::About::open, .due = now + options_.unclosed, .first = now, .patience = {}};
     return;

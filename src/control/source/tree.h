@@ -44,7 +44,7 @@ class Tree {
   Time due() const;
   // Does what is due; then objects() may be new.
   void work(Time now);
-  ObjectsPtr objects() { return catalog_.objects(); }
+  ObjectsPtr objects();
 
  private:
   // One of FolderOptions::folders.
@@ -99,6 +99,9 @@ class Tree {
 
   std::map<std::string, Doubt> doubts_;
   std::set<std::string> expected_gone_;
+  // The first event that is not in the Objects yet; it may come to nothing.
+  std::optional<Time> since_;
+  std::uint64_t number_ = 0;  // of the last Objects
   Time last_work_{};
   Time next_scan_{};
 };

@@ -42,6 +42,23 @@ TEST(Change, WrittenInPlaceIsSeen) {
   EXPECT_FALSE(source.was_ever_without("a")) << "while the file was truncated";
 }
 
+TEST(Change, SaysWhenItsFirstEventCame) {
+  TempFolder folder;
+  folder.write("a.yaml", entry("a", "10.0.0.1"));
+  Watched source(folder);
+  EXPECT_EQ(source.now()->since, std::nullopt);
+  folder.write(".hidden", "no event of ours");
+
+  for (const char* address : {"10.0.0.2", "10.0.0.3"}) {
+    const auto before = std::chrono::steady_clock::now();
+    folder.write("a.yaml", entry("a", address));
+    ASSERT_TRUE(source.becomes("a", address));
+    ASSERT_TRUE(source.now()->since);
+    EXPECT_GE(*source.now()->since, before);
+    EXPECT_LE(*source.now()->since, std::chrono::steady_clock::now());
+  }
+}
+
 TEST(Change, OfOneFileLeavesTheObjectsOfOthersWhereTheyAre) {
   TempFolder folder;
   folder.write("a.yaml", entry("a", "10.0.0.1"));

@@ -80,7 +80,7 @@ class FakeProxy {
   Status runs(const ConfigText& text) { return runs(make_config(text, config_)); }
   Status runs(resource::ConfigPtr config) {
     config_ = std::move(config);
-    return session_.update(config_, clock.now(), now());
+    return session_.update(config_, clock.now() - written_ago, now());
   }
 
   // A request that answers nothing. Delta: `names` are added; state of the world: they are all.
@@ -188,6 +188,7 @@ class FakeProxy {
   Now now() const { return {clock.now(), clock.wall()}; }
 
   FakeClock clock;
+  std::chrono::nanoseconds written_ago{0};  // what it runs next
 
  private:
   static std::string text_of(const resource::Resource& resource) {

@@ -42,7 +42,7 @@ Instruments::Instruments(metrics::Registry& registry)
       unknown_type(rejected(registry, "unknown_type")),
       convergence(registry.histogram(
           "graymesh_xds_convergence_seconds",
-          "From the publication of a change until one proxy has ACKed all of it.",
+          "From the writing of a change, or the coming of a proxy, until it has ACKed all of it.",
           metrics::duration_bounds())),
       folded(registry.counter("graymesh_xds_updates_folded_total",
                               "Configurations that took the place of one that a proxy had not yet "

@@ -210,6 +210,21 @@ TEST_P(Order, SnapshotIsReachedWhenAllOfItsChangesAreAcked) {
   EXPECT_EQ(proxy.session().take_convergence(proxy.now()), std::nullopt) << "once for each change";
 }
 
+TEST(Convergence, CountsFromTheWritingOfAChangeAndFromTheComingOfAProxy) {
+  FakeProxy proxy(FakeProxy::delta);
+  proxy.written_ago = std::chrono::hours(1);
+  (void)proxy.runs({.clusters = {"a=1"}});
+  (void)proxy.asks(Type::cluster);
+  proxy.clock.advance(std::chrono::milliseconds(20));
+  proxy.settles();
+  EXPECT_EQ(proxy.session().take_convergence(proxy.now()), std::chrono::milliseconds(20));
+  proxy.written_ago = std::chrono::milliseconds(50);
+  (void)proxy.runs({.clusters = {"a=2"}});
+  proxy.clock.advance(std::chrono::milliseconds(20));
+  proxy.settles();
+  EXPECT_EQ(proxy.session().take_convergence(proxy.now()), std::chrono::milliseconds(70));
+}
+
 // A proxyless gRPC client asks from the listener downwards, by names.
 TEST(OrderOfSubscription, FromListenersDownNothingWaits) {
   for (const auto protocol : {FakeProxy::delta, FakeProxy::sotw}) {

@@ -36,7 +36,7 @@ class AdsServer final : public Server, private Shared {
   Status listen();
 
   int port() const override { return port_; }
-  void publish() override;
+  void publish(std::optional<Clock::Steady> since) override;
   std::vector<ProxyStatus> status() const override;
   std::vector<Reach> reached() const override;
   resource::ConfigPtr config_of(const std::string& node_id) const override;
@@ -75,7 +75,7 @@ class AdsServer final : public Server, private Shared {
   std::deque<Dropped> dropped_;
   std::deque<std::shared_ptr<Stream>> queue_;
   bool published_now_ = false;
-  Clock::Steady published_at_{};
+  Clock::Steady published_at_{};  // when that was written
   std::atomic<Clock::Steady> faded_at_{};
   bool stopping_ = false;
   std::condition_variable long_bell_;
@@ -215,11 +215,12 @@ Clock::Steady AdsServer::published() const {
   return published_at_;
 }
 
-void AdsServer::publish() {
+void AdsServer::publish(std::optional<Clock::Steady> since) {
   {
     std::lock_guard lock(mutex_);
+    const auto written = since.value_or(clock.now());
+    published_at_ = published_now_ ? std::min(published_at_, written) : written;
     published_now_ = true;
-    published_at_ = clock.now();
   }
   bell_.notify_one();
 }

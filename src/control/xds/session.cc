@@ -104,9 +104,11 @@ Status Session::update(resource::ConfigPtr config, Clock::Steady published, Now 
     folded_ += in_step() ? 0 : 1;
     hasten(*target_.config, *config);
   }
+  // A stream that has just come is not behind since the last change, an hour ago.
+  const auto since = target_.config ? published : now.steady;
   target_ = {std::move(config), target_.update + 1};
   if (!behind_since_) {
-    behind_since_ = published;
+    behind_since_ = since;
     sent_since_ = false;
   }
   for (auto& request : std::exchange(waiting_, {})) {

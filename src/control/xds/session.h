@@ -40,7 +40,7 @@ class Session {
   Status hear(DeltaRequest request, Now now);
   Status hear(SotwRequest request, Now now);
 
-  // From now on the proxy shall run `config`. `published`: when it became known. The error is that
+  // From now on the proxy shall run `config`. `published`: when that was written. The error is that
   // of a request which had to wait for the first Config.
   Status update(resource::ConfigPtr config, Clock::Steady published, Now now);
 
@@ -53,7 +53,8 @@ class Session {
   // When to ask next() again though nothing was heard.
   std::optional<Clock::Steady> deadline() const;
 
-  // How long the last change took until all of it was ACKed; once for each.
+  // How long it took from the writing of the last change, or from the first Config of this stream,
+  // until all of it was ACKed; once for each.
   std::optional<std::chrono::nanoseconds> take_convergence(Now now);
 
   bool delta() const { return delta_; }

@@ -176,8 +176,9 @@ class Server {
 
   virtual int port() const = 0;
 
-  // config_for may answer otherwise from now on: every stream looks again. Any thread.
-  virtual void publish() = 0;
+  // config_for may answer otherwise from now on: every stream looks again. Any thread. `since`:
+  // when what it answers now was written; none: now.
+  virtual void publish(std::optional<Clock::Steady> since = {}) = 0;
 
   // Sorted by node id. A proxy with two streams is there twice.
   virtual std::vector<ProxyStatus> status() const = 0;
