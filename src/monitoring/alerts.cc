@@ -192,6 +192,16 @@ const std::vector<Alert> mesh_table = {
      .about = About::mesh,
      .summary = "Proxies connected {{ $value | humanize }} times in 2 minutes, more than twice "
                 "their number"},
+    // What comes back knows other versions of everything: replicas that make different things of
+    // the same objects, or another program than before. One proxy of many is no matter.
+    {.name = "ProxiesSentAllAgain",
+     .expr =
+         R"(sum by (type) (increase(graymesh_xds_resyncs_total[5m])) > 0.1 * scalar(sum(graymesh_xds_streams)))",
+     .hold = 0s,
+     .severity = "ticket",
+     .about = About::mesh,
+     .summary = "{{ $value | humanize }} proxies that came back in 5 minutes were sent all of "
+                "their {{ $labels.type }} again"},
     // 4294967295 days: the proxy has no certificate.
     {.name = "CertificateNearItsEnd",
      .expr = R"(min by (pod, source_namespace) (envoy_server_days_until_first_cert_expiring < 14))",

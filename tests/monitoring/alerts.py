@@ -62,6 +62,9 @@ FIRES = {
                   'graymesh_xds_convergence_seconds_bucket{le="+Inf"}': "0+1x8 11+3x40 140+1x250"}, MESH),
     "ReconnectStorm": ({"graymesh_xds_streams_opened_total": "10x8 10+10x40 410x250",
                         'graymesh_xds_streams{protocol="delta"}': "10x300"}, MESH),
+    "ProxiesSentAllAgain": ({'graymesh_xds_resyncs_total{type="cds"}': "0x8 0+1x40 40x250",
+                             'graymesh_xds_streams{protocol="delta"}': "50x300",
+                             'graymesh_xds_streams{protocol="sotw"}': "50x300"}, {**MESH, "type": "cds"}),
     "CertificateNearItsEnd": ({'envoy_server_days_until_first_cert_expiring{pod="web-0"}': gauge(60, 3)},
                               {**MESH, "pod": "web-0"}),
     "LaneLeaks": ({f'graymesh_lane_lost_requests{{{WEB},lane="feature-a",to="cart.shop"}}': "0x8 0+2x40 82x250"},
@@ -94,6 +97,8 @@ QUIET = {
                  'graymesh_xds_convergence_seconds_bucket{le="+Inf"}': "0+2x300"},
     "ReconnectStorm": {"graymesh_xds_streams_opened_total": "0x8 0+1x20 20x250",  # a rollout
                        'graymesh_xds_streams{protocol="delta"}': "20x300"},
+    "ProxiesSentAllAgain": {'graymesh_xds_resyncs_total{type="cds"}': "0x8 0+1x4 4x250",  # a few of a hundred
+                            'graymesh_xds_streams{protocol="delta"}': "100x300"},
     "CertificateNearItsEnd": {'envoy_server_days_until_first_cert_expiring{pod="a"}': "4294967295x300"},  # has none
     "LaneLeaks": {f'graymesh_lane_lost_requests{{{WEB},lane="feature-a",to="cart.shop"}}': "82x300"},
     "ReleaseStuck": {'graymesh_release_phase_started_seconds{namespace="shop",release="web/feature-a",phase="gray",'

@@ -59,8 +59,12 @@ Status Channel::hear(const SotwRequest& request, const resource::Config& config,
   if (!first) return {};
 
   returned_ = !request.version.empty();
-  if (whole() && returned_ && claim_whole(request.version, Target(config.of(type_), *diffs_)))
-    due_ = false;
+  // Endpoints and routes are always sent all again: which of them it has the version cannot say.
+  if (whole() && returned_) {
+    const bool same = claim_whole(request.version, Target(config.of(type_), *diffs_));
+    due_ = due_ && !same;
+    counts_.resyncs += same ? 0 : 1;
+  }
   owe(std::exchange(owed_first_, {}));
   return {};
 }

@@ -134,6 +134,7 @@ class Channel {
 
   struct Counts {
     std::uint64_t sent = 0, acked = 0, nacked = 0, bytes = 0, stale = 0;
+    std::uint64_t resyncs = 0;  // came back, and nothing of it was as it shall be (0 or 1)
   };
   const Counts& counts() const { return counts_; }
 

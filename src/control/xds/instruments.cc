@@ -67,6 +67,10 @@ Instruments::Instruments(metrics::Registry& registry)
         &registry.counter("graymesh_xds_push_bytes_total", "Bytes of responses sent.",
                           {{"type", name}}),
         &registry.counter("graymesh_xds_nacks_total", "Responses that proxies refused.",
+                          {{"type", name}}),
+        &registry.counter("graymesh_xds_resyncs_total",
+                          "Proxies that came back and were sent all of a type again: nothing of "
+                          "what they said they have is what they shall have.",
                           {{"type", name}})};
   }
 }

@@ -16,6 +16,7 @@ struct Instruments {
     metrics::Counter* pushes;
     metrics::Counter* bytes;
     metrics::Counter* nacks;
+    metrics::Counter* resyncs;
   };
   metrics::Gauge& delta_streams;
   metrics::Gauge& sotw_streams;

@@ -50,6 +50,37 @@ TEST(Reconnect, ProxyThatHoldsLittleIsSentTheRest) {
   EXPECT_EQ(proxy.holds(Type::cluster), "a=1 b=1 c=1 d=1 e=1");
 }
 
+TEST(Reconnect, IsAResyncWhereNothingThatTheProxyHoldsIsKnown) {
+  const auto resyncs = [](FakeProxy::Held held) {
+    FakeProxy proxy(FakeProxy::delta);
+    (void)proxy.runs({.clusters = {"a=1", "b=1"}});
+    (void)proxy.asks(Type::cluster, {}, std::move(held));
+    return proxy.session().channel(Type::cluster).counts().resyncs;
+  };
+  EXPECT_EQ(resyncs({}), 0u) << "it came with nothing";
+  EXPECT_EQ(resyncs({{"a", version_of_body("1")}, {"b", version_of_body("1")}}), 0u);
+  EXPECT_EQ(resyncs({{"a", version_of_body("1")}, {"b", version_of_body("0")}}), 0u);
+  EXPECT_EQ(resyncs({{"a", "v7"}, {"b", "v7"}}), 1u);
+  EXPECT_EQ(resyncs({{"c", version_of_body("1")}}), 1u);
+}
+
+TEST(Reconnect, InStateOfTheWorldIsAResyncWhereTheVersionOfAllIsAnother) {
+  const auto resyncs = [](Type type, const std::string& version) {
+    FakeProxy proxy(FakeProxy::sotw);
+    (void)proxy.runs({.clusters = {"a=1"}, .endpoints = {"a=1"}});
+    (void)proxy.returns(type, version, type == Type::cluster ? Texts{} : Texts{"a"});
+    return proxy.session().channel(type).counts().resyncs;
+  };
+  FakeProxy before(FakeProxy::sotw);
+  (void)before.runs({.clusters = {"a=1"}});
+  (void)before.asks(Type::cluster);
+  before.settles();
+  EXPECT_EQ(resyncs(Type::cluster, before.version(Type::cluster)), 0u);
+  EXPECT_EQ(resyncs(Type::cluster, "v7"), 1u);
+  EXPECT_EQ(resyncs(Type::cluster, ""), 0u) << "it came with nothing";
+  EXPECT_EQ(resyncs(Type::endpoints, "v7"), 0u) << "which of them it has is never known";
+}
+
 TEST(Reconnect, NamesThatAreNoLongerSubscribedAreNotClaimed) {
   FakeProxy proxy(FakeProxy::delta);
   (void)proxy.runs({.endpoints = {"a=1", "b=1"}});

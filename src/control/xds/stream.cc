@@ -134,6 +134,7 @@ void Stream::count_locked() {
     auto& counted = counted_[i];
     instruments().acks.add(newest.acked - counted.acked);
     instruments().of_type[i].nacks->add(newest.nacked - counted.nacked);
+    instruments().of_type[i].resyncs->add(newest.resyncs - counted.resyncs);
     instruments().stale.add(newest.stale - counted.stale);
     counted = newest;
   }

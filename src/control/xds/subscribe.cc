@@ -219,6 +219,7 @@ void Channel::claim(const Words& held, const Words& versions, const Target& targ
       if (!named && subscription_.covers(entry.hash)) others.try_emplace(entry.hash);
     }
   }
+  counts_.resyncs += same == 0 && !others.empty() ? 1 : 0;
   const bool most = 2 * same >= wanted;
   if (most) {
     holding_.assume(target);
