@@ -146,7 +146,9 @@ void add_monitoring_options(CLI::App* command, MonitoringOptions& options) {
                    "regex: every other subset is a canarytag")
       ->capture_default_str()
       ->group(group);
-  command->add_option("--runbooks", out.runbooks, "URL of docs/runbooks.md")
+  command
+      ->add_option("--runbooks", out.runbooks,
+                   "URL at which people read docs/runbooks.md, for the alerts' runbook_url")
       ->capture_default_str()
       ->group(group);
   command->add_option("--remote-write", out.remote_write, "URL that gets every sample; repeatable")

@@ -38,7 +38,8 @@ struct Description {
   std::chrono::milliseconds interval = std::chrono::seconds(15);  // between two scrapes
   // Multiplies how long a condition must hold before an alert fires: below 1 to try things out.
   double patience = 1;
-  std::string runbooks = "https://graymesh.io/docs/runbooks.md";
+  // Where docs/runbooks.md is to be read: a URL, or from the root of this repository.
+  std::string runbooks = "docs/runbooks.md";
   std::string quiet_namespaces = "fe-pre|.+-pre";  // regex: their alerts wake nobody
   // Subsets that are a service's baseline (regex); every other subset is taken for a canarytag.
   std::string baseline_subsets = "baseline|base|stable|normal|prod|default";

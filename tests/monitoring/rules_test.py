@@ -258,7 +258,7 @@ class Alerts(Rendered):
                             "exp_labels": {**labels, "severity": "page"},
                             "exp_annotations": {
                                 "summary": "9.091% of the answers of web.shop are 5xx",
-                                "runbook_url": "https://graymesh.io/docs/runbooks.md#serviceerrors",
+                                "runbook_url": "docs/runbooks.md#serviceerrors",
                                 "owner": "team-web", "release": "web/feature-a (step) ", "lane": "feature-a ",
                                 "rollback": "graymesh release rollback web/feature-a -n shop --wait\n"}}]}]}])
 
