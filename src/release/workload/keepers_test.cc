@@ -1,6 +1,9 @@
 // Instances whose keepers stop, die or outlive the Runtime, and their end.
+#include <sys/resource.h>
+
 #include "release/workload/ending.h"
 #include "release/workload/instances_fixture.h"
+#include "release/workload/kept.h"
 
 namespace graymesh::workload {
 namespace {
@@ -166,6 +169,71 @@ TEST_F(Instances, WhoseKeeperDiedWhileNobodyLookedAreStartedAgainIfTheyShallBe) 
   apply({group(server())});
   ASSERT_TRUE(becomes("web-1", Phase::ready)) << told();
   EXPECT_TRUE(eventually([&] { return names() == std::vector<std::string>{"web-1"}; }));
+}
+
+class InstancesThatStop : public Instances {
+ protected:
+  // web-1 has been asked to end, and does when the file may_end() is there.
+  void stop_one() {
+    auto pod = script("trap 'while [ ! -e " + may_end() +
+                      " ]; do sleep 0.02; done; echo bye; exit 0' TERM; "
+                      "echo deaf; while :; do sleep 0.02; done");
+    pod.stop = 60s;
+    apply({group(pod)});
+    ASSERT_TRUE(becomes("web-1", Phase::ready)) << told();
+    ASSERT_TRUE(eventually([&] { return log("web-1").find("deaf") != std::string::npos; }))
+        << told();
+    apply({});
+    ASSERT_TRUE(becomes("web-1", Phase::terminating)) << told();
+    runtime_->release("shop", "web-1");
+    ASSERT_TRUE(eventually([&] { return state("web-1").phase == Phase::stopping; })) << told();
+    runtime_.reset();
+  }
+  std::string may_end() const { return (folder_ / "may-end").string(); }
+};
+
+TEST_F(InstancesThatStop, AreFoundStoppingAndEndWithoutBeingStartedAgain) {
+  stop_one();
+  begin();
+  EXPECT_EQ(instance("web-1").phase, Phase::stopping);
+  apply({});
+  ASSERT_TRUE(write_file(may_end(), ""));
+  ASSERT_TRUE(eventually([&] { return runtime_->instances().empty(); })) << told();
+  EXPECT_THAT(last_log("web-1"), HasSubstr("bye"));
+}
+
+TEST_F(InstancesThatStop, AndWhoseKeeperDiedMeanwhileAreGoneAtOnceWithAllTheyHaveStarted) {
+  stop_one();
+  const int keeper = state("web-1").keeper;
+  kill_process(keeper);
+  ASSERT_TRUE(eventually([&] { return !lives(keeper); }));
+  begin();
+  EXPECT_THAT(runtime_->instances(), IsEmpty());
+  EXPECT_THAT(processes(), IsEmpty());
+}
+
+TEST_F(Instances, WhoseKeeperCannotBeWatchedHaveNoneAndSayWhy) {
+  auto kept = Kept::make(folder_, {.namespace_ = "shop",
+                                   .group = "web",
+                                   .name = "web-9",
+                                   .address = "127.1.9.9",
+                                   .pod = script("exec sleep 1000")});
+  ASSERT_TRUE(kept) << kept.error().message;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(STDIN_FILENO);
+  ::close(next);
+  const rlimit full{.rlim_cur = static_cast<rlim_t>(next), .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &full), 0);
+  const auto now = Clock::Steady{} + 1h;
+  kept->start_keeper(this_program(), now);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_FALSE(kept->keeper);
+  EXPECT_EQ(kept->message(), "cannot start its keeper: Too many open files");
+  EXPECT_GT(kept->next_start, now);
+  EXPECT_LT(kept->next_start, Kept::never);
+  ASSERT_GT(kept->pid, 0);
+  EXPECT_EQ(::kill(kept->pid, 0), -1) << "not even a zombie is left";
 }
 
 TEST_F(Instances, HaveOneKeeperAndOneRuntimeAtATime) {
