@@ -1,77 +1,10 @@
-// The release platform as a client of the API sees it, before a real engine and a real server.
+// Objects, releases and lanes as a client of the API sees them.
 #include "api/platform.h"
 
-#include <httplib.h>
-
-#include <atomic>
-#include <optional>
-
-#include "api/figures.h"
-#include "api/testing.h"
-#include "base/json.h"
+#include "api/platform_fixture.h"
 
 namespace graymesh::api {
 namespace {
-
-using nlohmann::json;
-
-std::string application(const std::string& name, const std::string& more = "") {
-  return "apiVersion: graymesh.io/v1alpha1\nkind: Application\nmetadata: {name: " + name +
-         ", namespace: fe-pre}\nspec:\n  team: shop\n  ports: [{name: http, port: 8080}]\n"
-         "  run: {command: [./" +
-         name + "], version: v1}\n  replicas: 2\n" + more;
-}
-
-json gray(const std::string& tag, const json& more = json::object()) {
-  json out = {{"apiVersion", "graymesh.io/v1alpha1"},
-              {"kind", "GrayRelease"},
-              {"metadata", {{"name", "web-" + tag}, {"namespace", "fe-pre"}}},
-              {"spec", {{"tag", tag}, {"applications", {{{"name", "web"}}}}}}};
-  out["spec"].update(more);
-  return out;
-}
-
-struct Answer {
-  int status = -1;
-  json body = {};
-  httplib::Headers headers = {};
-  std::string header(const std::string& name) const {
-    const auto found = headers.find(name);
-    return found == headers.end() ? "" : found->second;
-  }
-};
-
-class PlatformApi : public ::testing::Test {
- protected:
-  explicit PlatformApi(const std::string& tokens = "", bool with_engine = true)
-      : platform_(tokens, with_engine), client_("127.0.0.1", platform_.server->port()) {
-    client_.set_read_timeout(30);
-  }
-
-  static Answer of(const httplib::Result& result) {
-    if (!result) return {};
-    return {result->status, json::parse(result->body, nullptr, false), result->headers};
-  }
-  Answer get(const std::string& path) { return of(client_.Get(path)); }
-  Answer post(const std::string& path, const std::string& body = "",
-              const httplib::Headers& headers = {}) {
-    return of(client_.Post(path, headers, body, "application/json"));
-  }
-  Answer remove(const std::string& path, const httplib::Headers& headers = {}) {
-    return of(client_.Delete(path, headers));
-  }
-
-  // web with its baseline, and a release of tag `tag` that is gray.
-  std::string gray_web(const std::string& tag) {
-    EXPECT_EQ(post("/api/v1/applications", application("web")).status, 200);
-    const Answer started = post("/api/v1/releases?wait=20", gray(tag).dump());
-    EXPECT_EQ(started.body.value("phase", ""), "gray") << started.body;
-    return std::to_string(started.body.value("id", 0));
-  }
-
-  testing::ServedPlatform platform_;
-  httplib::Client client_;
-};
 
 TEST_F(PlatformApi, AppliesShowsListsAndDeletesObjectsWithTheirHash) {
   const Answer applied = post("/api/v1/applications", application("web"));
@@ -374,60 +307,6 @@ TEST_F(PlatformApi, ListsInstancesOfAVersion) {
   EXPECT_EQ(gray_ones[0]["phase"], "ready");
 }
 
-// What a watcher of `path` is told until `enough` of it has come.
-std::string watched(int port, const std::string& path,
-                    const std::function<bool(const std::string&)>& enough,
-                    const httplib::Headers& headers = {}) {
-  httplib::Client client("127.0.0.1", port);
-  client.set_read_timeout(10);
-  std::string text;
-  client.Get(path, headers, [&](const char* data, std::size_t size) {
-    text.append(data, size);
-    return !enough(text);
-  });
-  return text;
-}
-
-TEST_F(PlatformApi, TellsWatchersWhatStandsAndThenWhatChanges) {
-  const std::string id = gray_web("feature-a");
-  std::atomic<bool> begun{false};
-  std::thread rolls_back([&] {
-    while (!begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    httplib::Client other("127.0.0.1", platform_.server->port());
-    other.Post("/api/v1/releases/" + id + "/rollback");
-  });
-  const std::string text =
-      watched(platform_.server->port(), "/api/v1/events", [&](const std::string& so_far) {
-        if (so_far.find("\"phase\":\"gray\"") != std::string::npos) begun = true;
-        return so_far.find("rolled-back") != std::string::npos;
-      });
-  rolls_back.join();
-  EXPECT_NE(text.find("event: release\n"), std::string::npos);
-  EXPECT_NE(text.find("event: instance\n"), std::string::npos);
-  EXPECT_NE(text.find("event: lane\n"), std::string::npos);
-  EXPECT_NE(text.find("rolled-back"), std::string::npos) << text;
-}
-
-TEST_F(PlatformApi, TellsAWatcherThatWasCutOffWhatEndedMeanwhile) {
-  const std::string id = gray_web("feature-a");
-  const int port = platform_.server->port();
-  const auto has = [](const char* words) {
-    return [words](const std::string& text) { return text.find(words) != std::string::npos; };
-  };
-  const std::string before = watched(port, "/api/v1/events", has("\"phase\":\"gray\""));
-  const auto last = before.rfind("id: ");
-  ASSERT_NE(last, std::string::npos) << before;
-  const std::string last_id = before.substr(last + 4, before.find('\n', last) - last - 4);
-  ASSERT_EQ(post("/api/v1/releases/" + id + "/rollback?wait=20").body["phase"], "rolled-back");
-  // The lane is told after the releases: then they were, or will not be.
-  EXPECT_EQ(watched(port, "/api/v1/events", has("event: lane\n")).find("rolled-back"),
-            std::string::npos)
-      << "whoever begins to watch is not told what was over";
-  const std::string after =
-      watched(port, "/api/v1/events", has("event: lane\n"), {{"Last-Event-ID", last_id}});
-  EXPECT_NE(after.find("\"phase\":\"rolled-back\""), std::string::npos) << after;
-}
-
 TEST_F(PlatformApi, HoldsResumesAndApprovesByHttp) {
   EXPECT_EQ(post("/api/v1/applications", application("web")).status, 200);
   const json steps = {{"steps",
@@ -450,86 +329,6 @@ TEST_F(PlatformApi, HoldsResumesAndApprovesByHttp) {
   EXPECT_EQ(post(path + "/shelve").status, 404);
 }
 
-TEST_F(PlatformApi, WatchesOneReleaseAlone) {
-  const std::string id = gray_web("feature-a");
-  ASSERT_EQ(post("/api/v1/releases?wait=20", gray("feature-b").dump()).status, 200);
-  const std::string text = watched(
-      platform_.server->port(), "/api/v1/events?release=" + id,
-      [](const std::string& so_far) { return so_far.find("web-feature-a") != std::string::npos; });
-  EXPECT_EQ(text.find("\"tag\":\"feature-b\",\"weight\""), std::string::npos);
-  EXPECT_EQ(get("/api/v1/events?release=99").status, 404);
-}
-
-TEST_F(PlatformApi, BoundsItsWatchersAndEndsThemWithTheServer) {
-  std::vector<std::thread> watchers;
-  std::atomic<int> begun{0};
-  const int port = platform_.server->port();
-  for (int i = 0; i < watchers_max; ++i) {
-    watchers.emplace_back([&] {
-      bool mine = false;
-      watched(port, "/api/v1/events", [&](const std::string&) {
-        if (!mine) ++begun;
-        mine = true;
-        return false;
-      });
-    });
-    // One after the other: a burst would fill the listener's queue.
-    ASSERT_TRUE(platform_.becomes([&] { return begun == i + 1; }));
-  }
-  const Answer refused = get("/api/v1/events");
-  EXPECT_EQ(refused.status, 503);
-  EXPECT_EQ(refused.header("Retry-After"), "5");
-  EXPECT_EQ(get("/api/v1/releases").status, 200) << "others are answered all the same";
-  platform_.server.reset();
-  for (auto& watcher : watchers) watcher.join();
-}
-
-class PlatformWithTokens : public PlatformApi {
- protected:
-  PlatformWithTokens()
-      : PlatformApi("# who is who\n0123456789abcdef-ann ann\n0123456789abcdef-bob bob smith\n") {}
-};
-
-TEST_F(PlatformWithTokens, LetsActOnlyWhoIsKnown) {
-  const std::string path = "/api/v1/applications";
-  EXPECT_EQ(post(path, application("web")).status, 401);
-  EXPECT_EQ(post(path, application("web"), {{"X-Graymesh-User", "ann"}}).status, 401);
-  const Answer wrong =
-      post(path, application("web"), {{"Authorization", "Bearer 0123456789abcdef-eve"}});
-  EXPECT_EQ(wrong.status, 401);
-  EXPECT_EQ(wrong.body.dump().find("eve"), std::string::npos) << "tokens are not repeated";
-  EXPECT_EQ(post("/api/v1/objects", "kind: X\n").status, 401);
-  EXPECT_EQ(
-      post(path, application("web"), {{"Authorization", "Bearer 0123456789abcdef-bob"}}).status,
-      200);
-  EXPECT_EQ(get("/api/v1/history").body["items"].back()["who"], "bob smith");
-}
-
-TEST_F(PlatformWithTokens, ItsStarterMayNotApproveWhereFourEyesAreAskedFor) {
-  const auto as = [](const char* name) {
-    return httplib::Headers{{"Authorization", std::string("Bearer 0123456789abcdef-") + name}};
-  };
-  ASSERT_EQ(post("/api/v1/environments",
-                 "apiVersion: graymesh.io/v1alpha1\nkind: Environment\nmetadata: {name: policy, "
-                 "namespace: fe-pre}\nspec: {approval: {required: 1, fourEyes: true}}\n",
-                 as("ann"))
-                .status,
-            200);
-  ASSERT_EQ(post("/api/v1/applications", application("web"), as("ann")).status, 200);
-  const Answer started = post("/api/v1/releases?wait=20", gray("a").dump(), as("ann"));
-  const std::string path = "/api/v1/releases/" + std::to_string(started.body.value("id", 0));
-  ASSERT_EQ(post(path + "/promote", "", as("ann")).status, 200);
-  const Answer own = post(path + "/approve", "", as("ann"));
-  EXPECT_EQ(own.status, 403);
-  EXPECT_EQ(own.body["detail"], "ann started release 1: fe-pre asks for four eyes");
-  auto disguised = as("ann");
-  disguised.emplace("X-Graymesh-User", "bob smith");
-  EXPECT_EQ(post(path + "/approve", "", disguised).status, 403) << "a token is who it is";
-  EXPECT_EQ(get(path).body["phase"], "gray");
-  EXPECT_EQ(post(path + "/approve", "", as("bob")).status, 200);
-  EXPECT_EQ(get(path + "?until=promoted&wait=20").body["phase"], "promoted");
-}
-
 class NoPlatform : public PlatformApi {
  protected:
   NoPlatform() : PlatformApi("", false) {}
@@ -540,58 +339,6 @@ TEST_F(NoPlatform, SaysWhatIsMissing) {
   EXPECT_EQ(answer.status, 501);
   EXPECT_NE(answer.body["detail"].get<std::string>().find("--store"), std::string::npos);
   EXPECT_EQ(get("/api/v1/proxies").status, 200);
-}
-
-TEST(Tokens, AreRefusedByLineAndNeverShown) {
-  const auto file = std::filesystem::path(::testing::TempDir()) / "graymesh-tokens";
-  ASSERT_TRUE(write_file(file, "0123456789abcdef ann\nsecretsecretsecret\n"));
-  const auto read = Tokens::read(file);
-  ASSERT_FALSE(read);
-  EXPECT_NE(read.error().message.find(":2:"), std::string::npos);
-  EXPECT_EQ(read.error().message.find("secret"), std::string::npos);
-  ASSERT_TRUE(write_file(file, "short ann\n"));
-  EXPECT_FALSE(Tokens::read(file));
-}
-
-TEST(Figures, CountAndTakeMediansByNamespaceAndTeam) {
-  using release::Phase;
-  const auto at = [](int seconds) { return Clock::Wall(std::chrono::seconds(seconds)); };
-  release::World world;
-  std::vector<release::Act> acts;  // newest first, as the store tells them
-  const auto add = [&](int second, const std::string& object, const std::string& verb,
-                       const std::string& detail = "{}") {
-    acts.insert(acts.begin(), {.at_ms = second * 1000LL,
-                               .verb = verb,
-                               .namespace_ = "fe-pre",
-                               .object = object,
-                               .detail = detail});
-  };
-  const auto end = [](const std::string& phase, int started) {
-    return json{{"phase", phase}, {"started_ms", started * 1000LL}, {"team", "shop"}}.dump();
-  };
-  add(1, "release/5", "advance", end("promoted", 0));  // before
-  add(1008, "release/3", "rollback");
-  add(1008, "application/web", "advance", R"({"baseline":"switched"})");
-  add(1010, "release/3", "advance", R"({"phase":"back-subset"})");
-  add(1011, "release/3", "advance", end("rolled-back", 1000));
-  add(1100, "release/1", "advance", end("promoted", 1000));
-  add(1100, "release/4", "advance", end("superseded", 1000));
-  add(1300, "release/2", "advance", end("promoted", 1000));
-  // Promoted, and then taken back behind it: one release, which was rolled back.
-  add(1350, "release/6", "advance", end("promoted", 1000));
-  add(1400, "release/6", "rollback");
-  add(1405, "release/6", "advance", R"({"phase":"back-switching"})");
-  add(1406, "release/6", "advance", R"({"phase":"back-stopping"})");
-  add(1407, "release/6", "advance", end("rolled-back", 1000));
-  const json page = figures(world, acts, {.from = at(500), .to = at(500 + 86'400)});
-  const json& all = page["namespaces"]["fe-pre"];
-  EXPECT_EQ(all["releases"], 4);
-  EXPECT_DOUBLE_EQ(all["releasesPerDay"], 4.0);
-  EXPECT_DOUBLE_EQ(all["grayShare"], 0.8);
-  EXPECT_DOUBLE_EQ(all["leadTimeMedianSeconds"], 200.0);
-  EXPECT_DOUBLE_EQ(all["rollbackRate"], 0.5);
-  EXPECT_DOUBLE_EQ(all["rollbackMedianSeconds"], 4.0);  // of 2 and 6
-  EXPECT_EQ(page["teams"]["shop"]["releases"], 4) << "known without the World";
 }
 
 }  // namespace
