@@ -81,7 +81,7 @@ std::optional<double> Counts::quantile(double q) const {
   return lower_bound(ms.back().first + std::size_t{1});
 }
 
-Counts since(const Counts& before, const Counts& now) {
+std::optional<Counts> more_than(const Counts& before, const Counts& now) {
   Counts out;
   bool goes_on = now.retries >= before.retries && subtract(before.codes, now.codes, out.codes) &&
                  subtract(before.ms, now.ms, out.ms);
@@ -89,9 +89,13 @@ Counts since(const Counts& before, const Counts& now) {
     out.classes[i] = now.classes[i] - before.classes[i];
     goes_on = goes_on && out.classes[i] >= 0;
   }
-  if (!goes_on) return now;
+  if (!goes_on) return std::nullopt;
   out.retries = now.retries - before.retries;
   return out;
+}
+
+Counts since(const Counts& before, const Counts& now) {
+  return more_than(before, now).value_or(now);
 }
 
 }  // namespace graymesh::live

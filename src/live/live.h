@@ -85,8 +85,26 @@ struct Counts {
   bool operator==(const Counts&) const = default;
 };
 
-// What came between two readings of one proxy. One that began anew counts from nothing.
+// What came between two readings of one proxy; none if `now` has less of something: it began anew.
+std::optional<Counts> more_than(const Counts& before, const Counts& now);
+// The same; one that began anew counts from nothing.
 Counts since(const Counts& before, const Counts& now);
+
+struct Service {
+  std::string namespace_ = {}, name = {};
+
+  auto operator<=>(const Service&) const = default;
+};
+
+// What proxies counted of calls to one service for as long as it was followed. Looks at all proxies
+// have ascending numbers.
+struct Tally {
+  std::uint64_t begun = 0;           // the look that began last
+  std::uint64_t ended = 0;           // the one that ended last: `subsets` is up to it; 0: none has
+  std::size_t read = 0, silent = 0;  // proxies in it
+  std::string fault = {};            // of one that was silent
+  std::map<std::string, Counts> subsets = {};
+};
 
 // pages.cc ---------------------------------------------------------------------------------------
 

@@ -83,6 +83,8 @@ TEST(LiveCounts, SinceIsWhatCameOrAllOfItAfterARestart) {
   EXPECT_EQ(since(before, now), more);
   EXPECT_EQ(since(now, before), before) << "it counts less than before: it began anew";
   EXPECT_EQ(since(Counts(), now), now);
+  EXPECT_EQ(more_than(before, now), more);
+  EXPECT_EQ(more_than(now, before), std::nullopt);
 }
 
 TEST(LivePages, SumEdgesByVersionAndDivideByTime) {

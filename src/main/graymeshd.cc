@@ -109,9 +109,6 @@ std::vector<model::ObjectPtr> of_platform(const source::Objects& objects) {
   return found;
 }
 
-// Of every sidecar that we start.
-constexpr int admin_port = 15000;
-
 // The release platform, if there is a store: its parts know each other only from here.
 struct Platform {
   // The runtime's and the judge's threads may call before the engine is there, and after.
@@ -143,7 +140,7 @@ struct Platform {
   std::unique_ptr<release::Analyst> analyst;
 
   Status open(const Flags& flags, const std::string& control_plane, Overlay& overlay,
-              traffic::Table* table, const Clock& clock) {
+              traffic::Table* table, release::Figures& figures, const Clock& clock) {
     if (flags.store.empty()) return {};
     store = TRY(release::Store::open(flags.store));
     judge = std::make_unique<HttpJudge>([this] { poke(); });
@@ -161,22 +158,14 @@ struct Platform {
                                         .judge = *judge,
                                         .clock = clock,
                                         .usage = usage.get()}));
-    TRY(open_analyst(clock));
+    TRY(open_analyst(figures, clock));
     std::lock_guard lock(mutex);
     poked = engine.get();
     return {};
   }
 
-  Status open_analyst(const Clock& clock) {
-    const auto admins = [this] {
-      std::vector<std::string> out;
-      for (const auto& instance : engine->view()->instances) {
-        if (instance.phase == workload::Instance::Phase::ready)
-          out.push_back(fmt::format("{}:{}", instance.address, admin_port));
-      }
-      return out;
-    };
-    proxies = release::proxy_metrics(fetch, admins, clock);
+  Status open_analyst(release::Figures& figures, const Clock& clock) {
+    proxies = release::proxy_metrics(figures);
     prometheus = release::prometheus_metrics(fetch, clock);
     analyst = TRY(release::Analyst::open({.store = *store,
                                           .proxies = *proxies,
@@ -323,7 +312,7 @@ int serve(const Flags& flags) {
   });
 
   const std::string xds_address = with_port(flags.xds, (*xds)->port());
-  const Status opened = platform.open(flags, xds_address, overlay, told, clock);
+  const Status opened = platform.open(flags, xds_address, overlay, told, live, clock);
   if (!opened) return fail(opened.error());
   const auto take = [&](const source::ObjectsPtr& objects) {
     overlay.folder(objects);

@@ -68,6 +68,16 @@ api::LiveParts Live::parts(bool told) {
       .gatherer = gatherer_, .calls = told ? &calls_ : nullptr, .taps = told ? &taps_ : nullptr};
 }
 
+live::Tally Live::of(const release::Name& application) {
+  return gatherer_.follow({.namespace_ = application.namespace_, .name = application.name});
+}
+
+void Live::keep(const std::set<release::Name>& applications) {
+  std::set<live::Service> services;
+  for (const auto& [space, name] : applications) services.insert({space, name});
+  gatherer_.follow_only(services);
+}
+
 std::vector<gather::Proxy> Live::proxies() const {
   std::lock_guard lock(mutex_);
   std::vector<gather::Proxy> out;

@@ -1,6 +1,7 @@
 // What goes on in the mesh now, kept for some minutes in bounded memory.
 //
 //   sidecars' statistics <── Gatherer ─> Rounds ──> Window <── api
+//                                └─> Followed ─> Tally <── analyses of releases (main/live.cc)
 //   logged requests ──> Calls (of lanes) ─> Rounds ──^
 //                  └──> Taps ──> who taps
 //
@@ -42,6 +43,8 @@ struct Page {
   live::Counts received = {};                         // by its own instance
 };
 
+inline constexpr std::chrono::seconds flush{5};  // Envoy sets its uptime so often
+
 inline constexpr std::string_view page_path = "/stats/figures";  // of :15090, sidecar/bootstrap.cc
 
 // invalid_argument: it is no page of an Envoy's statistics as JSON.
@@ -78,6 +81,32 @@ class Rounds {
 void add_bounded(const live::Edge& edge, const live::Counts& counts, Rounds::Sums& sums,
                  live::Counts& others);
 
+// followed.cc ------------------------------------------------------------------------------------
+
+// Calls to single services, by subset, added up for as long as somebody follows them; only of
+// proxies that were there, with the same Envoy, from one round to the next. Any thread.
+class Followed {
+ public:
+  using Sums = std::map<live::Service, std::map<std::string, live::Counts>>;
+
+  // Begins to follow it; what a round counts that has begun before is not of it.
+  std::map<std::string, live::Counts> of(const live::Service& service);
+  void keep(const std::set<live::Service>& services);  // forgets the others
+
+  // For one round: those that are followed, and then what it counted of them.
+  Sums begin() const;
+  void add(const Sums& sums);
+
+ private:
+  mutable std::mutex mutex_;
+  Sums sums_;
+};
+
+// Adds what came between two pages of one proxy, read so long after another, to the services that
+// `sums` has. Nothing if the Envoy began anew between them, or what it counts of the service did.
+void add_steady(const Page& before, const Page& now, std::chrono::nanoseconds elapsed,
+                Followed::Sums& sums);
+
 // gatherer.cc ------------------------------------------------------------------------------------
 
 struct Proxy {
@@ -91,13 +120,15 @@ struct Proxy {
 live::Versions versions_of(const std::vector<Proxy>& proxies);
 
 // Asks all proxies in turn, on one thread: every half minute; every second at most while somebody
-// looks. It rests nine times as long as a round took, so it takes a tenth of a core at most.
+// looks or follows. It rests nine times as long as those who answered took, so it takes a tenth of
+// a core at most.
 class Gatherer {
  public:
   static constexpr std::chrono::seconds idle{30}, rest_min{1};
   static constexpr std::chrono::seconds leave_alone{30};  // who did not answer
-  static constexpr std::size_t readings_max = 100'000;    // called versions, of all proxies
-  static constexpr std::chrono::seconds flush{5};         // Envoy sets its uptime so often
+  // In one round no more is waited for who did not answer the last time either.
+  static constexpr std::chrono::seconds waiting_max{5};
+  static constexpr std::size_t readings_max = 100'000;  // called versions, of all proxies
 
   struct Parts {
     std::function<Result<std::string>(const std::string& url)> fetch;
@@ -116,20 +147,32 @@ class Gatherer {
   // Of the last seconds, up to now: waits for a round that begins now, but not longer than
   // `patience`.
   live::Window window(std::chrono::seconds last, std::chrono::milliseconds patience);
+  // Of calls to `service` since it is followed, which it is from now on; wants a round, and does
+  // not wait for it.
+  live::Tally follow(const live::Service& service);
+  void follow_only(const std::set<live::Service>& services) { followed_.keep(services); }
   std::vector<Proxy> proxies() const { return parts_.proxies(); }
 
  private:
   struct Reading {
     std::optional<Page> page = {};
+    std::uint64_t round = 0;  // when the page was read
+    Clock::Steady at{};
     Clock::Steady silent_until{};
   };
   struct Sum {
+    std::uint64_t round = 0;
     Rounds::Sums sums = {};
     live::Counts others = {};
+    Followed::Sums followed = {};
     std::size_t read = 0, silent = 0, left_out = 0, readings = 0;
+    std::string fault = {};
+    std::chrono::nanoseconds waited{};  // for those who did not answer
   };
   void ask(const Proxy& proxy, Sum& sum);
+  Result<Page> page_of(const Proxy& proxy, Sum& sum) const;
   void count(const Proxy& proxy, const Page& before, const Page& now, Sum& sum) const;
+  void end(Sum sum, Clock::Wall began);
   void work();
 
   const Parts parts_;
@@ -138,12 +181,15 @@ class Gatherer {
   Rounds rounds_;
   std::map<std::string, Reading> readings_;  // by id; of the thread that makes rounds
   Clock::Wall from_{};                       // when the last round began; the epoch: there was none
+  std::chrono::nanoseconds waited_{};        // in it, for those who did not answer
+  Followed followed_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, done_;
   bool stop_ = false, wanted_ = false;
   std::uint64_t begun_ = 0, ended_ = 0;  // rounds
   std::size_t read_ = 0, silent_ = 0, left_out_ = 0;
+  std::string fault_;
   std::thread thread_;
 };
 

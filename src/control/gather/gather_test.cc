@@ -46,6 +46,7 @@ TEST(GatherPage, RefusesWhatIsNone) {
         R"({"stats":[{"name":"server.uptime"}]})",
         R"({"stats":[{"name":"server.uptime","value":-1}]})",
         R"({"stats":[{"name":"server.uptime","value":1e300}]})",
+        R"({"stats":[{"name":"server.uptime","value":9e15}]})",
         R"({"stats":[{"histograms":{"details":[{"name":"cluster.x;.upstream_rq_time"}]}}]})"})
     EXPECT_FALSE(read_page(bad)) << bad;
   EXPECT_EQ(read_page("x").error().code, Code::invalid_argument);
@@ -147,6 +148,123 @@ TEST_F(Gathering, AnswersWithARoundThatBeganWithTheQuestion) {
   (void)own.window(60s, 20s);  // what it had counted before
   EXPECT_EQ(own.window(60s, 20s).rows.size(), 2u);
   own.stop();
+}
+
+// ---- services that are followed
+
+class Following : public Gathering {
+ protected:
+  static constexpr const char* address = "127.1.1.1:15090";
+  void SetUp() override {
+    Gathering::SetUp();
+    (void)tally();
+    pages[address] = page(100, 10);
+    round();
+  }
+  live::Tally tally() { return gatherer.follow({"fe-pre", "cart"}); }
+  live::Counts counted() { return tally().subsets["baseline"]; }
+  void round(std::chrono::seconds seconds = 10s) {
+    clock.advance(seconds);
+    gatherer.round();
+  }
+};
+
+TEST_F(Following, CountsWhatCameBetweenTwoRounds) {
+  EXPECT_TRUE(counted().empty()) << "of before the first look";
+  EXPECT_EQ(tally().begun, 1u);
+  EXPECT_EQ(tally().ended, 1u);
+  EXPECT_EQ(tally().read, 1u);
+  pages[address] = page(130, 12, 1010);
+  round();
+  EXPECT_EQ(counted().requests(), 30);
+  EXPECT_EQ(counted().failures(), 2);
+  pages[address] = page(131, 13, 1020);
+  round();
+  EXPECT_EQ(counted().requests(), 31);
+  EXPECT_TRUE(gatherer.follow({"fe-pre", "other"}).subsets.empty());
+}
+
+TEST_F(Following, LeavesOutAProxyThatBeganAnew) {
+  pages[address] = page(20, 20, 2);
+  round();
+  EXPECT_TRUE(counted().empty());
+  pages[address] = page(25, 20, 12);
+  round();
+  EXPECT_EQ(counted().requests(), 5) << "from then on it counts again";
+}
+
+TEST_F(Following, LeavesOutAProxyThatBeganAnewAndHasCountedMoreThanBefore) {
+  pages[address] = page(500, 400, 6);
+  round();
+  EXPECT_TRUE(counted().empty());
+  // Not even its uptime is behind; it is less than the time between the looks.
+  pages[address] = page(900, 800, 8);
+  round(60s);
+  EXPECT_TRUE(counted().empty());
+}
+
+TEST_F(Following, LeavesOutProxiesThatComeAndGo) {
+  there.push_back({.id = "web-1", .stats = "127.1.1.2:15090", .who = web});
+  pages["127.1.1.2:15090"] = page(50, 50, 3);
+  round();
+  EXPECT_TRUE(counted().empty()) << "it has just come";
+  pages["127.1.1.2:15090"] = page(52, 50, 13);
+  round();
+  EXPECT_EQ(counted().requests(), 2);
+  there.pop_back();
+  round();
+  there.push_back({.id = "web-1", .stats = "127.1.1.2:15090", .who = web});
+  pages["127.1.1.2:15090"] = page(99, 97, 33);
+  round();
+  EXPECT_EQ(counted().requests(), 2) << "while it was away, nobody knows when it counted";
+}
+
+TEST_F(Following, LeavesOutARoundBehindOneThatAProxyDidNotAnswer) {
+  pages.clear();
+  round();
+  EXPECT_EQ(tally().read, 0u);
+  EXPECT_EQ(tally().silent, 1u);
+  EXPECT_EQ(tally().fault, "gone");
+  pages[address] = page(200, 100, 1050);
+  round(31s);
+  EXPECT_TRUE(counted().empty());
+  pages[address] = page(203, 100, 1060);
+  round();
+  EXPECT_EQ(counted().requests(), 3);
+}
+
+TEST_F(Following, LeavesOutAServiceOfWhichAProxyCountsAnew) {
+  pages[address] = page(3, 3, 1010);  // its cluster was taken away, and came back
+  round();
+  EXPECT_TRUE(counted().empty());
+}
+
+TEST_F(Following, ForgetsWhatNobodyFollows) {
+  pages[address] = page(130, 12, 1010);
+  round();
+  gatherer.follow_only({{"fe-pre", "web"}});
+  EXPECT_TRUE(counted().empty());
+}
+
+TEST_F(Gathering, WaitsInOneRoundOnlySecondsForThoseThatWereSilentBefore) {
+  std::vector<Proxy> all;
+  for (int i = 0; i < 9; ++i)
+    all.push_back({.id = std::to_string(i), .stats = std::to_string(i) + ":15090"});
+  std::size_t questions = 0;
+  Gatherer own({.fetch = [&](const std::string&) -> Result<std::string> {
+                  ++questions;
+                  clock.advance(2s);
+                  return Error{Code::unavailable, "no answer"};
+                },
+                .proxies = [&] { return all; },
+                .met = [](const Proxy&) {},
+                .clock = clock,
+                .metrics = metrics});
+  own.round();
+  EXPECT_EQ(questions, 9u);
+  clock.advance(60s);
+  own.round();
+  EXPECT_EQ(questions, 12u);
 }
 
 TEST(GatherRounds, KeepABoundedNumberOfEdgesAndSumTheOthers) {

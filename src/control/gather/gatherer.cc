@@ -58,23 +58,25 @@ void Gatherer::work() {
     if (rest.count() > 0) wake_.wait_until(lock, due, [this] { return stop_ || wanted_; });
     if (stop_) return;
     wanted_ = false;
-    ++begun_;
     lock.unlock();
     const auto began = std::chrono::steady_clock::now();
     round();
     const auto took = std::chrono::steady_clock::now() - began;
     took_.observe(std::chrono::duration<double>(took).count());
-    rest = std::max<std::chrono::nanoseconds>(rest_min, 9 * took);
+    rest = std::max<std::chrono::nanoseconds>(rest_min, 9 * (took - waited_));
     lock.lock();
-    ended_ = begun_;
-    done_.notify_all();
   }
 }
 
 void Gatherer::round() {
+  Sum sum;
+  {
+    std::lock_guard lock(mutex_);
+    sum.round = ++begun_;
+  }
+  sum.followed = followed_.begin();
   const auto proxies = parts_.proxies();
   const auto began = parts_.clock.wall();
-  Sum sum;
   std::set<std::string> there;
   for (const Proxy& proxy : proxies) there.insert(proxy.id);
   std::erase_if(readings_, [&](const auto& entry) { return !there.contains(entry.first); });
@@ -85,14 +87,37 @@ void Gatherer::round() {
     }
     ask(proxy, sum);
   }
+  end(std::move(sum), began);
+}
+
+void Gatherer::end(Sum sum, Clock::Wall began) {
   // Before the first round it is not known when what they have counted came.
   const auto now = parts_.clock.wall();
   if (from_ != Clock::Wall()) rounds_.add(from_, now, std::move(sum.sums), std::move(sum.others));
   from_ = began;
+  waited_ = sum.waited;
   std::lock_guard lock(mutex_);
+  followed_.add(sum.followed);
+  ended_ = sum.round;
   read_ = sum.read;
   silent_ = sum.silent;
   left_out_ = sum.left_out;
+  fault_ = std::move(sum.fault);
+  done_.notify_all();
+}
+
+Result<Page> Gatherer::page_of(const Proxy& proxy, Sum& sum) const {
+  const auto began = parts_.clock.now();
+  auto text = parts_.fetch(fmt::format("http://{}{}", proxy.stats, page_path));
+  if (!text) {
+    sum.waited += parts_.clock.now() - began;
+    return text.error();
+  }
+  auto page = read_page(*text);
+  if (!page) return Error{page.error().code, proxy.stats + ": " + page.error().message};
+  std::erase_if(page->clusters,
+                [](const auto& entry) { return !entry.first.starts_with(outbound); });
+  return page;
 }
 
 void Gatherer::ask(const Proxy& proxy, Sum& sum) {
@@ -100,22 +125,22 @@ void Gatherer::ask(const Proxy& proxy, Sum& sum) {
   Reading& reading = known->second;
   if (is_new) parts_.met(proxy);
   const auto now = parts_.clock.now();
-  if (now < reading.silent_until) {
+  const bool was_silent = reading.silent_until != Clock::Steady();
+  if (now < reading.silent_until || (was_silent && sum.waited >= waiting_max)) {
     ++sum.silent;
     return;
   }
   asked_.add();
-  auto text = parts_.fetch(fmt::format("http://{}{}", proxy.stats, page_path));
-  auto page = text ? read_page(*text) : Result<Page>(text.error());
+  auto page = page_of(proxy, sum);
   if (!page) {
     failed_.add();
     ++sum.silent;
-    reading.silent_until = now + leave_alone;
+    sum.fault = page.error().message;
+    reading.silent_until = parts_.clock.now() + leave_alone;
     return;
   }
+  reading.silent_until = {};
   ++sum.read;
-  std::erase_if(page->clusters,
-                [](const auto& entry) { return !entry.first.starts_with(outbound); });
   sum.readings += page->clusters.size();
   if (sum.readings > readings_max) {
     ++sum.left_out;
@@ -126,20 +151,38 @@ void Gatherer::ask(const Proxy& proxy, Sum& sum) {
   // has just started.
   const bool young = page->uptime <= (parts_.clock.wall() - from_) + flush;
   if (reading.page || young) count(proxy, reading.page.value_or(Page()), *page, sum);
+  if (reading.page && reading.round + 1 == sum.round)
+    add_steady(*reading.page, *page, now - reading.at, sum.followed);
   reading.page = std::move(*page);
+  reading.round = sum.round;
+  reading.at = now;
 }
 
 void Gatherer::count(const Proxy& proxy, const Page& before, const Page& now, Sum& sum) const {
   static const live::Counts none;
+  const bool anew = now.uptime < before.uptime;
   for (const auto& [name, counts] : now.clusters) {
     const auto target = live::target_of(name);
     if (!target) continue;
     const auto old = before.clusters.find(name);
-    const auto more = live::since(old == before.clusters.end() ? none : old->second, counts);
+    const auto more =
+        live::since(anew || old == before.clusters.end() ? none : old->second, counts);
     if (more != none) add_bounded({.from = proxy.who, .to = *target}, more, sum.sums, sum.others);
   }
-  const auto received = live::since(before.received, now.received);
+  const auto received = live::since(anew ? none : before.received, now.received);
   if (received != none) add_bounded({.from = proxy.who}, received, sum.sums, sum.others);
+}
+
+live::Tally Gatherer::follow(const live::Service& service) {
+  std::lock_guard lock(mutex_);
+  wanted_ = true;
+  wake_.notify_all();
+  return {.begun = begun_,
+          .ended = ended_,
+          .read = read_,
+          .silent = silent_,
+          .fault = fault_,
+          .subsets = followed_.of(service)};
 }
 
 live::Window Gatherer::window(std::chrono::seconds last, std::chrono::milliseconds patience) {

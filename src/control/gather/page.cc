@@ -10,6 +10,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+// A century, so that it can be counted in nanoseconds.
+constexpr double uptime_max = 3.2e9;
+
 // 2^53: above it a double does not count any more.
 double count_of(const Json& json) {
   const double value = json.get<double>();
@@ -40,7 +43,10 @@ live::Counts* counts_for(std::string_view stat, std::string_view& name, Page& pa
 void read_counter(const Json& stat, Page& page) {
   const auto& full = stat.at("name").get_ref<const std::string&>();
   const double value = count_of(stat.at("value"));
-  if (full == "server.uptime") page.uptime = std::chrono::seconds(static_cast<long>(value));
+  if (full == "server.uptime") {
+    if (value > uptime_max) throw std::out_of_range("the uptime is out of range");
+    page.uptime = std::chrono::seconds(static_cast<long>(value));
+  }
   std::string_view name;
   live::Counts* counts = counts_for(full, name, page);
   if (counts == nullptr) return;

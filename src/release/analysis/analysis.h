@@ -3,7 +3,8 @@
 // word for the engine. Killed at any instruction it goes on with the evidence that was kept; what
 // was counted since the last look is lost, which costs time and never a wrong word.
 //
-//   engine's view ─> Analyst ─> MetricsQuery (proxies, Prometheus)
+//   engine's view ─> Analyst ─> MetricsQuery ─┬─> Figures (of proxies, as graymeshd gathers them)
+//                       │                     └─> Prometheus
 //                       └─> State, in the store ─> Word
 #pragma once
 
@@ -21,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "live/live.h"
 #include "model/analysis.h"
 #include "release/engine/engine.h"
 #include "release/plan/plan.h"
@@ -50,15 +52,19 @@ class MetricsQuery {
   virtual void keep(const std::set<std::uint64_t>& releases) = 0;
 };
 
+// What callers' proxies count, for as long as it is asked for. Any thread; does not wait.
+class Figures {
+ public:
+  virtual ~Figures() = default;
+  virtual live::Tally of(const Name& application) = 0;
+  virtual void keep(const std::set<Name>& applications) = 0;  // the others are asked for no more
+};
+
+// Success and latency of both versions, by the proxies that call them.
+std::unique_ptr<MetricsQuery> proxy_metrics(Figures& figures);
+
 // The body of a 200 within a second or so; an error names the address.
 using Fetch = std::function<Result<std::string>(const std::string& url)>;
-
-// Success and latency: the statistics of every proxy that calls the application, from their admins
-// at `addresses` ("127.1.2.3:15000"), of used clusters towards it only. At most 200 proxies and for
-// 5 s in one look, the others in the next; one that did not answer is left alone for half a minute.
-std::unique_ptr<MetricsQuery> proxy_metrics(Fetch fetch,
-                                            std::function<std::vector<std::string>()> addresses,
-                                            const Clock& clock);
 
 // The queries of an analysis, each over a window of a minute or its interval if that is longer.
 std::unique_ptr<MetricsQuery> prometheus_metrics(Fetch fetch, const Clock& clock);

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "release/plan/testing.h"
 
 namespace graymesh::release {
@@ -211,96 +214,124 @@ TEST_F(AnalystTest, SharesItsChanceOfAFalseAlarmAmongAllThatIsCompared) {
   EXPECT_DOUBLE_EQ(chances_of(release()).alarm, 0.00125);
 }
 
-// Pages by address; an Envoy that counts.
-struct FakeEnvoys {
-  struct Counts {
-    double gray = 0, gray_bad = 0, baseline = 0;
-  };
-  Result<std::string> operator()(const std::string& url) {
-    asked.push_back(url);
-    for (const auto& [address, counts] : envoys) {
-      if (!url.starts_with("http://" + address + "/stats?")) continue;
-      const auto stat = [](const char* subset, const char* name, double value) {
-        return R"({"name":"cluster.outbound|8080|)" + std::string(subset) +
-               "|web.fe-pre.svc.cluster.local;.upstream_rq_" + name + R"(","value":)" +
-               std::to_string(value) + "},";
-      };
-      return R"({"stats":[)" + stat("feature-a", "2xx", counts.gray) +
-             stat("feature-a", "5xx", counts.gray_bad) + stat("baseline", "2xx", counts.baseline) +
-             stat("feature-b", "5xx", 99) +
-             R"({"name":"cluster.outbound|8080|feature-a|web.fe-prefix.svc.x;.upstream_rq_2xx","value":7}]})";
-    }
-    return Error{Code::unavailable, url.substr(7, 15) + ": no connection"};
-  }
-  std::map<std::string, Counts> envoys;
-  std::vector<std::string> asked;
-};
-
 const Target target{.release = 1, .application = {"fe-pre", "web"}, .tag = "feature-a"};
 
-TEST(Proxies, CountWhatCameSinceTheLastLookOverAllOfThem) {
-  FakeClock clock;
-  FakeEnvoys envoys{{{"a:15000", {10, 1, 50}}, {"b:15000", {5, 0, 20}}}, {}};
-  std::vector<std::string> there{"a:15000", "b:15000"};
-  const auto metrics = proxy_metrics(
-      std::ref(envoys), [&] { return there; }, clock);
-  EXPECT_EQ(metrics->counts(target).value(), std::nullopt);
-  envoys.envoys["a:15000"] = {14, 2, 60};
-  envoys.envoys["b:15000"] = {1, 0, 2};  // began anew
-  there.push_back("c:15000");            // nobody knows what it counted before
-  envoys.envoys["c:15000"] = {1000, 0, 1000};
-  EXPECT_EQ(metrics->counts(target).value()->requests, (verdict::Pair{{1, 6}, {0, 12}}));
+// Looks at all proxies that each find more requests: gray, of which some failed, and baseline.
+class FakeFigures final : public Figures {
+ public:
+  live::Tally of(const Name& application) override {
+    EXPECT_EQ(application, target.application);
+    return tally;
+  }
+  void keep(const std::set<Name>& applications) override { kept = applications; }
+  void look(double gray, double gray_bad, double baseline, double ms = 20) {
+    tally.ended = ++tally.begun;
+    live::Counts& of_gray = tally.subsets["feature-a"];
+    of_gray.answered(200, gray - gray_bad);
+    of_gray.answered(503, gray_bad);
+    of_gray.took(ms, gray);
+    tally.subsets["baseline"].answered(200, baseline);
+    tally.subsets["feature-b"].answered(503, 99);
+  }
+
+  live::Tally tally{.read = 2};
+  std::set<Name> kept;
+};
+
+class Proxies : public ::testing::Test {
+ protected:
+  std::optional<verdict::Pair> requests(const Target& of = target) {
+    const auto counted = metrics->counts(of);
+    EXPECT_TRUE(counted) << counted.error().message;
+    if (!counted || !*counted) return std::nullopt;
+    return (*counted)->requests;
+  }
+
+  FakeFigures figures;
+  std::unique_ptr<MetricsQuery> metrics = proxy_metrics(figures);
+};
+
+TEST_F(Proxies, CountWhatCameSinceTheLastLook) {
+  figures.look(1000, 900, 1000);
+  EXPECT_EQ(requests(), std::nullopt) << "of before";
+  EXPECT_EQ(requests(), std::nullopt);
+  figures.look(20, 2, 90);
+  EXPECT_EQ(requests(), std::nullopt) << "from here on";
+  figures.look(10, 1, 50);
+  EXPECT_EQ(requests(), (verdict::Pair{{1, 10}, {0, 50}}));
+  EXPECT_EQ(requests(), std::nullopt) << "nobody has looked since";
+  figures.look(4, 0, 20);
+  figures.look(4, 1, 20);
+  EXPECT_EQ(requests(), (verdict::Pair{{1, 8}, {0, 40}}));
 }
 
-TEST(Proxies, LeaveAloneOneThatIsSilent) {
-  FakeClock clock;
-  FakeEnvoys envoys{{{"a:15000", {}}}, {}};
-  const auto metrics = proxy_metrics(
-      std::ref(envoys),
-      [] {
-        return std::vector<std::string>{"a:15000", "dead:15000"};
-      },
-      clock);
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(metrics->counts(target));
-  EXPECT_EQ(envoys.asked.size(), 4u);
-  clock.advance(31s);
-  ASSERT_TRUE(metrics->counts(target));
-  EXPECT_EQ(envoys.asked.size(), 6u);
-  envoys.envoys.clear();
-  EXPECT_THAT(metrics->counts(target).error().message, HasSubstr("no connection"));
+TEST_F(Proxies, CountALookThatHasBegunBeforeTheStepForTheStepBefore) {
+  figures.look(10, 0, 10);
+  ++figures.tally.begun;  // and has not ended
+  EXPECT_EQ(requests(), std::nullopt);
+  --figures.tally.begun;
+  figures.look(10, 9, 10);
+  EXPECT_EQ(requests(), std::nullopt);
+  figures.look(10, 9, 10);
+  EXPECT_EQ(requests(), std::nullopt) << "the first that is of the step";
+  figures.look(10, 1, 10);
+  EXPECT_EQ(requests(), (verdict::Pair{{1, 10}, {0, 10}}));
 }
 
-TEST(Proxies, ThatHangHoldUpOneLookOnlyForSeconds) {
-  FakeClock clock;
-  std::set<std::string> asked;
-  const Fetch hangs = [&](const std::string& url) -> Result<std::string> {
-    asked.insert(url);
-    clock.advance(2s);
-    return Error{Code::unavailable, "no answer"};
-  };
-  std::vector<std::string> all;
-  for (int i = 0; i < 9; ++i) all.push_back("p" + std::to_string(i) + ":15000");
-  const auto metrics = proxy_metrics(
-      hangs, [&] { return all; }, clock);
-  const auto begun = clock.now();
-  EXPECT_FALSE(metrics->counts(target));
-  EXPECT_LT(clock.now() - begun, 7s);
-  for (int i = 0; i < 2; ++i) EXPECT_FALSE(metrics->counts(target));
-  EXPECT_EQ(asked.size(), all.size()) << "the others are asked in the next looks";
+TEST_F(Proxies, CountATryThatWasRepeatedAsAFailure) {
+  figures.look(0, 0, 0);
+  (void)requests();
+  figures.look(0, 0, 0);
+  (void)requests();
+  figures.look(10, 0, 10);
+  figures.tally.subsets["feature-a"].retries += 3;
+  EXPECT_EQ(requests(), (verdict::Pair{{3, 13}, {0, 10}}));
 }
 
-TEST(Proxies, WhatWasCountedInAnotherStepIsNotOfThisOne) {
-  FakeClock clock;
-  FakeEnvoys envoys{{{"a:15000", {10, 1, 50}}}, {}};
-  const auto metrics = proxy_metrics(
-      std::ref(envoys), [] { return std::vector<std::string>{"a:15000"}; }, clock);
-  EXPECT_EQ(metrics->counts(target).value(), std::nullopt);
+TEST_F(Proxies, TellHowLongRequestsTook) {
+  figures.look(0, 0, 0);
+  (void)requests();
+  figures.look(0, 0, 0);
+  (void)requests();
+  figures.look(10, 0, 10, 200);
+  const auto sample = metrics->counts(target).value();
+  ASSERT_TRUE(sample && sample->gray_ms);
+  const auto& counts = *sample->gray_ms;
+  const auto at = std::max_element(counts.begin(), counts.end()) - counts.begin();
+  EXPECT_EQ(counts[static_cast<std::size_t>(at)], 10);
+  const double bound = verdict::bound_ms(static_cast<std::size_t>(at));
+  EXPECT_GT(bound, 200);
+  EXPECT_LT(bound, 200 * 1.1 * std::cbrt(2.0));
+}
+
+TEST_F(Proxies, SayThatNoneAnswersOrIsKnown) {
+  figures.tally = {.begun = 1, .ended = 1, .silent = 3, .fault = "127.1.2.3: Connection"};
+  EXPECT_EQ(metrics->counts(target).error().message,
+            "none of 3 proxies answers: 127.1.2.3: Connection");
+  figures.tally.silent = 0;
+  EXPECT_EQ(metrics->counts(target).error().message, "no proxy is known");
+}
+
+TEST_F(Proxies, CountOfAnotherStepNothingInThisOne) {
+  for (int i = 0; i < 2; ++i) {
+    (void)requests();
+    figures.look(10, 1, 50);
+  }
   Target next = target;
   next.step = 1;
-  envoys.envoys["a:15000"] = {14, 2, 60};
-  EXPECT_EQ(metrics->counts(next).value(), std::nullopt);
-  envoys.envoys["a:15000"] = {15, 2, 61};
-  EXPECT_EQ(metrics->counts(next).value()->requests, (verdict::Pair{{0, 1}, {0, 1}}));
+  EXPECT_EQ(requests(next), std::nullopt);
+  figures.look(10, 9, 10);
+  EXPECT_EQ(requests(next), std::nullopt);
+  figures.look(1, 0, 1);
+  EXPECT_EQ(requests(next), (verdict::Pair{{0, 1}, {0, 1}}));
+}
+
+TEST_F(Proxies, AreAskedOnlyForWhatIsStillWatched) {
+  (void)requests();
+  metrics->keep({1, 2});
+  EXPECT_EQ(figures.kept, (std::set<Name>{target.application}));
+  metrics->keep({2});
+  EXPECT_TRUE(figures.kept.empty());
 }
 
 TEST(Prometheus, IsAskedForWindowsThatStandEndToEnd) {
