@@ -31,6 +31,7 @@ class Live {
   struct Stream;
   void tap(const Call& call);
   void renew(Stream& stream);
+  static nlohmann::json share_json(const Stream& stream);
   std::uint32_t share_of(const gather::TapWanted& wanted);
 
   const LiveParts parts_;

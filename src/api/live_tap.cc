@@ -18,6 +18,7 @@ constexpr auto slice = 200ms;     // how soon a server that stops is noticed
 constexpr auto renew_every = 5s;  // proxies that are new are told what is tapped
 constexpr auto tell_left_every = 1s;
 constexpr std::uint64_t per_second_default = 100;
+constexpr std::size_t names_max = 20;  // of proxies that cannot be asked
 
 std::string event(const char* kind, const json& what) {
   return fmt::format("event: {}\ndata: {}\n\n", kind,
@@ -31,6 +32,12 @@ std::pair<std::string, std::string> instance_of(const std::string& id) {
   if (second == id.npos) return {};
   const std::string name = id.substr(second + 1, id.find('~', second + 1) - second - 1);
   return {id.substr(first + 1, second - first - 1), name.substr(0, name.rfind('.'))};
+}
+
+// "web-0.fe-pre" of it.
+std::string name_of(const std::string& id) {
+  const auto second = id.find('~', id.find('~') + 1);
+  return second == id.npos ? id : id.substr(second + 1, id.find('~', second + 1) - second - 1);
 }
 
 json request_json(const gather::Tapped& tapped,
@@ -92,9 +99,17 @@ Result<gather::TapWanted> wanted_of(const Call& call) {
 struct Live::Stream {
   std::shared_ptr<gather::Tap> tap;
   std::map<std::string, std::string> instances = {};  // by address
-  std::size_t out_of_reach = 0;
+  std::vector<std::string> out_of_reach = {};         // names of proxies
   std::chrono::steady_clock::time_point renewed{}, told{};
 };
+
+json Live::share_json(const Stream& stream) {
+  const auto& all = stream.out_of_reach;
+  const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), names_max));
+  return {{"sharePercent", stream.tap->share / 1e4},
+          {"outOfReach", all.size()},
+          {"outOfReachNames", std::vector(all.begin(), end)}};
+}
 
 std::uint32_t Live::share_of(const gather::TapWanted& wanted) {
   if (!wanted.lane.empty() && wanted.lane != "-") return 0;  // logged in any case
@@ -110,7 +125,12 @@ std::uint32_t Live::share_of(const gather::TapWanted& wanted) {
 
 void Live::renew(Stream& stream) {
   const auto reached = parts_.taps->renew();
-  stream.out_of_reach = stream.tap->share == 0 ? 0 : reached.out_of_reach;
+  stream.out_of_reach.clear();
+  for (const auto& proxy : reached.out_of_reach) {
+    if (stream.tap->share != 0 && gather::may_match(stream.tap->wanted, proxy))
+      stream.out_of_reach.push_back(name_of(proxy.id));
+  }
+  std::ranges::sort(stream.out_of_reach);
   stream.instances.clear();
   for (const auto& proxy : parts_.gatherer.proxies())
     stream.instances.insert(instance_of(proxy.id));
@@ -143,17 +163,14 @@ void Live::tap(const Call& call) {
         const auto now = std::chrono::steady_clock::now();
         if (now - stream->renewed >= renew_every) renew(*stream);
         std::string text;
-        if (!std::exchange(begun, true))
-          text = event("begin", {{"sharePercent", stream->tap->share / 1e4},
-                                 {"outOfReach", stream->out_of_reach}});
+        if (!std::exchange(begun, true)) text = event("begin", share_json(*stream));
         const auto told = stream->tap->take(text.empty() ? slice : 0ms);
         for (const auto& tapped : told.requests)
           text += event("request", request_json(tapped, stream->instances));
         if (now - stream->told >= tell_left_every) {
-          text += event("left", {{"matched", told.matched},
-                                 {"overTheBound", told.over},
-                                 {"sharePercent", stream->tap->share / 1e4},
-                                 {"outOfReach", stream->out_of_reach}});
+          json left = share_json(*stream);
+          left.update({{"matched", told.matched}, {"overTheBound", told.over}});
+          text += event("left", left);
           stream->told = now;
         }
         return text.empty() ? sink.is_writable() : sink.write(text.data(), text.size());

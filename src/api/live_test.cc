@@ -119,6 +119,22 @@ TEST_F(LiveApi, SaysThatNobodyTellsOfRequests) {
   its_thread.join();
 }
 
+TEST_F(LiveApi, NamesProxiesThatCannotBeAskedToTellMore) {
+  httplib::Client client("127.0.0.1", port);
+  client.set_read_timeout(20);
+  std::string text;
+  (void)client.Get("/api/v1/live/tap", [&](const char* bytes, std::size_t size) {
+    text.append(bytes, size);
+    return text.find("event: left") == std::string::npos || !text.ends_with("\n\n");
+  });
+  for (const std::string event : {"begin", "left"}) {
+    const auto at = text.find("event: " + event + "\ndata: ") + event.size() + 14;
+    const json told = json::parse(text.substr(at, text.find('\n', at) - at));
+    EXPECT_EQ(told["outOfReach"], 1) << event;
+    EXPECT_EQ(told["outOfReachNames"], json({"cart-0.fe-pre"})) << event;
+  }
+}
+
 TEST_F(LiveApi, StreamsRequestsToWhoTaps) {
   httplib::Client client("127.0.0.1", port);
   client.set_read_timeout(20);

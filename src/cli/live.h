@@ -40,8 +40,9 @@ std::string stat_table(const nlohmann::json& page);
 std::string edges_table(const nlohmann::json& page);
 std::string graph_text(const nlohmann::json& page);
 std::string graph_dot(const nlohmann::json& page);
-// The whole screen of `top`, cut to fit.
-std::string top_screen(const nlohmann::json& page, LiveSort by, const Style& style);
+// The whole screen of `top`, cut to fit. `fault`: why `page` is of before; empty if it is not.
+std::string top_screen(const nlohmann::json& page, LiveSort by, const Style& style,
+                       const std::string& fault);
 // "over the last 30 s", who was not heard, what had no room; a line each.
 std::string live_notes(const nlohmann::json& page);
 

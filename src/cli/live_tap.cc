@@ -64,7 +64,10 @@ class Listener {
     if (!told.is_object()) return true;
     if (event == "begin") begin(told);
     if (event == "request" && !request(told)) return false;
-    if (event == "left") left_ = told;
+    if (event == "left") {
+      left_ = told;
+      tell_unreachable(told);
+    }
     return Steady::now() < end_;
   }
 
@@ -79,22 +82,37 @@ class Listener {
   }
 
  private:
-  void begin(const json& told) const {
+  void begin(const json& told) {
     const double share = told.value("sharePercent", 0.0);
-    const auto out = told.value("outOfReach", std::uint64_t{0});
     if (options_.lane.empty() || options_.lane == "-") {
       if (share < 100)
         fmt::print(stderr,
                    "graymesh: of requests in no lane {:.3g}% are told, as there are many; in lanes "
                    "all\n",
                    share);
-      if (out > 0)
-        fmt::print(stderr,
-                   "graymesh: {} proxies cannot be asked to tell more: of theirs only lanes, and a "
-                   "share of the others\n",
-                   out);
+      tell_unreachable(told);
     }
     fmt::print(stderr, "graymesh: tapping\n");
+  }
+
+  // Whenever they are others than before.
+  void tell_unreachable(const json& told) {
+    const json names = told.value("outOfReachNames", json::array());
+    if (names == unreachable_ || !names.is_array()) return;
+    unreachable_ = names;
+    const auto all = told.value("outOfReach", std::uint64_t{0});
+    if (all == 0) {
+      fmt::print(stderr, "graymesh: all proxies can be asked again\n");
+      return;
+    }
+    std::string list;
+    for (const json& name : names)
+      if (name.is_string()) list += (list.empty() ? "" : ", ") + name.get<std::string>();
+    fmt::print(stderr,
+               "graymesh: {} {} cannot be asked to tell more ({}{}): of {} calls only those in "
+               "lanes, and a share of the others\n",
+               all, all == 1 ? "proxy" : "proxies", shown(list), all > names.size() ? ", ..." : "",
+               all == 1 ? "its" : "their");
   }
 
   bool request(const json& told) {
@@ -112,6 +130,7 @@ class Listener {
   const Steady::time_point end_;
   std::uint64_t shown_ = 0;
   json left_ = json::object();
+  json unreachable_ = json::array();
 };
 
 int tap(const Common& common, const Options& options) {

@@ -70,6 +70,17 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
+// Each line by itself: lines are cut and left out one by one.
+std::string painted_lines(const Style& style, Paint paint, const std::string& text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    out += painted(style, paint, text.substr(at, end - at)) + "\n";
+    at = end + 1;
+  }
+  return out;
+}
+
 Row figures_of(const json& page, const json& item) {
   return {rate_text(number_at(item, "perSecond")),
           rate_text(failures_each_second(page, item)),
@@ -169,7 +180,8 @@ std::string live_notes(const json& page) {
   return out;
 }
 
-std::string top_screen(const json& page, LiveSort by, const Style& style) {
+std::string top_screen(const json& page, LiveSort by, const Style& style,
+                       const std::string& fault) {
   static constexpr const char* names[] = {"rate", "errors", "latency"};
   double rate = 0, failures = 0;
   for (const json& item : page["items"]) {
@@ -182,7 +194,8 @@ std::string top_screen(const json& page, LiveSort by, const Style& style) {
                     painted(style, failures > 0 ? Paint::red : Paint::green,
                             fmt::format("{} errors/s", rate_text(failures))) +
                     ", " + notes.substr(0, notes.find('\n')) + "\n" +
-                    painted(style, Paint::yellow, notes.substr(notes.find('\n') + 1)) +
+                    painted_lines(style, Paint::yellow, notes.substr(notes.find('\n') + 1)) +
+                    (fault.empty() ? "" : painted(style, Paint::red, fault) + "\n") +
                     painted(style, Paint::faint,
                             fmt::format("sorted by {}; r, e, l: by rate, errors, latency; q: end",
                                         names[static_cast<std::size_t>(by)])) +

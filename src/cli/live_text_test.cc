@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "cli/live.h"
 
@@ -70,10 +71,26 @@ TEST(LiveText, FitsTheWindow) {
   json page = sample();
   for (int i = 0; i < 50; ++i) page["items"].push_back(page["items"][0]);
   const Style style{.width = 60, .height = 20, .terminal = true};
-  const std::string screen = top_screen(page, LiveSort::errors, style);
+  const std::string screen = top_screen(page, LiveSort::errors, style, "");
   EXPECT_EQ(std::count(screen.begin(), screen.end(), '\n'), 19);
   EXPECT_THAT(screen, HasSubstr("sorted by errors"));
   EXPECT_THAT(screen, HasSubstr("more lines"));
+}
+
+TEST(LiveText, EndsEachColourInItsLineHoweverNarrowTheWindow) {
+  json page = sample();
+  page["proxies"] = {{"silent", 2}, {"leftOut", 1}};
+  for (const std::size_t width : {20U, 40U, 200U}) {
+    const Style style{.width = width, .height = 20, .terminal = true, .color = true};
+    const std::string screen = top_screen(page, LiveSort::rate, style, "graymeshd is not there");
+    EXPECT_THAT(screen, HasSubstr("graymeshd is not "));
+    std::istringstream lines(screen);
+    for (std::string line; std::getline(lines, line);) {
+      EXPECT_LE(columns(line), width);
+      const auto begun = line.rfind("\x1b["), ended = line.rfind("\x1b[0m");
+      EXPECT_EQ(begun, ended) << "a colour goes on behind: " << line;
+    }
+  }
 }
 
 TEST(LiveText, SaysNothingOfServicesThatNobodyCalled) {

@@ -233,6 +233,9 @@ struct TapWanted {
   std::string code = {};    // "503", "5xx", "0": the caller went away
 };
 
+// Whether calls of `proxy` may be among them.
+bool may_match(const TapWanted& wanted, const Proxy& proxy);
+
 struct Tapped {
   live::Edge edge = {};
   std::string proxy = {};  // node id of the caller's
@@ -279,6 +282,7 @@ class Taps {
   static constexpr std::size_t taps_max = 8;
   static constexpr double asked_per_second = 500;  // of all sidecars together, for one tap
   static constexpr std::uint32_t all = 1'000'000;
+  static constexpr std::chrono::seconds leave_alone{30};  // who did not answer
 
   struct Parts {
     std::function<Status(const std::string& url)> post;  // of nothing
@@ -292,7 +296,8 @@ class Taps {
   void close(const std::shared_ptr<Tap>& tap);
   // Tells the sidecars what is wanted now, those that are new as well. Waits for them.
   struct Reached {
-    std::size_t proxies = 0, out_of_reach = 0;
+    std::size_t proxies = 0;
+    std::vector<Proxy> out_of_reach = {};  // that should tell more, or less
   };
   Reached renew();
   // One that graymeshd meets: a graymeshd that was killed may have left it telling.
@@ -302,7 +307,7 @@ class Taps {
   void record(const traffic::Teller& teller, const std::vector<traffic::Request>& requests);
 
  private:
-  Status tell(const Proxy& proxy, std::uint32_t share) const;
+  bool tell(const Proxy& proxy, std::uint32_t share);
 
   const Parts parts_;
   std::atomic<std::size_t> count_{0};
@@ -310,6 +315,7 @@ class Taps {
   std::vector<std::shared_ptr<Tap>> taps_;
   std::mutex telling_;
   std::map<std::string, std::uint32_t> told_;  // proxies and their share, if not 0
+  std::map<std::string, Clock::Steady> silent_until_;
 };
 
 // Of a million: so many that some `asked_per_second` are told of these.

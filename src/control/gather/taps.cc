@@ -26,11 +26,11 @@ bool is_wanted(const TapWanted& wanted, const live::Edge& edge, const traffic::R
          (wanted.method.empty() || (details && details->method == wanted.method));
 }
 
+}  // namespace
+
 bool may_match(const TapWanted& wanted, const Proxy& proxy) {
   return live::is_wanted({.from = wanted.edge.from}, {.from = proxy.who});
 }
-
-}  // namespace
 
 void Tap::record(const live::Edge& edge, const traffic::Teller& teller,
                  const traffic::Request& request) {
@@ -83,10 +83,19 @@ void Taps::close(const std::shared_ptr<Tap>& tap) {
   renew();
 }
 
-Status Taps::tell(const Proxy& proxy, std::uint32_t share) const {
+bool Taps::tell(const Proxy& proxy, std::uint32_t share) {
+  if (proxy.admin.empty()) return false;
+  const auto silent = silent_until_.find(proxy.id);
+  if (silent != silent_until_.end() && parts_.clock.now() < silent->second) return false;
   // No value: as configured, which is none.
-  return parts_.post(fmt::format("http://{}/runtime_modify?graymesh.tap={}", proxy.admin,
-                                 share == 0 ? "" : std::to_string(share)));
+  const Status told =
+      parts_.post(fmt::format("http://{}/runtime_modify?graymesh.tap={}", proxy.admin,
+                              share == 0 ? "" : std::to_string(share)));
+  if (told)
+    silent_until_.erase(proxy.id);
+  else
+    silent_until_[proxy.id] = parts_.clock.now() + leave_alone;
+  return told.has_value();
 }
 
 Taps::Reached Taps::renew() {
@@ -107,18 +116,24 @@ Taps::Reached Taps::renew() {
     const std::uint32_t before = known == told_.end() ? 0 : known->second;
     // Told again each time: it may have restarted, and forgotten.
     const bool nothing = share == 0 && before == 0;
-    const bool reached = nothing || (!proxy.admin.empty() && tell(proxy, share).has_value());
-    ++(reached ? out.proxies : out.out_of_reach);
+    const bool reached = nothing || tell(proxy, share);
+    if (reached)
+      ++out.proxies;
+    else
+      out.out_of_reach.push_back(proxy);
     if (const std::uint32_t now = reached ? share : before; now != 0) told[proxy.id] = now;
   }
   told_ = std::move(told);
+  std::erase_if(silent_until_,
+                [now = parts_.clock.now()](const auto& entry) { return entry.second <= now; });
   return out;
 }
 
 void Taps::meet(const Proxy& proxy) {
   std::lock_guard telling(telling_);
   told_.erase(proxy.id);
-  if (!proxy.admin.empty()) (void)tell(proxy, 0);  // it is asked again when somebody taps
+  silent_until_.erase(proxy.id);
+  (void)tell(proxy, 0);  // it is asked again when somebody taps
 }
 
 void Taps::record(const traffic::Teller& teller, const std::vector<traffic::Request>& requests) {

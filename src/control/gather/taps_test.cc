@@ -45,8 +45,10 @@ class Tapping : public ::testing::Test {
        .who = {.namespace_ = "fe-pre", .workload = "cart"}},
       {.id = "far-0", .who = {.namespace_ = "fe-pre", .workload = "far"}}};
   std::vector<std::string> posted;
+  std::string fault;
   Taps taps{{.post = [this](const std::string& url) -> Status {
                posted.push_back(url);
+               if (!fault.empty()) return Error{Code::unavailable, fault};
                return {};
              },
              .proxies = [this] { return there; },
@@ -97,7 +99,7 @@ TEST_F(Tapping, AsksSidecarsForMoreOnlyWhileSomebodyTaps) {
   EXPECT_THAT(posted, IsEmpty()) << "requests in lanes are logged in any case";
   const auto all = tap({.edge = {.from = "web"}});
   all->share = Taps::all;
-  EXPECT_EQ(taps.renew().out_of_reach, 0u);
+  EXPECT_THAT(taps.renew().out_of_reach, IsEmpty());
   EXPECT_THAT(posted, ElementsAre("http://127.1.1.1:15000/runtime_modify?graymesh.tap=1000000"))
       << "who calls, and no other";
   posted.clear();
@@ -111,8 +113,22 @@ TEST_F(Tapping, AsksSidecarsForMoreOnlyWhileSomebodyTaps) {
 TEST_F(Tapping, SaysWhoIsOutOfReach) {
   const auto all = tap({});
   all->share = Taps::all;
-  EXPECT_EQ(taps.renew().out_of_reach, 1u);
+  auto missing = taps.renew().out_of_reach;
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_EQ(missing[0].id, "far-0");
+  EXPECT_TRUE(may_match(all->wanted, missing[0]));
+  EXPECT_FALSE(may_match({.edge = {.from = "web"}}, missing[0]));
   EXPECT_EQ(posted.size(), 2u);
+  fault = "it hangs";
+  missing = taps.renew().out_of_reach;
+  ASSERT_EQ(missing.size(), 3u);
+  EXPECT_EQ(missing[0].id, "web-0");
+  posted.clear();
+  taps.renew();
+  EXPECT_THAT(posted, IsEmpty()) << "who does not answer is left alone for a while";
+  fault.clear();
+  clock.advance(31s);
+  EXPECT_EQ(taps.renew().out_of_reach.size(), 1u);
   taps.close(all);
 }
 
