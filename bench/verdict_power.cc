@@ -1,7 +1,7 @@
 // How often a verdict is wrong, and how soon it comes: releases of which the truth is known, by the
-// thousand. Prints the two tables of docs/verdicts.md.
+// thousand. Prints the tables of docs/verdicts.md.
 //
-//   build-release/bin/verdict_power [RELEASES [SEED]]
+//   build-release/bin/verdict_power [RELEASES [SEED [equal|success|latency]]]
 //
 // Equal versions are watched through all their steps to the end, success rate and latency both, and
 // count as rolled back wrongly if they are called unhealthy at any look. Worse ones are watched
@@ -70,40 +70,65 @@ void print_equal(int releases, std::uint64_t seed) {
   }
 }
 
-void print_power(int releases, std::uint64_t seed) {
+double hours_of(double rate) { return rate < 1 ? 24.0 : rate < 10 ? 6.0 : 1.0; }
+
+std::string minutes(const Ended& one) {
+  return one.word == Word::not_yet ? "later" : fmt::format("{:.1f} min", one.seconds / 60);
+}
+
+// Until the first word: how many were found, how many called healthy, and when.
+void print_until_word(const std::string& row, const World& world, int releases, std::uint64_t seed,
+                      bool latency) {
+  auto ended = run(world, releases, seed, latency, false);
+  std::sort(ended.begin(), ended.end(),
+            [](const Ended& a, const Ended& b) { return a.seconds < b.seconds; });
+  const auto share = [&](Word word) {
+    return fmt::format(
+        "{:g} %", 100.0 * static_cast<double>(called(ended, word)) / static_cast<double>(releases));
+  };
+  const Ended& median = ended[ended.size() / 2];
+  fmt::print("| {} | {:g} h | {} | {} | {} | {} | {:.0f} |\n", row, world.hours,
+             share(Word::unhealthy), share(Word::healthy), minutes(median),
+             minutes(ended[ended.size() * 9 / 10]), median.gray_requests);
+  std::fflush(stdout);
+}
+
+void print_success(int releases, std::uint64_t seed) {
   fmt::print(
-      "\n| traffic | baseline fails | gray fails | within | found | called healthy | median "
-      "| 90 % | gray's requests |\n");
+      "| traffic | baseline fails | gray fails | within | found | called healthy | median | 90 % | "
+      "gray's requests |\n");
   fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const double rate : rates) {
     for (const double baseline : {0.001, 0.01, 0.05}) {
-      for (const double worse : {0.0, 0.02, 0.1}) {
+      for (const double worse : {0.0, 0.005, 0.01, 0.02, 0.05, 0.1}) {
         const World world{.per_second = rate,
                           .gray_share = 0.2,
                           .baseline = baseline,
                           .worse = worse,
-                          .hours = rate < 1    ? 24.0
-                                   : rate < 10 ? 6.0
-                                               : 1.0};
-        auto ended = run(world, releases, seed, false, false);
-        std::sort(ended.begin(), ended.end(),
-                  [](const Ended& a, const Ended& b) { return a.seconds < b.seconds; });
-        const auto share = [&](Word word) {
-          return fmt::format("{:.0f} %", 100.0 * static_cast<double>(called(ended, word)) /
-                                             static_cast<double>(releases));
-        };
-        const Ended& median = ended[ended.size() / 2];
-        const Ended& late = ended[ended.size() * 9 / 10];
-        const auto minutes = [&](const Ended& one) {
-          return one.word == Word::not_yet ? std::string("later")
-                                           : fmt::format("{:.1f} min", one.seconds / 60);
-        };
-        fmt::print("| {} | {:g} % | {:g} % | {:g} h | {} | {} | {} | {} | {:.0f} |\n",
-                   rate_text(rate), baseline * 100, (baseline + worse) * 100, world.hours,
-                   share(Word::unhealthy), share(Word::healthy), minutes(median), minutes(late),
-                   median.gray_requests);
-        std::fflush(stdout);
+                          .hours = hours_of(rate)};
+        print_until_word(fmt::format("{} | {:g} % | {:g} %", rate_text(rate), baseline * 100,
+                                     (baseline + worse) * 100),
+                         world, releases, seed, false);
       }
+    }
+  }
+}
+
+// Both are well but for how long they take.
+void print_latency(int releases, std::uint64_t seed) {
+  fmt::print(
+      "| traffic | gray takes | within | found | called healthy | median | 90 % | gray's requests "
+      "|\n");
+  fmt::print("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  for (const double rate : rates) {
+    for (const double slower : {1.0, 1.1, 1.25, 1.5, 2.0, 3.0}) {
+      const World world{.per_second = rate,
+                        .gray_share = 0.2,
+                        .baseline = 0.001,
+                        .slower = slower,
+                        .hours = hours_of(rate)};
+      print_until_word(fmt::format("{} | {:g} times as long", rate_text(rate), slower), world,
+                       releases, seed, true);
     }
   }
 }
@@ -112,9 +137,11 @@ void print_power(int releases, std::uint64_t seed) {
 
 int main(int argc, char** argv) {
   const int releases = argc > 1 ? std::atoi(argv[1]) : 1000;
-  const std::uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 20261128;
+  const std::uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 20261129;
+  const std::string table = argc > 3 ? argv[3] : "";
   fmt::print("{} releases a row, seed {}\n\n", releases, seed);
-  print_equal(releases, seed);
-  print_power(std::max(1, releases / 5), seed);
+  if (table.empty() || table == "equal") print_equal(releases, seed);
+  if (table.empty() || table == "success") print_success(releases, seed);
+  if (table.empty() || table == "latency") print_latency(releases, seed);
   return 0;
 }

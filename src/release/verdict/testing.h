@@ -18,6 +18,7 @@ struct World {
   double gray_share = 0.1;
   double baseline = 0.01;  // share that fails
   double worse = 0;        // gray fails by so much more
+  double slower = 1;       // gray takes so many times as long
   // Both: the failures double and halve with time, and one interval in 200 has an incident that
   // fails 20 % more of both.
   bool restless = false;
@@ -83,13 +84,25 @@ class Simulation {
     return {static_cast<double>(std::binomial_distribution<long>(all, now)(random_)), requests};
   }
 
-  // Log-normal around 20 ms, with the same seconds of slowness for both.
+  // Log-normal around `median`: one by one, or, of many, bucket by bucket.
   Latencies latencies(double requests, double median) {
+    constexpr double spread = 0.6, many = 100;
     Latencies out{};
-    std::lognormal_distribution<double> law(std::log(median), 0.6);
-    // Of many, a sample stands for all: so many draws are enough and cheap.
-    const double draws = std::min(requests, 400.0);
-    for (double i = 0; i < draws; ++i) out[bucket_of(law(random_))] += 1;
+    if (requests <= many) {
+      std::lognormal_distribution<double> law(std::log(median), spread);
+      for (double i = 0; i < requests; ++i) out[bucket_of(law(random_))] += 1;
+      return out;
+    }
+    auto left = static_cast<long>(requests);
+    double above = 1;  // share of the law that is in this bucket and those behind it
+    for (std::size_t i = 0; i < out.size() && left > 0; ++i) {
+      const double beyond = 0.5 * std::erfc(std::log(bound_ms(i) / median) / spread / std::sqrt(2));
+      const double here = above > 0 ? std::clamp(1 - beyond / above, 0.0, 1.0) : 1;
+      const long count = std::binomial_distribution<long>(left, here)(random_);
+      out[i] = static_cast<double>(count);
+      left -= count;
+      above = beyond;
+    }
     return out;
   }
 
@@ -108,7 +121,7 @@ class Simulation {
     out.requests.gray = arm(poisson(mean * share), gray_rate, world.correlation);
     out.requests.baseline = arm(poisson(mean * (1 - share)), rate, world.correlation);
     if (with_latency) {
-      out.gray_ms = latencies(out.requests.gray.all, median);
+      out.gray_ms = latencies(out.requests.gray.all, median * world.slower);
       out.baseline_ms = latencies(out.requests.baseline.all, median);
     }
     return out;
