@@ -29,6 +29,10 @@ GOOD = [
      "b}}, query: {c: {}}, cookies: {d: {regex: 'e.*'}}, sourceApplication: cart}], steps: [{weight: 1, pause: {duration: "
      "10m}}, {weight: 5, pause: {approval: true}}, {weight: 9, pause: {verdict: 'http://j/'}}], stickyCookie: u, laggards: "
      "{policy: goOn, after: 3s}, readyWithin: 1m, promote: true, promoteTo: fe-online}"),
+    ("GrayRelease", "{tag: a, applications: [{name: web}], steps: [{weight: 1, analysis: {}}, {weight: 2, analysis: "
+     "{proxies: false, prometheus: 'http://p', window: 90s}}, {weight: 3, analysis: {prometheus: 'http://p', queries: "
+     "[{name: a, total: t, bad: b, margin: 1}, {name: c}], interval: 1s, duration: {minimum: 0s, maximum: 1h}, "
+     "inconclusive: advance, dryRun: true}}]}"),
     ("Lane", "{owner: ann, branch: b, timeToLive: 72h, idle: 1h, mode: strict}"),
     ("Environment", "{allow: {lanes: true, weights: false}, approval: {required: 1, fourEyes: true, by: [ann]}, lanes: "
      "{timeToLive: 1h, idle: 1m, cookieDomain: a.example}, baseline: {minimum: 2}, freezes: [{from: "
@@ -54,6 +58,10 @@ BAD = [
     ("GrayRelease", "{tag: a, applications: [{name: web}], steps: [{weight: 1, pause: {duration: 1s, approval: true}}]}"),
     ("GrayRelease", "{tag: a, applications: [{name: web}], readyWithin: soon}"),
     ("GrayRelease", "{tag: a, applications: [{name: web}], promoteTo: Fe_Online}"),
+    ("GrayRelease", "{tag: a, applications: [{name: web}], steps: [{weight: 1, analysis: {prometheus: 'ftp://p'}}]}"),
+    ("GrayRelease", "{tag: a, applications: [{name: web}], steps: [{weight: 1, analysis: {proxies: false}}]}"),
+    ("GrayRelease", "{tag: a, applications: [{name: web}], steps: [{weight: 1, analysis: {prometheus: 'http://p'}}]}"),
+    ("GrayRelease", "{tag: a, applications: [{name: web}], steps: [{weight: 1, analysis: {window: 1m}}]}"),
     ("Lane", "{mode: loose}"),
     ("Environment", "{approval: {required: 11}}"),
     ("Environment", "{freezes: [{from: '2026-12-24T00:00:00Z'}]}"),

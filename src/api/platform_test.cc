@@ -210,11 +210,15 @@ TEST_F(PlatformApi, AnAnalysisGoesOnAsItWasWritten) {
                          {"queries",
                           {{{"name", "lost"}, {"total", "t"}, {"bad", "b"}, {"margin", 4}},
                            {{"name", "the mesh's own"}}}},
+                         {"window", "2m"},
                          {"interval", "10s"},
                          {"duration", {{"minimum", "1m30s"}, {"maximum", "2h"}}},
                          {"inconclusive", "rollback"},
                          {"dryRun", true}};
-  const json steps = {{{"weight", 10}, {"analysis", analysis}}, {{"weight", 20}, {"analysis", {}}}};
+  const json by_prometheus = {{"proxies", false}, {"prometheus", "http://127.0.0.1:9090"}};
+  const json steps = {{{"weight", 10}, {"analysis", analysis}},
+                      {{"weight", 20}, {"analysis", by_prometheus}},
+                      {{"weight", 30}, {"analysis", {}}}};
   const json object = gray("x", {{"steps", steps}});
   ASSERT_EQ(post("/api/v1/releases?wait=20", object.dump()).status, 200);
   ASSERT_TRUE(platform_.becomes([&] { return get("/api/v1/releases/1").body["phase"] == "gray"; }));
@@ -223,8 +227,8 @@ TEST_F(PlatformApi, AnAnalysisGoesOnAsItWasWritten) {
   const auto view = platform_.engine->view();
   const auto &here = view->world->releases.at(1).spec,
              &online_too = view->world->releases.at(2).spec;
-  ASSERT_EQ(online_too.steps.size(), 2u);
-  for (std::size_t step = 0; step < 2; ++step)
+  ASSERT_EQ(online_too.steps.size(), 3u);
+  for (std::size_t step = 0; step < 3; ++step)
     EXPECT_EQ(online_too.steps[step].analysis, here.steps[step].analysis);
 }
 

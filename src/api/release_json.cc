@@ -93,10 +93,9 @@ json analysis_json(const model::Analysis& analysis) {
                                : analysis.inconclusive == Inconclusive::advance ? "advance"
                                                                                 : "rollback"},
               {"dryRun", analysis.dry_run}};
-  if (!analysis.queries.empty()) {
-    out["prometheus"] = analysis.prometheus;
-    for (const auto& query : analysis.queries) out["queries"].push_back(query_json(query));
-  }
+  if (!analysis.prometheus.empty()) out["prometheus"] = analysis.prometheus;
+  for (const auto& query : analysis.queries) out["queries"].push_back(query_json(query));
+  if (analysis.window) out["window"] = duration_text(*analysis.window);
   if (analysis.interval) out["interval"] = duration_text(*analysis.interval);
   if (analysis.minimum) out["duration"]["minimum"] = duration_text(*analysis.minimum);
   if (analysis.maximum) out["duration"]["maximum"] = duration_text(*analysis.maximum);

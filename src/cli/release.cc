@@ -267,6 +267,11 @@ void add_way(CLI::App* command, ReleaseWords& words) {
       ->type_name("URL");
   command->add_flag("--analysis", words.analysis,
                     "each step goes on when it is as good as the baseline, and back when worse");
+  command
+      ->add_option("--prometheus", words.prometheus,
+                   "an analysis that asks this Prometheus for success rate and latency, instead of "
+                   "the proxies")
+      ->type_name("URL");
   command->add_flag("--promote", words.promote, "promotes by itself after the last step");
   command
       ->add_option("--promote-to", words.promote_to,

@@ -72,9 +72,11 @@ Result<json> steps_of(const ReleaseWords& words) {
     return invalid("--pause and --verdict: must be one of them");
   std::vector<int> weights = words.steps;
   if (words.weight >= 0) weights.push_back(words.weight);
-  if (weights.empty() && !(words.pause.empty() && words.verdict.empty() && !words.analysis))
+  const bool analysis = words.analysis || !words.prometheus.empty();
+  if (weights.empty() && !(words.pause.empty() && words.verdict.empty() && !analysis))
     return invalid(
-        "--pause, --verdict and --analysis are of steps: --steps or --weight must be there");
+        "--pause, --verdict, --analysis and --prometheus are of steps: --steps or --weight must be "
+        "there");
   json pause;
   if (words.pause == "approval") {
     pause["approval"] = true;
@@ -86,7 +88,9 @@ Result<json> steps_of(const ReleaseWords& words) {
   for (const int weight : weights) {
     json step = {{"weight", weight}};
     if (!pause.is_null()) step["pause"] = pause;
-    if (words.analysis) step["analysis"] = json::object();
+    if (analysis) step["analysis"] = json::object();
+    if (!words.prometheus.empty())
+      step["analysis"] = {{"proxies", false}, {"prometheus", words.prometheus}};
     out.push_back(std::move(step));
   }
   return out;

@@ -23,9 +23,10 @@ struct ReleaseWords {
   std::vector<std::string> matches = {};  // any of them
   int weight = -1;                        // percent; -1: none
   std::vector<int> steps = {};
-  std::string pause = {};    // "10m", "approval"; of each step
-  std::string verdict = {};  // URL; of each step
-  bool analysis = false;     // of each step
+  std::string pause = {};       // "10m", "approval"; of each step
+  std::string verdict = {};     // URL; of each step
+  bool analysis = false;        // of each step
+  std::string prometheus = {};  // URL: of an analysis that asks it instead of proxies
   std::string laggards = {};
   std::string ready_within = {};
   bool promote = false;

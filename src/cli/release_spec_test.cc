@@ -52,6 +52,15 @@ TEST(GrayReleases, AreMadeOfWords) {
   EXPECT_EQ(spec["steps"][1], (json{{"weight", 100}, {"pause", {{"duration", "10m"}}}}));
 }
 
+TEST(GrayReleases, AreAnalysedByAPrometheusWhereOneIsNamed) {
+  ReleaseWords words{.applications = "web", .tag = "x", .steps = {1, 50}, .analysis = true};
+  EXPECT_EQ(gray_release(words).value()["spec"]["steps"][1]["analysis"], json::object());
+  words.analysis = false;
+  words.prometheus = "http://127.0.0.1:9090";
+  for (const json& step : gray_release(words).value()["spec"]["steps"])
+    EXPECT_EQ(step["analysis"], (json{{"proxies", false}, {"prometheus", words.prometheus}}));
+}
+
 TEST(GrayReleases, OfTheLanesOwnHeaderAreTheLane) {
   const auto lane =
       gray_release({.applications = "web", .tag = "x", .matches = {"header:canarytag=x"}});
@@ -64,11 +73,12 @@ TEST(GrayReleases, OfTheLanesOwnHeaderAreTheLane) {
 }
 
 TEST(GrayReleases, AreRefusedWhereWordsContradict) {
-  for (const auto& words :
-       {ReleaseWords{.applications = "web", .weight = 1, .steps = {1}},
-        ReleaseWords{.applications = "web", .pause = "10m"}, ReleaseWords{.applications = "web,"},
-        ReleaseWords{.applications = "web", .sets = {"colour=red"}},
-        ReleaseWords{.applications = "web", .sets = {"replicas=two"}}})
+  for (const auto& words : {ReleaseWords{.applications = "web", .weight = 1, .steps = {1}},
+                            ReleaseWords{.applications = "web", .pause = "10m"},
+                            ReleaseWords{.applications = "web", .prometheus = "http://p"},
+                            ReleaseWords{.applications = "web,"},
+                            ReleaseWords{.applications = "web", .sets = {"colour=red"}},
+                            ReleaseWords{.applications = "web", .sets = {"replicas=two"}}})
     EXPECT_FALSE(gray_release(words));
 }
 

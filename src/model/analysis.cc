@@ -11,6 +11,8 @@ namespace {
 
 // In points: without one health could never be proven.
 constexpr double margin_min = 0.01, margin_max = 50;
+// A Prometheus is asked for whole seconds.
+constexpr Duration window_min = std::chrono::seconds(1);
 
 std::string_view check_http_url(std::string_view text) {
   return text.starts_with("http://") ? "" : "must be an http:// URL";
@@ -51,10 +53,18 @@ void read_analysis(Fields& f, Analysis& out) {
   f.text("prometheus", out.prometheus, check_http_url);
   f.list("queries", out.queries, read_query);
   check_names(f, out.queries);
-  if (out.prometheus.empty() != out.queries.empty())
-    f.error({}, "must have both prometheus and queries, or neither");
-  if (!out.proxies && out.queries.empty())
-    f.error("proxies", "must be true, or queries be there: nothing else is compared");
+  if (out.prometheus.empty()) {
+    if (!out.proxies)
+      f.error("proxies", "must be true, or prometheus be there: nothing else is asked");
+    else if (!out.queries.empty())
+      f.error("queries", "must have a prometheus that is asked");
+  } else if (out.proxies && out.queries.empty()) {
+    f.error("prometheus", "must have queries, or proxies: false to be asked instead of them");
+  }
+  f.duration("window", out.window);
+  if (out.window && *out.window < window_min) f.error("window", "must be 1s or more");
+  if (out.window && out.prometheus.empty())
+    f.error("window", "must have a prometheus that is asked for it");
   f.duration("interval", out.interval);
   f.visit("duration", [&](Fields& span) {
     span.duration("minimum", out.minimum, DurationRule::zero_or_milliseconds);

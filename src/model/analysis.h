@@ -21,7 +21,8 @@ struct Analysis {
     bool operator==(const Latency&) const = default;
   };
   // Two PromQL expressions: requests, and bad ones among them, in $(WINDOW), of $(NAMESPACE),
-  // $(APPLICATION), $(SUBSET). Both empty: the mesh's own, of failures.
+  // $(APPLICATION), and of the version that is asked for: $(SUBSET), $(LABELS), $(VERSION);
+  // $(BASELINE) is the baseline's version. Both empty: the mesh's own, of failures.
   struct Query {
     std::string name, total, bad;
     double margin = 0.5;
@@ -30,8 +31,9 @@ struct Analysis {
   double success_margin = 0.5;
   Latency latency = {};
   bool proxies = true;          // success rate and latency, as the callers' proxies count them
-  std::string prometheus = {};  // "http://127.0.0.1:9090", of `queries`
+  std::string prometheus = {};  // "http://127.0.0.1:9090", of `queries`; without any: of both
   std::vector<Query> queries = {};
+  std::optional<Duration> window = {};                 // of what a Prometheus is asked; 60 s
   std::optional<Duration> interval = {};               // between two looks; 5 s
   std::optional<Duration> minimum = {}, maximum = {};  // of the step: 30 s, 1 h
   // Without a verdict at the maximum: waits for an approval, goes on, or goes back.
@@ -39,6 +41,8 @@ struct Analysis {
   Inconclusive inconclusive = Inconclusive::hold;
   bool dry_run = false;  // says what it would do, and goes on after the minimum
 
+  // Whether success rate and latency are compared, by whichever source.
+  bool compares_requests() const { return proxies || queries.empty(); }
   bool operator==(const Analysis&) const = default;
 };
 

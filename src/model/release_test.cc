@@ -136,6 +136,7 @@ TEST(GrayRelease, AnalysisHasDefaultsForAllOfIt) {
       latency: {percentile: 95, margin: 3, slower: 10}
       prometheus: http://127.0.0.1:9090
       queries: [{name: carts, total: a, bad: b, margin: 1.5}, {name: own}]
+      window: 2m
       interval: 10s
       duration: {minimum: 1m, maximum: 2h}
       inconclusive: advance
@@ -147,6 +148,7 @@ TEST(GrayRelease, AnalysisHasDefaultsForAllOfIt) {
   EXPECT_EQ(analysis.success_margin, 2);
   EXPECT_EQ(analysis.latency, (Analysis::Latency{95, 3, 10}));
   EXPECT_EQ(analysis.queries.at(0), (Analysis::Query{"carts", "a", "b", 1.5}));
+  EXPECT_EQ(analysis.window, 2min);
   EXPECT_EQ(analysis.maximum, 2h);
   EXPECT_EQ(analysis.inconclusive, Analysis::Inconclusive::advance);
   EXPECT_TRUE(analysis.dry_run);
@@ -164,6 +166,10 @@ TEST(GrayRelease, RefusesAnAnalysisThatCouldSayNothing) {
   EXPECT_EQ(errors("successRate: {margin: 0}"), 1u) << "health could never be proven";
   EXPECT_EQ(errors("proxies: false"), 1u);
   EXPECT_EQ(errors("prometheus: 'http://p'"), 1u);
+  EXPECT_EQ(errors("prometheus: 'http://p', proxies: false"), 0u) << "success rate and latency";
+  EXPECT_EQ(errors("queries: [{name: a}]"), 1u) << "nobody is asked";
+  EXPECT_EQ(errors("window: 1m"), 1u) << "nobody is asked";
+  EXPECT_EQ(errors("prometheus: 'http://p', proxies: false, window: 900ms"), 1u);
   EXPECT_EQ(errors("prometheus: 'http://p', queries: [{name: a, total: b}]"), 1u);
   EXPECT_EQ(errors("prometheus: 'http://p', queries: [{name: a}, {name: a}]"), 1u);
   EXPECT_EQ(errors("duration: {minimum: 2m, maximum: 1m}"), 1u);

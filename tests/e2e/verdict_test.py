@@ -22,20 +22,43 @@ ANALYSIS = """\
 """
 
 
-class Verdicts(release_case.ReleaseCase):
+class Releases(release_case.ReleaseCase):
+    """Begins releases that are judged, under a load that is sent to both versions."""
+
+    def send_to(self, mesh, *hosts):
+        for host in hosts:
+            client = mesh.client()
+            load = case.demo_mesh.Stream(lambda c=client, h=host: c.request("/", h), pause=0.003)
+            load.__enter__()
+            self.addCleanup(load.stop)
+
+    def begin(self, mesh, name, tag, steps, more=""):
+        run = ("graymesh-shop --listen $(ADDRESS):$(PORT) --proxy $(PROXY) --instance $(INSTANCE) "
+               f"--service {name} --version $(VERSION) {more}").split()
+        words = ", ".join(f'"{word}"' for word in run)
+        members = f"  applications: [{{name: {name}, run: {{version: {tag}, command: [{words}]}}}}]\n"
+        text = (f"apiVersion: graymesh.io/v1alpha1\nkind: GrayRelease\nmetadata: {{name: {tag}, namespace: fe-pre}}\n"
+                f"spec:\n  tag: {tag}\n{members}{steps}")
+        return mesh.api_call("POST", "/api/v1/releases", text)["id"]
+
+    def wait_for(self, mesh, number, wanted, seconds=90):
+        deadline = time.monotonic() + seconds
+        while not wanted(release := mesh.release(number)):
+            self.assertLess(time.monotonic(), deadline, release)
+            time.sleep(0.1)
+        return release
+
+
+class Verdicts(Releases):
     def test_each_release_ends_as_its_traffic_says(self):
         mesh = self.start(release_case.application("web", host="shop.example", replicas=1),
                           release_case.application("cart", host="cart.example", replicas=1),
                           release_case.application("idle", replicas=1))
-        clients = [(mesh.client(), "shop.example"), (mesh.client(), "cart.example")]
-        loads = [case.demo_mesh.Stream(lambda c=client, h=host: c.request("/", h), pause=0.003) for client, host in clients]
-        for load in loads:
-            load.__enter__()
-            self.addCleanup(load.stop)
+        self.send_to(mesh, "shop.example", "cart.example")
         begun = time.monotonic()
-        bad = self.begin(mesh, "web", "bad", "--fail-every 4")
-        good = self.begin(mesh, "cart", "good")
-        idle = self.begin(mesh, "idle", "idle")
+        bad = self.begin(mesh, "web", "bad", ANALYSIS, "--fail-every 4")
+        good = self.begin(mesh, "cart", "good", ANALYSIS)
+        idle = self.begin(mesh, "idle", "idle", ANALYSIS)
 
         release = self.wait_for(mesh, bad, lambda r: r["phase"] == "rolled-back")
         self.assertRegex(release["reason"],
@@ -58,22 +81,6 @@ class Verdicts(release_case.ReleaseCase):
                          r"^the verdict of step 1 \(weight 50\): not yet: idle: .*: no request to the gray version in "
                          r"\d+ seconds; about [\d,]+ are needed$")
         print(release["progress"]["waitsFor"])
-
-    def begin(self, mesh, name, tag, more=""):
-        run = ("graymesh-shop --listen $(ADDRESS):$(PORT) --proxy $(PROXY) --instance $(INSTANCE) "
-               f"--service {name} --version $(VERSION) {more}").split()
-        words = ", ".join(f'"{word}"' for word in run)
-        members = f"  applications: [{{name: {name}, run: {{version: {tag}, command: [{words}]}}}}]\n"
-        text = (f"apiVersion: graymesh.io/v1alpha1\nkind: GrayRelease\nmetadata: {{name: {tag}, namespace: fe-pre}}\n"
-                f"spec:\n  tag: {tag}\n{members}{ANALYSIS}")
-        return mesh.api_call("POST", "/api/v1/releases", text)["id"]
-
-    def wait_for(self, mesh, number, wanted, seconds=90):
-        deadline = time.monotonic() + seconds
-        while not wanted(release := mesh.release(number)):
-            self.assertLess(time.monotonic(), deadline, release)
-            time.sleep(0.1)
-        return release
 
 
 if __name__ == "__main__":

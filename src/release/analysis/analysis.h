@@ -35,7 +35,8 @@ namespace graymesh::release {
 struct Target {
   std::uint64_t release = 0;
   Name application = {};
-  std::string tag = {};  // its subset; the other is `baseline`
+  std::string tag = {};                     // its subset; the other is `baseline`
+  std::string version = {}, baseline = {};  // of their artefacts
   model::Analysis analysis = {};
   std::size_t step = 0;  // what was counted in another one is not of this one
 };
@@ -66,7 +67,8 @@ std::unique_ptr<MetricsQuery> proxy_metrics(Figures& figures);
 // The body of a 200 within a second or so; an error names the address.
 using Fetch = std::function<Result<std::string>(const std::string& url)>;
 
-// The queries of an analysis, each over a window of a minute or its interval if that is longer.
+// The queries of an analysis, or success and latency where it has none, each over its window, or
+// over its interval if that is longer.
 std::unique_ptr<MetricsQuery> prometheus_metrics(Fetch fetch, const Clock& clock);
 
 class Analyst {
@@ -103,10 +105,11 @@ class Analyst {
     std::optional<Clock::Wall> looked = {};
   };
   Status load();
-  void look_at(const Release& release, Clock::Wall now);
+  void look_at(const World& world, const Release& release, Clock::Wall now);
   // Returns why there is no evidence; empty if there is.
-  std::string observe(const Release& release, const Member& member, Clock::Wall now,
-                      Clock::Wall& counted, verdict::State& state);
+  std::string observe(const Release& release, const Member& member,
+                      const std::string& baseline_version, Clock::Wall now, Clock::Wall& counted,
+                      verdict::State& state);
   void forget_others(const World& world);
   bool stopping() const;
 

@@ -1,7 +1,6 @@
 // The Analyst before traffic that has a life of its own, and both sources before pages that do.
 #include "release/analysis/analysis.h"
 
-#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -365,11 +364,11 @@ TEST(Prometheus, IsAskedForWindowsThatStandEndToEnd) {
   EXPECT_EQ(asked.size(), 8u);
 }
 
-// By the names that monitoring's relabelling gives at the scrape, not by Envoy's own.
-TEST(Prometheus, IsAskedForTheMeshsOwnFailuresWhereAQuerySaysNothing) {
-  FakeClock clock;
-  std::vector<std::string> asked;
-  const Fetch fetch = [&](const std::string& url) -> Result<std::string> {
+// A Prometheus that answers "40" to everything, and 30 of 40 below 25 ms where it is asked for
+// buckets; it keeps what it was asked.
+class AskedPrometheus : public ::testing::Test {
+ protected:
+  Result<std::string> answer(const std::string& url) {
     std::string query;
     for (std::size_t at = url.find('=') + 1; at < url.size(); ++at) {
       const bool coded = url[at] == '%';
@@ -377,28 +376,89 @@ TEST(Prometheus, IsAskedForTheMeshsOwnFailuresWhereAQuerySaysNothing) {
       if (coded) at += 2;
     }
     asked.push_back(query);
-    return std::string(
-        R"({"status":"success","data":{"resultType":"vector","result":[{"value":[1,"40"]}]}})");
-  };
+    std::string series = R"({"value":[1,"40"]})";
+    if (query.starts_with("sum by (le)"))
+      series =
+          R"({"metric":{"le":"25"},"value":[1,"30"]},{"metric":{"le":"+Inf"},"value":[1,"40"]})";
+    return R"({"status":"success","data":{"resultType":"vector","result":[)" + series + "]}}";
+  }
+  // After its first window.
+  std::optional<verdict::Sample> sample(const Target& of, std::chrono::seconds window = 60s) {
+    EXPECT_EQ(metrics->counts(of).value(), std::nullopt);
+    clock.advance(window);
+    return metrics->counts(of).value();
+  }
+
+  FakeClock clock;
+  std::vector<std::string> asked;
+  std::unique_ptr<MetricsQuery> metrics =
+      prometheus_metrics([this](const std::string& url) { return answer(url); }, clock);
+  const std::string of_web = R"({namespace="fe-pre",service="web",)";
+};
+
+// By the names that monitoring's relabelling gives at the scrape, not by Envoy's own.
+TEST_F(AskedPrometheus, IsAskedForTheMeshsOwnFailuresWhereAQuerySaysNothing) {
   Target own = target;
   own.analysis = {.proxies = false,
                   .prometheus = "http://p:9090",
                   .queries = {{.name = "own", .total = "", .bad = ""}}};
-  const auto metrics = prometheus_metrics(fetch, clock);
-  EXPECT_EQ(metrics->counts(own).value(), std::nullopt);
-  clock.advance(60s);
-  ASSERT_TRUE(metrics->counts(own).value());
-  const std::string series =
-      fmt::format(R"(envoy_cluster_upstream_rq{{namespace="{}",service="{}",)",
-                  target.application.namespace_, target.application.name);
-  EXPECT_THAT(asked,
-              ::testing::ElementsAre(
-                  "sum(increase(" + series + R"(canarytag="feature-a"}[60s])))",
-                  "sum(increase(" + series +
-                      R"(canarytag="feature-a",response_code_class="5xx"}[60s])) or vector(0))",
-                  "sum(increase(" + series + R"(stage="normal"}[60s])))",
-                  "sum(increase(" + series +
-                      R"(stage="normal",response_code_class="5xx"}[60s])) or vector(0))"));
+  ASSERT_TRUE(sample(own));
+  const auto requests = [&](const std::string& labels) {
+    return "(envoy_cluster_upstream_rq" + of_web + labels + "[60s])";
+  };
+  const auto tries = [&](const std::string& labels) {
+    return "(sum(increase(envoy_cluster_upstream_rq_retry" + of_web + labels +
+           "[60s])) or vector(0))";
+  };
+  std::vector<std::string> expected;
+  for (const std::string version : {R"(canarytag="feature-a")", R"(stage="normal")"}) {
+    expected.push_back("sum(increase" + requests(version + "}") + ") + " + tries(version + "}"));
+    expected.push_back("(sum(increase" + requests(version + R"(,response_code_class="5xx"})") +
+                       ") or vector(0)) + " + tries(version + "}"));
+  }
+  EXPECT_EQ(asked, expected);
+}
+
+TEST_F(AskedPrometheus, TellsSuccessAndLatencyInsteadOfProxies) {
+  Target own = target;
+  own.analysis = {.proxies = false, .prometheus = "http://p:9090"};
+  const auto counted = sample(own);
+  ASSERT_TRUE(counted && counted->gray_ms && counted->baseline_ms);
+  EXPECT_EQ(counted->requests, (verdict::Pair{{40, 40}, {40, 40}}));
+  EXPECT_EQ((*counted->gray_ms)[verdict::bucket_of(25)], 30);
+  EXPECT_EQ((*counted->baseline_ms)[verdict::latency_buckets - 1], 10);
+  EXPECT_TRUE(counted->custom.empty());
+  ASSERT_EQ(asked.size(), 6u);
+  EXPECT_EQ(asked[4], "sum by (le) (increase(envoy_cluster_upstream_rq_time_bucket" + of_web +
+                          R"(canarytag="feature-a"}[60s])))");
+  const auto metrics_compared = metrics_of(own.analysis);
+  ASSERT_EQ(metrics_compared.size(), 2u);
+  EXPECT_EQ(metrics_compared[1].name, "p99 latency");
+}
+
+TEST_F(AskedPrometheus, IsToldOfWhichVersionsItIsAsked) {
+  Target custom = target;
+  custom.version = R"(2.0-"rc\1")";
+  custom.baseline = "1.9";
+  custom.analysis = {.prometheus = "http://p:9090",
+                     .queries = {{.name = "lost",
+                                  .total = R"q(t{$(LABELS),v="$(VERSION)",s="$(SUBSET)"})q",
+                                  .bad = R"q(b{v="$(VERSION)",of="$(BASELINE)"})q"}}};
+  ASSERT_TRUE(sample(custom));
+  EXPECT_THAT(asked, ::testing::ElementsAre(
+                         R"(t{canarytag="feature-a",v="2.0-\"rc\\1\"",s="feature-a"})",
+                         R"(b{v="2.0-\"rc\\1\"",of="1.9"})",
+                         R"(t{stage="normal",v="1.9",s="baseline"})", R"(b{v="1.9",of="1.9"})"));
+}
+
+TEST_F(AskedPrometheus, IsAskedForTheWindowThatIsGiven) {
+  Target own = target;
+  own.analysis = {.proxies = false, .prometheus = "http://p:9090", .window = 10s};
+  EXPECT_TRUE(sample(own, 10s));
+  EXPECT_THAT(asked.at(0), HasSubstr("[10s]"));
+  own.release = 2;
+  own.analysis.interval = 20s;
+  EXPECT_FALSE(sample(own, 10s)) << "no more often than there are looks";
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ void merge(verdict::Sample& to, verdict::Sample from) {
 std::vector<verdict::Metric> metrics_of(const model::Analysis& analysis) {
   using Kind = verdict::Metric::Kind;
   std::vector<verdict::Metric> out;
-  if (analysis.proxies) {
+  if (analysis.compares_requests()) {
     out.push_back({.kind = Kind::success, .margin = analysis.success_margin / 100});
     out.push_back({.kind = Kind::latency,
                    .name = fmt::format("p{:g} latency", analysis.latency.percentile),
@@ -167,12 +167,15 @@ Judge::Word Analyst::word(const Release& release) const {
   return found->second.word;
 }
 
-std::string Analyst::observe(const Release& release, const Member& member, Clock::Wall now,
+std::string Analyst::observe(const Release& release, const Member& member,
+                             const std::string& baseline_version, Clock::Wall now,
                              Clock::Wall& counted, verdict::State& state) {
   const model::Analysis& analysis = *standing(release);
   const Target target{.release = release.id,
                       .application = {release.name.namespace_, member.application},
                       .tag = release.spec.tag,
+                      .version = member.gray.run.version,
+                      .baseline = baseline_version,
                       .analysis = analysis,
                       .step = release.step};
   verdict::Sample sample{.seconds = std::max(0.0, Seconds(now - counted).count())};
@@ -186,7 +189,7 @@ std::string Analyst::observe(const Release& release, const Member& member, Clock
     any = true;
   };
   if (analysis.proxies) ask(parts_.proxies);
-  if (!analysis.queries.empty()) ask(parts_.prometheus);
+  if (!analysis.prometheus.empty()) ask(parts_.prometheus);
   if (any) {
     verdict::observe(state, metrics_of(analysis), sample);
     counted = now;
@@ -194,7 +197,7 @@ std::string Analyst::observe(const Release& release, const Member& member, Clock
   return fault;
 }
 
-void Analyst::look_at(const Release& release, Clock::Wall now) {
+void Analyst::look_at(const World& world, const Release& release, Clock::Wall now) {
   Watched& watched = watched_[release.id];
   const model::Analysis& analysis = *standing(release);
   const auto metrics = metrics_of(analysis);
@@ -206,7 +209,10 @@ void Analyst::look_at(const Release& release, Clock::Wall now) {
     verdict::State& state = watched.states[key];
     if (state.step != release.step) verdict::begin_step(state, release.step);
     Clock::Wall& counted = watched.counted.try_emplace(key, now).first->second;
-    const std::string none = observe(release, member, now, counted, state);
+    const auto app = world.applications.find({release.name.namespace_, member.application});
+    const std::string none = observe(
+        release, member, app == world.applications.end() ? "" : app->second.baseline.run.version,
+        now, counted, state);
     if (!none.empty()) fault = none;
     judged[member.application] = state;
   }
@@ -261,7 +267,7 @@ Clock::Wall Analyst::look() {
         found == watched_.end() || !found->second.looked ? now : *found->second.looked + interval;
     // A clock that was put back does not stop it.
     if (due <= now || due > now + interval) {
-      look_at(release, now);
+      look_at(*view->world, release, now);
       looked = true;
     }
     next = std::min(next, due <= now ? now + interval : due);

@@ -126,6 +126,7 @@ Json of(const model::Analysis& analysis) {
       {"proxies", analysis.proxies},
       {"prometheus", analysis.prometheus},
       {"queries", std::move(queries)},
+      {"window", nanos(analysis.window)},
       {"interval", nanos(analysis.interval)},
       {"minimum", nanos(analysis.minimum)},
       {"maximum", nanos(analysis.maximum)},
@@ -142,6 +143,7 @@ model::Analysis analysis(const Json& json) {
   out.prometheus = json.at("prometheus");
   for (const Json& query : json.at("queries"))
     out.queries.push_back({query.at(0), query.at(1), query.at(2), query.at(3)});
+  out.window = nanos(json.value("window", Json()));  // not of releases that began before there was
   out.interval = nanos(json.at("interval"));
   out.minimum = nanos(json.at("minimum"));
   out.maximum = nanos(json.at("maximum"));

@@ -23,6 +23,7 @@ World full() {
       model::Analysis{.success_margin = 2,
                       .prometheus = "http://p/",
                       .queries = {{"carts", "a", "b", 1.5}},
+                      .window = 2min,
                       .maximum = 2h,
                       .inconclusive = model::Analysis::Inconclusive::rollback,
                       .dry_run = true};

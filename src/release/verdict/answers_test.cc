@@ -37,5 +37,35 @@ TEST(Prometheus, SaysWhyItRefuses) {
   EXPECT_FALSE(read_prometheus(vector_of(R"({"value":[1,"x"]})")));
 }
 
+std::string bucket(const std::string& le, const std::string& count) {
+  return R"({"metric":{"le":")" + le + R"("},"value":[1,")" + count + "\"]}";
+}
+
+TEST(PrometheusLatencies, AreCountedByTheirBounds) {
+  const auto read = read_prometheus_latencies(
+      vector_of(bucket("+Inf", "12") + "," + bucket("25", "4") + "," + bucket("50", "10.5")));
+  ASSERT_TRUE(read && *read);
+  EXPECT_EQ((**read)[bucket_of(25)], 4);
+  EXPECT_EQ((**read)[bucket_of(50)], 6.5);
+  EXPECT_EQ((**read)[latency_buckets - 1], 1.5);
+}
+
+TEST(PrometheusLatencies, AreNoEvidenceWhereThereAreNone) {
+  EXPECT_EQ(read_prometheus_latencies(vector_of("")).value(), std::nullopt);
+  EXPECT_EQ(read_prometheus_latencies(vector_of(bucket("25", "NaN"))).value(), std::nullopt);
+}
+
+TEST(PrometheusLatencies, AreRefusedWhereTheyMeanNothing) {
+  EXPECT_FALSE(read_prometheus_latencies(vector_of(R"({"metric":{},"value":[1,"3"]})")));
+  EXPECT_FALSE(read_prometheus_latencies(vector_of(bucket("wide", "3"))));
+  EXPECT_EQ(read_prometheus_latencies(vector_of(bucket("25", "3") + "," + bucket("25.0", "4")))
+                .error()
+                .message,
+            "Prometheus: several series of one le: sum them");
+  EXPECT_EQ(
+      read_prometheus_latencies(R"({"status":"error","error":"parse error"})").error().message,
+      "Prometheus: parse error");
+}
+
 }  // namespace
 }  // namespace graymesh::verdict
