@@ -67,8 +67,15 @@ class Process:
                          f"  end of {self.log}:\n{self.tail()}")
 
 
+def listened_blocks():
+    """The N of each 127.N.0.0/16 where a TCP socket listens (proc(5), /proc/net/tcp: addresses from the last byte on)."""
+    lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(address[4:6], 16) for _, address, _, state, *_ in lines if state == "0A" and address[6:8] == "7F"}
+
+
 class Block:
-    """A claim on 127.N.0.0/16, held by a bound socket for as long as this process lives."""
+    """A claim on 127.N.0.0/16, held by a bound socket for as long as this process lives. A block where
+    somebody listens is passed over: a mesh that has just ended may have processes that are about to."""
 
     def __init__(self, wanted):
         for number in wanted:
@@ -76,6 +83,9 @@ class Block:
             try:
                 claim.bind((f"127.{number}.255.254", 15999))
             except OSError:
+                claim.close()
+                continue
+            if number in listened_blocks():
                 claim.close()
                 continue
             self.number, self.claim = number, claim
