@@ -203,6 +203,12 @@ TEST_F(Following, LeavesOutAProxyThatBeganAnewAndHasCountedMoreThanBefore) {
   EXPECT_TRUE(counted().empty());
 }
 
+TEST_F(Following, LeavesOutAProxyWhoseUptimeWentBackByLessThanItMayLag) {
+  pages[address] = page(130, 12, 998);
+  round(3s);
+  EXPECT_TRUE(counted().empty());
+}
+
 TEST_F(Following, LeavesOutProxiesThatComeAndGo) {
   there.push_back({.id = "web-1", .stats = "127.1.1.2:15090", .who = web});
   pages["127.1.1.2:15090"] = page(50, 50, 3);

@@ -97,6 +97,20 @@ TEST_F(HistoryTest, IsInTheOrderOfWhatHappenedWhereTheClockWasSetBackBetweenTwoP
   EXPECT_EQ(page->items.back().at, begin + 10min);
 }
 
+TEST_F(HistoryTest, KnowsWhenSomebodyLeftWhoWasLostWithAProcessOfLongAgo) {
+  Proxy web(*record, clock, 1, "web");
+  const auto begin = clock.wall();
+  runs(web, "1");
+  for (int i = 0; i < 3; ++i) {
+    clock.advance(1h);
+    open();
+  }
+  const auto moment = History(folder).at("web.shop", newest, faults);
+  ASSERT_TRUE(moment) << moment.error().message;
+  ASSERT_TRUE(moment->left);
+  EXPECT_EQ(*moment->left, begin);
+}
+
 TEST_F(HistoryTest, AClockThatIsSetBackBeginsOneNewFile) {
   record->flush();
   const auto before = files_of(folder)->size();
