@@ -82,8 +82,8 @@ class HttpServer final : public Server {
     http_.set_payload_max_length(body_bytes_max);
     http_.set_read_timeout(std::chrono::seconds(10));
     http_.set_write_timeout(std::chrono::seconds(10));
-    // Also how long a connection may wait for its first request: on a machine whose instances all
-    // start at once, 5 s were too few for a client's own turn.
+    // Also how long a connection may wait for its first request, and a client for its own turn on a
+    // machine where everything starts at once.
     http_.set_keep_alive_timeout(15);
     // The default allows a second server on the same port, which then gets every other request.
     http_.set_socket_options([](socket_t socket) {

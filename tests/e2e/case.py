@@ -328,6 +328,13 @@ def skip_without_envoy():
         sys.exit(77)
 
 
+def skip_without(missing):
+    """As above, for programs that others bring: those of `missing`, if any."""
+    if missing:
+        print("skipped: not there:", *missing)
+        sys.exit(77)
+
+
 def first_number(text, pattern):
     found = re.search(pattern, text, re.MULTILINE)
     return float(found.group(1)) if found else None
