@@ -84,14 +84,14 @@ class FakeProxy {
   }
 
   // A request that answers nothing. Delta: `names` are added; state of the world: they are all.
-  Status asks(Type type, Texts names = {}, Held held = {}) {
-    return asks_url(std::string(type_url(type)), std::move(names), std::move(held));
+  Status asks(Type type, const Texts& names = {}, const Held& held = {}) {
+    return asks_url(std::string(type_url(type)), names, held);
   }
-  Status asks_url(std::string url, Texts names = {}, Held held = {}) {
+  Status asks_url(std::string url, const Texts& names = {}, const Held& held = {}) {
     if (session_.delta()) {
       DeltaRequest request;
       request.type_url = std::move(url);
-      request.subscribe = std::move(names);
+      request.subscribe = names;
       for (const auto& [name, version] : held) {
         request.held.push_back(name);
         request.versions.push_back(version);
@@ -102,13 +102,13 @@ class FakeProxy {
     request.nonce = nonces_[url];
     request.type_url = std::move(url);
     names_[request.type_url] = names;
-    request.names = std::move(names);
+    request.names = names;
     return session_.hear(std::move(request), now());
   }
-  Status drops(Type type, Texts names) {
+  Status drops(Type type, const Texts& names) {
     DeltaRequest request;
     request.type_url = type_url(type);
-    request.unsubscribe = std::move(names);
+    request.unsubscribe = names;
     return session_.hear(std::move(request), now());
   }
   // State of the world, on a new stream.
@@ -169,14 +169,14 @@ class FakeProxy {
     return all;
   }
   // The wildcard types of an Envoy, and the names that it finds in them.
-  std::string starts(Texts endpoints = {}, Texts routes = {}) {
+  std::string starts(const Texts& endpoints = {}, const Texts& routes = {}) {
     (void)asks(Type::cluster);
     auto all = settles();
-    if (!endpoints.empty()) (void)asks(Type::endpoints, std::move(endpoints));
+    if (!endpoints.empty()) (void)asks(Type::endpoints, endpoints);
     all += " | " + settles();
     (void)asks(Type::listener);
     all += " | " + settles();
-    if (!routes.empty()) (void)asks(Type::route, std::move(routes));
+    if (!routes.empty()) (void)asks(Type::route, routes);
     return all + " | " + settles();
   }
   // "a b=2": what it holds for sure.

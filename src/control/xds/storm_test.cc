@@ -140,14 +140,14 @@ class Envoy {
     request(Type::endpoints, delta_ ? added : names, dropped);
   }
 
-  void request(Type type, Texts names, Texts dropped = {}, std::string nonce = {},
+  void request(Type type, Texts names, const Texts& dropped = {}, std::string nonce = {},
                std::optional<std::string> error = {}) {
     const auto i = static_cast<std::size_t>(type);
     if (delta_) {
       DeltaRequest request;
       request.type_url = type_url(type);
-      request.subscribe = std::move(names);
-      request.unsubscribe = std::move(dropped);
+      request.subscribe = names;
+      request.unsubscribe = dropped;
       request.nonce = std::move(nonce);
       request.error = std::move(error);
       return hear(std::move(request));
