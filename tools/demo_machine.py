@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -75,7 +76,8 @@ def listened_blocks():
 
 class Block:
     """A claim on 127.N.0.0/16, held by a bound socket for as long as this process lives. A block where
-    somebody listens is passed over: a mesh that has just ended may have processes that are about to."""
+    somebody listens is passed over, in it or at its twin: a mesh that has just ended may have processes that are
+    about to."""
 
     def __init__(self, wanted):
         for number in wanted:
@@ -85,7 +87,7 @@ class Block:
             except OSError:
                 claim.close()
                 continue
-            if number in listened_blocks():
+            if listened_blocks() & {number, number + 64}:
                 claim.close()
                 continue
             self.number, self.claim = number, claim
@@ -97,15 +99,33 @@ class Block:
         self.claim.close()
 
 
-def end_instances(folder):
-    """SIGKILL for the keepers of the instances below `folder`; each takes its own with it."""
-    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+def instances_below(folder):
+    """Ids of the keepers of the instances below `folder`, and of what they have started."""
+    keepers, started = [], []
+    mark = f"GRAYMESH_INSTANCE_FOLDER={folder}/".encode()
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            words = entry.read_bytes().decode(errors="replace").split("\0")
+            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             if "instance" in words and any(word.startswith(f"{folder}/") for word in words):
-                os.kill(int(entry.parent.name), signal.SIGKILL)
+                keepers.append(int(entry.name))
+            elif mark in (entry / "environ").read_bytes():
+                started.append(int(entry.name))
         except OSError:
-            continue  # it has just ended by itself
+            continue  # it has just ended by itself, or is somebody else's
+    return keepers, started
+
+
+def end_instances(folder, seconds=5.0):
+    """SIGKILL for the keepers of the instances below `folder`; each takes its own with it. Until all are gone, as
+    they may write into the folder till then."""
+    deadline = time.monotonic() + seconds
+    while any(found := instances_below(folder)) and time.monotonic() < deadline:
+        for keeper in found[0]:
+            try:
+                os.kill(keeper, signal.SIGKILL)
+            except OSError:
+                pass  # it has just ended by itself
+        time.sleep(0.02)
 
 
 def sweep():
@@ -137,3 +157,16 @@ def can_listen(address, port):
             return True
         except OSError:
             return False
+
+
+def free_ports(count, address="127.0.0.1"):
+    """The first of `count` neighbours that nobody listens at, of those that the kernel gives to nobody who asks for
+    any port, as every client does: such a one may be taken until it is listened at."""
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    if lowest < 20_000:
+        lowest = 32_768
+    for _ in range(200):
+        port = random.randrange(lowest // 2, lowest - count)
+        if all(can_listen(address, port + i) for i in range(count)):
+            return port
+    raise MeshError(f"no {count} ports of {address} are free")

@@ -33,7 +33,7 @@ import yaml
 # A Mesh and what one does with it come from here together.
 from demo_client import Answer, Client, Stream  # noqa: F401
 from demo_machine import (  # noqa: F401
-    Block, MeshError, Process, answers_connects, can_listen, die_with_parent, end_instances, sweep)
+    Block, MeshError, Process, answers_connects, can_listen, die_with_parent, end_instances, free_ports, sweep)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

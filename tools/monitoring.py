@@ -9,7 +9,6 @@ import json
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from demo_mesh import MeshError, Process, can_listen
+from demo_mesh import MeshError, Process, can_listen, free_ports
 
 PROGRAMS = ("prometheus", "prometheus-alertmanager")
 
@@ -30,17 +29,6 @@ def missing():
 def get_json(url, timeout=10):
     with urllib.request.urlopen(url, timeout=timeout) as answer:
         return json.loads(answer.read())
-
-
-def free_ports(count):
-    """Neighbours that nobody listens at."""
-    for _ in range(50):
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-        if port + count < 65535 and all(can_listen("127.0.0.1", port + i) for i in range(count)):
-            return port
-    raise MeshError("no free ports for Prometheus")
 
 
 class Monitoring:
@@ -148,9 +136,9 @@ class Monitoring:
 
     # Questions.
 
-    def query(self, expression):
-        """[(labels, value)] of the data plane's Prometheus, now."""
-        words = urllib.parse.urlencode({"query": expression})
+    def query(self, expression, at=None):
+        """[(labels, value)] of the data plane's Prometheus, now or `at` that Unix time."""
+        words = urllib.parse.urlencode({"query": expression, **({} if at is None else {"time": at})})
         try:
             answer = get_json(f"http://{self.prometheus[0]}/api/v1/query?{words}")
         except urllib.error.HTTPError as error:

@@ -1,7 +1,7 @@
 // Files as people write, export, break and attack them.
 #include "model/model.h"
 
-#include <chrono>
+#include <ctime>
 
 #include "model/testing.h"
 
@@ -150,10 +150,10 @@ TEST(Objects, WithABillionLaughsAreRefusedAtOnce) {
     file += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
     for (int j = 0; j < 10; ++j) file += before + (j < 9 ? ", " : "]\n");
   }
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // of this process: others may keep the machine busy
   EXPECT_EQ(errors_of(file),
             Lines{"f.yaml:7: has more than 4000000 nodes, aliases counted as copies"});
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(500));
+  EXPECT_LT(std::clock() - begin, CLOCKS_PER_SEC / 2);
 }
 
 TEST(Objects, NestedTooDeepAreRefused) {

@@ -34,7 +34,7 @@ class Run : public testing::Test {
     options_.envoy_path = "src/sidecar/testdata/fake_envoy.py";
     options_.drain_duration = 300ms;
     options_.drain_min = 100ms;
-    options_.kill_after = 300ms;
+    options_.kill_after = 20s;
   }
 
   void TearDown() override {
@@ -105,6 +105,7 @@ class Run : public testing::Test {
 };
 
 TEST_F(Run, DrainsBeforeItEnds) {
+  options_.drain_duration = 1500ms;  // long enough to be seen
   start();
   ASSERT_TRUE(becomes_ready());
   ::kill(pid_, SIGTERM);
@@ -137,6 +138,7 @@ TEST_F(Run, StartsAnEnvoyThatDiedAgain) {
 
 TEST_F(Run, KillsAnEnvoyThatWillNotQuit) {
   ::setenv("FAKE_ENVOY_STUBBORN", "1", 1);
+  options_.kill_after = 300ms;
   start();
   ASSERT_TRUE(becomes_ready());
   ::kill(pid_, SIGTERM);

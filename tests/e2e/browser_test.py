@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -55,12 +54,6 @@ spec: {{lanes: {{cookieDomain: pre.test}}}}
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Browser(unittest.TestCase):
     """Two environments: `default`, whose sites web.test and login.example share nothing, and `siblings`, whose
     web.pre.test and api.pre.test share the lane's cookie."""
@@ -69,7 +62,8 @@ class Browser(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.http, cls.https = free_port(), free_port()
+        cls.http = case.demo_mesh.free_ports(2)
+        cls.https = cls.http + 1
         cls.environment = {**os.environ, "XDG_STATE_HOME": str(cls.folder / "state")}
         cls.environment.pop("GRAYMESH_SERVER", None)
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",

@@ -60,7 +60,7 @@ class Pipeline(unittest.TestCase):
                   f"--service web --version {commit}"
         ran = self.run_("sh", "lane.sh", verb, **{**{
             "APPLICATION": "web", "TAG": "feature-cart", "BRANCH": "feature/cart", "AUTHOR": "ann", "COMMIT": commit,
-            "COMMAND": command, "PIPELINE": f"pipeline-{commit}", "READY_WITHIN": "5s",
+            "COMMAND": command, "PIPELINE": f"pipeline-{commit}", "READY_WITHIN": "60s",
             "GATEWAY": f"http://pre.localhost:{self.mesh['gateways'][0].split(':')[1]}", "LINK_PATH": "/cart"}, **more})
         self.assertEqual(ran.returncode, code, ran.stdout + ran.stderr)
         return ran.stdout + ran.stderr
@@ -94,7 +94,7 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(self.follow(link), "c2")
         self.assertEqual([one["phase"] for one in self.releases(tag="feature-cart")], ["gray", "superseded"])
         # One that does not come up: the job is red and says why, and the lane answers as before.
-        told = self.lane("up", "c3", code=1, COMMAND="sh -c 'echo no licence; exit 7'")
+        told = self.lane("up", "c3", code=1, COMMAND="sh -c 'echo no licence; exit 7'", READY_WITHIN="5s")
         self.assertIn("c3 is not up; feature-cart answers as before", told)
         self.assertIn("exited with code 7", told)
         self.assertEqual(self.follow(link), "c2")

@@ -73,10 +73,10 @@ class Demo(unittest.TestCase):
 
         def running(pattern=folder):
             return subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=False).stdout.split()
-        case.wait_until(lambda: len(running()) > 8, 30, "instances run")
+        case.wait_until(lambda: len(running()) > 8, 60, "instances run")
         demo.kill()
         demo.wait()
-        case.wait_until(lambda: not running(f"graymeshd.*{folder}"), 10, "graymeshd is gone")
+        case.wait_until(lambda: not running(f"graymeshd.*{folder}"), 30, "graymeshd is gone")
         time.sleep(1)
         subprocess.run(["python3", "-c", "import demo_mesh; demo_mesh.sweep()"], check=True,
                        env={**self.environment, "PYTHONPATH": str(case.ROOT / "tools")})
@@ -117,7 +117,7 @@ class Demo(unittest.TestCase):
         demo, processes = self.start()
         demo.kill()
         demo.wait()
-        case.wait_until(lambda: not any(map(alive, processes)), 10, "all processes are gone")
+        case.wait_until(lambda: not any(map(alive, processes)), 30, "all processes are gone")
         # Its folder goes with the next demo.
         time.sleep(1)
         subprocess.run(["python3", "-c", "import demo_mesh; demo_mesh.sweep()"], check=True,

@@ -119,10 +119,12 @@ class LaneStamp(case.Case):
         self.assertEqual((echo.json["version"], echo.json["headers"]["canarytag"]), ("feature-a", "feature-a"))
 
 
-def weights(gray, sticky):
-    return annotated(case.virtual_service("cart", [{"route": [
-        {"destination": {"host": "cart", "subset": "feature-a"}, "weight": gray},
-        {"destination": {"host": "cart", "subset": "baseline"}, "weight": 100 - gray}]}]),
+def weights(gray, sticky, mark="/mark"):
+    """`mark` is answered 299 by these and no others."""
+    return annotated(case.virtual_service("cart", [
+        {"match": [{"uri": {"exact": mark}}], "directResponse": {"status": 299}},
+        {"route": [{"destination": {"host": "cart", "subset": "feature-a"}, "weight": gray},
+                   {"destination": {"host": "cart", "subset": "baseline"}, "weight": 100 - gray}]}]),
         "graymesh.io/sticky", sticky)
 
 
@@ -131,15 +133,15 @@ class StickyWeights(case.Case):
 
     REST = case.service("cart", "10.96.1.2") + case.rule("cart", "baseline", "feature-a")
     files = {"client.yaml": CLIENT, "pods.yaml": PODS, "cart.yaml": REST + weights(1, "header=x-user")}
+    marks = 0
 
     def weigh(self, gray, sticky):
-        newest = self.snapshot()
-        self.change("cart.yaml", self.REST + weights(gray, sticky))
-        self.eventually(lambda: self.snapshot() > newest, what="a new snapshot")
+        """Writes the weights, and waits until the sidecar goes by them."""
+        StickyWeights.marks += 1
+        mark = f"/mark-{self.marks}"
+        self.change("cart.yaml", self.REST + weights(gray, sticky, mark))
+        self.eventually(lambda: self.ask(f"http://cart:8080{mark}").status == 299, 15, "the new weights")
         self.mesh.settled()
-
-    def snapshot(self):
-        return self.mesh.json("/api/v1/objects?kind=ns")["snapshot"]
 
     def gray_of(self, users, ask):
         return {user for user in users if ask(user).json.get("version") == "feature-a"}

@@ -71,8 +71,11 @@ class Kept(case.Case):
 
         for child in ("application", "sidecar"):
             with self.subTest(f"the {child} dies"):
-                os.kill(self.status()[child], signal.SIGKILL)
-                case.wait_until(lambda: not self.status()["ready"], 20, "no longer ready", pause=0)
+                before = self.status()
+                os.kill(before[child], signal.SIGKILL)
+                # Told with its unreadiness, which may be over before we look.
+                case.wait_until(lambda: self.status()["restarts"] > before["restarts"], 20,
+                                lambda: f"the end is noticed: {self.status()}", pause=0.002)
                 self.becomes("ready")
                 self.eventually(lambda: self.ask("http://cart:8080/").status == 200, 20)
         self.assertEqual(self.status()["restarts"], 2)

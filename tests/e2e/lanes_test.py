@@ -65,20 +65,23 @@ class Lanes(unittest.TestCase):
         with case.demo_mesh.Stream(lambda: client.request("/", HOST, {"canarytag": "feature-a"}), 0.01) as load:
             before = self.mesh.edit("fe-pre/cart-routes.yaml", "subset: baseline", "subset: feature-b")
             try:
-                moved = load.wait_for(lambda answer: answer.path == "web[feature-a] > cart[feature-b] > pay[feature-a]", 5)
+                moved = load.wait_for(lambda answer: answer.path == "web[feature-a] > cart[feature-b] > pay[feature-a]", 20)
                 self.assertIsNotNone(moved, load.answers[-2:])
             finally:
                 self.mesh.write("fe-pre/cart-routes.yaml", before)
-            back = load.wait_for(lambda answer: answer.path == WAYS["feature-a"], 5, moved)
+            back = load.wait_for(lambda answer: answer.path == WAYS["feature-a"], 20, moved)
             self.assertIsNotNone(back, load.answers[-2:])
         self.assertEqual(load.failures(), [])
+        # Each caller of cart hears of it by a stream of its own.
+        case.wait_until(lambda: all(self.way(tag).path == way for tag, way in WAYS.items()), 20,
+                        lambda: f"all is as before: {[self.way(tag) for tag in WAYS]}")
 
     def test_every_proxy_is_in_sync_and_refused_nothing(self):
         def all_synced():
             status = self.mesh.api_get("/debug/syncz").json
             words = {value for proxy in status for key, value in proxy.items() if key.endswith("_status")}
             return len(status) == 7 and words <= {"SYNCED", "NOT SENT"}
-        case.wait_until(all_synced, 5, lambda: f"all seven are synced: {self.mesh.api_get('/debug/syncz').json}")
+        case.wait_until(all_synced, 20, lambda: f"all seven are synced: {self.mesh.api_get('/debug/syncz').json}")
         for name in self.mesh.instances:
             refused = self.mesh.stats(name, r"update_rejected$")
             self.assertEqual([stat for stat, value in refused.items() if value], [], name)

@@ -80,7 +80,7 @@ class Loopback(case.Case):
         def answered():
             found.append(self.ask(url))
             return found[-1].status == 200
-        self.eventually(answered, 5, lambda: f"200 of {url}: {found[-1]}")
+        self.eventually(answered, 20, lambda: f"200 of {url}: {found[-1]}")
         return found[-1].body.decode()
 
     def test_what_is_beyond_loopback_is_reached_from_an_address_that_gets_there(self):
@@ -108,7 +108,7 @@ class Loopback(case.Case):
         places = ((near, here), (address, address), (near, here))
         for at, seen_from in places:
             self.change("mover.yaml", entry("mover", at, self.server(at)))
-            self.eventually(lambda want=seen_from: self.ask("http://mover.example/").body.decode() == want, 5,
+            self.eventually(lambda want=seen_from: self.ask("http://mover.example/").body.decode() == want, 20,
                             f"asked at {at}")
 
 

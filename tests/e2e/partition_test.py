@@ -99,7 +99,7 @@ class Replica:
 
     def start(self):
         self.start_only()
-        case.wait_until(self.ready, 15, f"graymeshd {self.name} serves")
+        case.wait_until(self.ready, PATIENCE, f"graymeshd {self.name} serves")
 
     def start_only(self):
         self.process = demo_mesh.Process(
@@ -134,7 +134,7 @@ class Replica:
         """Asked behind its cable: has it no proxy any more?"""
         said = subprocess.run(["ip", "netns", "exec", self.cable.name, "curl", "-s", "-m", "2", f"http://{self.api}/api/v1/proxies"],
                               capture_output=True, check=False).stdout
-        return json.loads(said)["items"] == []
+        return bool(said) and json.loads(said)["items"] == []
 
     def remove(self):
         if self.process:
@@ -242,11 +242,11 @@ class Partition(unittest.TestCase):
     def settled(self):
         """Until each proxy is on one replica and no other."""
         for replica in self.mesh.replicas:
-            case.wait_until(replica.ready, 15, f"graymeshd {replica.name} serves")
+            case.wait_until(replica.ready, PATIENCE, f"graymeshd {replica.name} serves")
 
         def on_one():
             return sorted(name for replica in self.mesh.replicas for name in replica.proxies()) == sorted(SIDECARS)
-        case.wait_until(on_one, 15, lambda: f"each proxy is on one replica: {[it.proxies() for it in self.mesh.replicas]}")
+        case.wait_until(on_one, PATIENCE, lambda: f"each proxy is on one replica: {[it.proxies() for it in self.mesh.replicas]}")
 
     def counters(self):
         return {name: {key: value for key, value in self.mesh.counts(name, UPDATES).items() if "xds-grpc" not in key}
@@ -321,7 +321,7 @@ class Partition(unittest.TestCase):
             replica.start_only()
         for _ in range(ROUNDS):
             broken = self.go_through("restarted", restart, back=True)
-            case.wait_until(broken.ready, 15, "the restarted one serves")
+            case.wait_until(broken.ready, PATIENCE, "the restarted one serves")
         self.check("restarted")
 
     def test_stopped(self):

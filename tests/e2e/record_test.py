@@ -39,8 +39,7 @@ class Record(case.Case):
 
     def setUp(self):
         self.mesh.settled()
-        self.eventually(lambda: self.mesh.api_get(f"/api/v1/proxies/{PROXY}/config?at=now").status == 200, 10,
-                        "the record has the proxy, on disk")
+        self.eventually(lambda: self.on_record() == self.config(), 15, "the record has the proxy, on disk")
         self.addCleanup(lambda: self.mesh.control_plane.running() or self.mesh.start_control_plane())
 
     def config(self, query=""):
@@ -52,6 +51,11 @@ class Record(case.Case):
                     resources.sort(key=lambda resource: json.dumps(resource, sort_keys=True))
         return json.dumps(dump, sort_keys=True)
 
+    def on_record(self):
+        """The same of its last state, as the files of the record have it; empty if they do not."""
+        told = self.mesh.api_get(f"/api/v1/proxies/{PROXY}/config?at=now").status == 200
+        return self.config("?at=now") if told else ""
+
     def ok(self, *words, code=0):
         done = self.mesh.graymesh(*words)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
@@ -61,10 +65,14 @@ class Record(case.Case):
         first, at_first = self.config(), now()
         time.sleep(0.01)
         self.change("routes.yaml", case.rule("cart", "baseline", "feature-a") + case.by_header("cart"))
-        self.ok("wait", "vs/cart", "-n", "fe-pre", "--timeout", "10")
+        # It can wait for a text only once graymeshd has read it.
+        self.eventually(lambda: "canarytag" not in json.dumps(self.mesh.json(
+            "/api/v1/objects?kind=vs&namespace=fe-pre&name=cart")["items"][0]["object"]), 15, "the change is read")
+        self.ok("wait", "vs/cart", "-n", "fe-pre", "--timeout", "20")
         second, at_second = self.config(), now()
         self.assertNotEqual(first, second)
-        time.sleep(0.3)  # a kill loses 0.2 s
+        # A kill loses what is not written yet.
+        self.eventually(lambda: self.on_record() == second, 15, "the change is on disk")
         self.mesh.kill_control_plane()
         self.mesh.start_control_plane()
         self.mesh.settled(15)
@@ -76,12 +84,20 @@ class Record(case.Case):
         self.assertIn("feature-a", between)
         self.assertIn("ACK", between)
         self.assertIn("VirtualService fe-pre/cart", self.ok("proxy", "blame", PROXY, "http_proxy"))
-        self.assertIn("returned", self.ok("history", "proxy", PROXY, "--between", at_second, "now"))
+        self.eventually(lambda: "returned" in self.ok("history", "proxy", PROXY, "--between", at_second, "now"), 15,
+                        lambda: self.ok("history", "proxy", PROXY, "--between", at_second, "now"))
 
     def test_what_it_has_is_what_it_shall_have_and_what_its_envoy_says(self):
-        self.assertIn("are the same", self.ok("proxy", "diff", PROXY))
-        envoy = f"{self.mesh.instance(PROXY).address}:15000"
-        self.assertIn("are the same", self.ok("proxy", "diff", PROXY, "--envoy", envoy))
+        def same(*words):
+            # What the test before put back may be on its way.
+            done = []
+
+            def ask():
+                done.append(self.mesh.graymesh("proxy", "diff", PROXY, *words))
+                return done[-1].returncode == 0 and "are the same" in done[-1].stdout + done[-1].stderr
+            self.eventually(ask, 15, lambda: f"they are the same: {done[-1]}")
+        same()
+        same("--envoy", f"{self.mesh.instance(PROXY).address}:15000")
 
     def test_waiting_ends_with_a_receipt_or_says_why_not(self):
         receipt = json.loads(self.ok("wait", "vs/cart", "-n", "fe-pre", "-o", "json"))["receipt"]
@@ -89,7 +105,7 @@ class Record(case.Case):
         self.assertIn("is not there", self.ok("wait", "vs/nothing", "-n", "fe-pre", code=1))
         self.change("routes.yaml", case.rule("cart", "baseline", "feature-a") +
                     case.by_header("cart").replace('"subset": "baseline"}', '"subset": "baseline"}, "weight": -1'))
-        self.eventually(lambda: self.mesh.graymesh("wait", "vs/cart", "-n", "fe-pre", "--timeout", "0").returncode == 1,
+        self.eventually(lambda: self.mesh.graymesh("wait", "vs/cart", "-n", "fe-pre", "--timeout", "0").returncode == 1, 15,
                         what="the refused text is told")
         self.assertIn("weight", self.ok("wait", "vs/cart", "-n", "fe-pre", code=1))
 
@@ -102,8 +118,8 @@ class Record(case.Case):
         damaged.write_bytes(text)
         self.mesh.start_control_plane()
         self.mesh.settled(15)
-        self.eventually(lambda: f"{damaged}: byte " in self.mesh.control_plane.log.read_text(), what="it is told")
-        self.assertEqual(self.config("?at=now"), self.config())
+        self.eventually(lambda: f"{damaged}: byte " in self.mesh.control_plane.log.read_text(), 15, "it is told")
+        self.eventually(lambda: self.on_record() == self.config(), 15, "what came after it is on record")
         self.assert_version(self.ask("http://cart:8080/"), "baseline")
 
 

@@ -9,7 +9,6 @@ three real Envoys, a redirected sidecar, one of mode NONE and a gateway; none ma
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import unittest
@@ -19,18 +18,6 @@ import yaml
 import case
 
 PROGRAMS = case.PROGRAMS
-
-
-def free_ports(count):
-    """Ports that nobody listens at, of any address: for listeners on 0.0.0.0."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("0.0.0.0", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 class Accepted(unittest.TestCase):
@@ -55,7 +42,8 @@ class Accepted(unittest.TestCase):
         for folder in sorted(self.meshes.iterdir()):
             by_config.setdefault((folder / "mesh-config.yaml").read_text(), []).append(folder)
         self.assertGreater(sum(map(len, by_config.values())), 50)
-        outbound, inbound, proxy = free_ports(3)
+        outbound = case.demo_mesh.free_ports(3, "0.0.0.0")
+        inbound, proxy = outbound + 1, outbound + 2
         mesh = None
         faults = []
         try:
@@ -68,7 +56,7 @@ class Accepted(unittest.TestCase):
                 else:
                     # With nothing to take back afterwards: that would wait for routes that may yet be asked for.
                     mesh.write("mesh.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: empty}\n")
-                    case.wait_until(lambda m=mesh: len(m.json("/debug/registryz")) == 0, 5, "only proxies are left")
+                    case.wait_until(lambda m=mesh: len(m.json("/debug/registryz")) == 0, 15, "only proxies are left")
                     mesh.settled()
                     mesh.kill_control_plane()
                     mesh.mesh_config.write_text(merged)
@@ -111,8 +99,8 @@ spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 31400, name:
         number = self.snapshot(mesh)
         mesh.write("mesh.yaml", text + f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n-{name.lower().replace('.', '-')}}}\n")
         try:
-            case.wait_until(lambda: self.snapshot(mesh) > number, 10, "the folder is read")
-            mesh.settled(15)
+            case.wait_until(lambda: self.snapshot(mesh) > number, 20, "the folder is read")
+            mesh.settled(30)
         except AssertionError as error:
             return self.refusals(mesh, name) or [f"{name}: {error}"]
         return self.refusals(mesh, name)
@@ -177,12 +165,12 @@ class Refused(case.Case):
             text = self.mesh.graymesh("proxy", "status").stdout
             # REFUSED comes when nothing is under way any more: what was refused may be tried once more alone.
             return text if "refused by" in text and all(word in text for word in ("REFUSED", *words)) else None
-        return self.eventually(look, 10, lambda: f"a refusal with {words}: {self.mesh.graymesh('proxy', 'status').stdout}")
+        return self.eventually(look, 20, lambda: f"a refusal with {words}: {self.mesh.graymesh('proxy', 'status').stdout}")
 
     def heal(self, name):
         self.mesh.write(name, self.files[name])
         self.mesh.settled()
-        self.eventually(lambda: self.refusals() == [], 5, "no refusal is left")
+        self.eventually(lambda: self.refusals() == [], 15, lambda: f"no refusal is left: {self.refusals()}")
 
     def test_a_refused_route_is_named_with_its_object_and_the_old_one_serves(self):
         before = self.rejected("rds")
@@ -213,9 +201,9 @@ class Refused(case.Case):
         self.change("new.yaml", case.service("new", "10.96.1.71", port=8082) +
                     case.pod("new", "baseline", "127.1.2.41"))
         self.mesh.add_instance(case.pod("new", "baseline", "127.1.2.41"))
-        self.eventually(lambda: self.ask("http://pay:8081/").status == 200, 5)
+        self.eventually(lambda: self.ask("http://pay:8081/").status == 200, 15)
         self.heal("cart.yaml")
-        self.eventually(lambda: self.ask("http://new:8082/").status == 200, 5, "what came meanwhile")
+        self.eventually(lambda: self.ask("http://new:8082/").status == 200, 15, "what came meanwhile")
 
     def test_a_refusal_outlives_a_restart_of_the_control_plane_without_a_failed_request(self):
         with case.Load(self.mesh, "client.fe-pre", CART) as load:

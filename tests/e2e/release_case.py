@@ -74,7 +74,9 @@ def envoy_of(sidecar):
 
 
 def kill(pid):
-    """SIGKILL; False if it had gone by itself."""
+    """SIGKILL; False if it had gone by itself, also before it was looked up (0, which would be all of us)."""
+    if not pid:
+        return False
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -146,17 +146,21 @@ class Releases(ReleaseCase):
             load.allow("cart", "feature-a", "v0")
             load.stream.thread.start()
 
-        def last_cart():
-            answers = loads[-1].stream.answers
-            return versions(answers[-1][1]).get("cart") if answers else None
-        case.wait_until(lambda: last_cart() == "feature-a", 10, "the lane answers")
+        answers = loads[-1].stream.answers
+
+        def wait_met(version, after, what):
+            """Until an answer behind the first `after` meets that version of cart; how many there were with it."""
+            def met():
+                return next((at + 1 for at in range(after, len(answers))
+                             if versions(answers[at][1]).get("cart") == version), None)
+            return case.wait_until(met, 30, lambda: f"{what}: {[answer for _, answer in answers[-3:]]}")
+        wait_met("feature-a", 0, "the lane answers")
         for _ in range(3):
             victim = next(i for i in mesh.instances_now() if i["application"] == "cart" and i["tag"] == "feature-a")
-            kill(processes_of(mesh, victim)[0])
-            case.wait_until(lambda: last_cart() == "v0", 10,
-                            "the baseline answers")
-            case.wait_until(lambda: last_cart() == "feature-a", 30,
-                            "the lane answers again")
+            seen = len(answers)
+            self.assertTrue(kill(processes_of(mesh, victim)[0]))
+            seen = wait_met("v0", seen, "the baseline answers")
+            wait_met("feature-a", seen, "the lane answers again")
         self.assert_clean(loads, least=100)
 
     def test_many_lanes_side_by_side_each_fall_back_where_they_should(self):
@@ -188,17 +192,17 @@ class Releases(ReleaseCase):
         mesh = self.start(application("web", host="shop.example", replicas=1))
         release = mesh.start_release(
             "fe-pre", "web", "feature-a",
-            "  steps: [{weight: 20, pause: {approval: true}}, {weight: 60, pause: {approval: true}}]\n", wait=10)
+            "  steps: [{weight: 20, pause: {approval: true}}, {weight: 60, pause: {approval: true}}]\n")
         self.assertEqual(release["progress"]["waitsFor"], "approval of step 1 (weight 20)")
 
         def meet(cookie=None):
             answer = mesh.get("pre.shop.example", headers={"cookie": cookie} if cookie else None)
             return versions(answer)["web"], answer.headers.get("set-cookie", "").split(";")[0]
-        users = [meet() for _ in range(150)]
+        users = [meet() for _ in range(300)]
         share = sum(version == "feature-a" for version, _ in users) / len(users)
-        self.assertTrue(0.08 < share < 0.35, share)
+        self.assertTrue(0.08 < share < 0.35, share)  # five standard deviations
         self.assertEqual([meet(cookie)[0] for _, cookie in users], [version for version, _ in users])
-        mesh.act(release["id"], "approve", wait=10)
+        mesh.act(release["id"], "approve")
         grown = [meet(cookie)[0] for _, cookie in users]
         for (version, _), now in zip(users, grown):
             self.assertTrue(now == "feature-a" or version != "feature-a", "a user left the gray version")

@@ -46,17 +46,25 @@ def node_of(pod, kind="sidecar", mode="REDIRECT"):
 class Bodies:
     """All that a proxy is sent of every type: {type: {name: (version, hash of the resource)}}."""
 
-    def __init__(self, address, node):
+    def __init__(self, replica, node):
         self.all = {}
         for name, url in TYPES.items():
-            with xds_client.Client(address) as client:
+            with xds_client.Client(replica.xds) as client:
                 client.send(xds_client.field(1, node) + xds_client.field(2, url) + xds_client.field(3, "*"))
-                self.all[name] = self.receive(client)
+                self.all[name] = self.receive(client, lambda kind=name: replica.has_sent(node, kind))
 
     @staticmethod
-    def receive(client):
-        held, seconds = {}, 10.0
-        while (data := client.receive_message(seconds)) is not None:
+    def receive(client, whole):
+        """What comes until for a moment nothing more does, and `whole` holds or nothing comes for long."""
+        held, seconds, silent = {}, 10.0, 0.0
+        while silent < 10.0:
+            data = client.receive_message(seconds)
+            if data is None:
+                if client.ended or whole():
+                    break
+                silent += seconds
+                continue
+            silent = 0.0
             nonce = url = ""
             for number, value in xds_client.fields(data):
                 if number == 2:
@@ -67,11 +75,17 @@ class Bodies:
                 elif number == 5:
                     nonce = value.decode()
             client.delta(url, nonce=nonce)
-            seconds = 0.5  # more chunks come at once, or not at all
+            seconds = 0.5
         return held
 
 
 class Replica(case.ControlPlane):
+    def has_sent(self, node, kind):
+        """Whether somebody by that Node message has ACKed all that there is of the type."""
+        name = dict(xds_client.fields(node))[1].decode()
+        return any(type["type"] == kind and type["state"] == "SYNCED" for item in self.get("/api/v1/proxies").json["items"]
+                   if item["id"] == name for type in item["types"])
+
     def objects(self):
         page = self.get("/metrics").body.decode()
         return {kind: float(count) for kind, count in re.findall(r'^graymesh_objects\{kind="(\w+)"\} (\S+)$', page, re.MULTILINE)}
@@ -132,15 +146,15 @@ class Replicas(unittest.TestCase):
             if n == 2 * len(names) // 3:
                 cls.restarted.start()
         for replica in (cls.travelled, cls.restarted):
-            case.wait_until(lambda it=replica: it.objects() == cls.fresh.objects(), 30,
+            case.wait_until(lambda it=replica: it.objects() == cls.fresh.objects(), 60,
                             lambda it=replica: f"the same objects: {it.objects()}, {cls.fresh.objects()}")
 
     def compare(self, node):
-        wanted = Bodies(self.fresh.xds, node).all
+        wanted = Bodies(self.fresh, node).all
         for name in ("travelled", "restarted"):
             # What was edited last may be on its way: the last answer counts.
-            deadline = time.monotonic() + 10
-            while (found := Bodies(getattr(self, name).xds, node).all) != wanted and time.monotonic() < deadline:
+            deadline = time.monotonic() + 30
+            while (found := Bodies(getattr(self, name), node).all) != wanted and time.monotonic() < deadline:
                 pass
             for kind in TYPES:
                 differing = sorted(key for key in wanted[kind].keys() | found[kind].keys()
@@ -183,7 +197,7 @@ class Replicas(unittest.TestCase):
             before, pushes = counters(), other.metric("graymesh_xds_pushes_total")
             at.kill()
             begun = time.monotonic()
-            case.wait_until(lambda it=other: settled(it), 10, "the sidecar is synced with the other one")
+            case.wait_until(lambda it=other: settled(it), 30, "the sidecar is synced with the other one")
             took = time.monotonic() - begun
             (clusters,) = counters(r"^cluster_manager\.active_clusters$").values()
             print(f"{clusters:,} clusters, changed over in {took:.2f} s", flush=True)

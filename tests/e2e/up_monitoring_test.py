@@ -40,8 +40,10 @@ class UpMonitoring(UpCase):
         case.wait_until(lambda: self.query(page, 'graymesh_application_info{service="web"}'), 30,
                         "what graymeshd tells is there", 0.2)
         at = page["monitoring"]
-        self.assertEqual(self.get(at["prometheus"], "/api/v1/alertmanagers")["activeAlertmanagers"][0]["url"],
-                         f"http://{at['alertmanager']}/api/v2/alerts")
+        def alertmanagers():
+            return [one["url"] for one in self.get(at["prometheus"], "/api/v1/alertmanagers")["activeAlertmanagers"]]
+        case.wait_until(alertmanagers, 30, "Prometheus knows an Alertmanager", 0.2)
+        self.assertEqual(alertmanagers()[0], f"http://{at['alertmanager']}/api/v2/alerts")
         self.assertIn("ServiceErrors", self.rules(at))
         self.assertNotIn("AvailabilityBurnsFast", self.rules(at))
 
@@ -53,7 +55,7 @@ class UpMonitoring(UpCase):
         again = self.up("-f", "app.yaml")
         self.assertEqual(again["monitoring"], at)
         self.assertEqual(self.running(r"^\S*/prometheus"), before)
-        case.wait_until(lambda: "AvailabilityBurnsFast" in self.rules(at), 20, "the SLO's alerts are there", 0.2)
+        case.wait_until(lambda: "AvailabilityBurnsFast" in self.rules(at), 30, "the SLO's alerts are there", 0.2)
         self.down()
         self.assertFalse(self.state.exists())
 

@@ -80,6 +80,18 @@ class UpCase(unittest.TestCase):
                 found.append((int(entry.name), line))
         return sorted(found)
 
+    @staticmethod
+    def kill(pid):
+        """SIGKILL; until it is dead, and so has let go of its ports and locks."""
+        def dead():
+            try:
+                state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+                return state == "Z" and os.listdir(f"/proc/{pid}/task") == [str(pid)]
+            except OSError:
+                return True
+        os.kill(pid, signal.SIGKILL)
+        case.wait_until(dead, 15, f"process {pid} is dead")
+
     def ask(self, page, app="web"):
         """The version that answers at the first address that `up` told of."""
         url = next(a for a in page["applications"] if a["name"] == app)["answersAt"][0]["url"]
@@ -134,7 +146,7 @@ class Up(UpCase):
         (self.folder / "mesh/cart.yaml").unlink()
         page = self.up("-f", "mesh")
         self.assertEqual(sorted(app["name"] for app in page["applications"]), ["gateway", "web"])
-        case.wait_until(lambda: not self.running("--service cart"), 15, lambda: self.running("--service cart"))
+        case.wait_until(lambda: not self.running("--service cart"), 30, lambda: self.running("--service cart"))
         # Kept, it is there again as it was.
         self.down("--keep")
         self.assertEqual(self.ask(self.up()), "v1")
@@ -155,12 +167,12 @@ class Up(UpCase):
         self.write()
         page = self.up("-f", "app.yaml")
         apps = self.running("graymesh-shop")
-        os.kill(page["pid"], signal.SIGKILL)
+        self.kill(page["pid"])
         self.assertEqual(self.ask(page), "v1")
         again = self.up()
         self.assertEqual((again["api"], again["xds"], again["gateways"]), (page["api"], page["xds"], page["gateways"]))
         self.assertEqual(self.running("graymesh-shop"), apps)
-        os.kill(again["pid"], signal.SIGKILL)
+        self.kill(again["pid"])
         self.assertIn("2 instances have ended", self.down())
         self.assertFalse(self.state.exists())
 

@@ -233,8 +233,9 @@ class Client:
             self.ended = True
         return True
 
-    def take(self, type_url, *, seconds=5.0):
-        """Subscribes to all of a type, ACKs what comes, and gives the versions by name."""
+    def take(self, type_url, *, seconds=5.0, until=None):
+        """Subscribes to all of a type, ACKs what comes, and gives the versions by name: when the resource `until`
+        has come; without that, when for a moment nothing more does."""
         self.delta(type_url, first=True)
         held = {}
         while True:
@@ -244,7 +245,10 @@ class Client:
             self.delta(response.type_url, nonce=response.nonce)
             if response.type_url == type_url:
                 held.update(response.versions)
-                seconds = 0.3  # more chunks come at once, or not at all
+                if until in held:
+                    return held
+                if until is None:
+                    seconds = 0.3  # more chunks come at once, or not at all
 
     def close(self):
         self.socket.close()

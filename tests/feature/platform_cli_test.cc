@@ -77,8 +77,11 @@ TEST_F(PlatformCli, AppliesListsShowsAndDeletesApplications) {
   EXPECT_EQ(applied.code, cli::exit_ok);
   EXPECT_EQ(applied.out, "Application fe-pre/web applied\n");
   EXPECT_THAT(applied.err, IsEmpty());
-  ASSERT_TRUE(platform_.becomes([&] { return platform_.runtime.instances().size() == 2; }));
-  const Ran listed = graymesh({"app", "list", "-n", "fe-pre"});
+  Ran listed;
+  EXPECT_TRUE(platform_.becomes([&] {
+    listed = graymesh({"app", "list", "-n", "fe-pre"});
+    return listed.out.find(" 2/2 ") != std::string::npos;
+  })) << listed.out;
   EXPECT_EQ(listed.code, cli::exit_ok);
   EXPECT_THAT(listed.out,
               StartsWith("NAMESPACE   APPLICATION   TEAM   BASELINE   READY   RELEASES\n"
@@ -218,7 +221,7 @@ TEST_F(PlatformCli, SaysByItsExitCodeThatAReleaseIsStillOnItsWay) {
   apply("web");
   ASSERT_TRUE(platform_.becomes([&] { return platform_.runtime.instances().size() == 2; }));
   platform_.mesh.silence("web-baseline-1-1");
-  const Ran waiting = start("feature-a", {"--timeout", "1s"});
+  const Ran waiting = start("feature-a", {"--timeout", "3s"});
   EXPECT_EQ(waiting.code, cli::exit_waiting) << waiting.err;
   EXPECT_EQ(waiting.parsed()["missing"].size(), 1u) << waiting.out;
   EXPECT_THAT(waiting.parsed()["missing"][0].get<std::string>(), HasSubstr("web-baseline-1-1"));

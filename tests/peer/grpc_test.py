@@ -63,7 +63,7 @@ class Outcomes:
                 return outcome.get("server")
         return None
 
-    def wait(self, tag, server, seconds=10.0):
+    def wait(self, tag, server, seconds=20.0):
         begun = time.monotonic()
         case.wait_until(lambda: self.latest(tag, begun) == server, seconds,
                         lambda: f"{server} answers tag {tag!r}, but: {self.all[-4:]}")
@@ -149,7 +149,7 @@ class ProxylessGrpc(unittest.TestCase):
         outcomes.wait("", "baseline")
         status = case.wait_until(
             lambda: [proxy for proxy in self.mesh.proxies()
-                     if all(type["state"] == "SYNCED" for type in proxy["types"])], 5,
+                     if all(type["state"] == "SYNCED" for type in proxy["types"])], 20,
             lambda: f"the client is synced: {self.mesh.proxies()}")
         self.assertEqual([proxy["protocol"] for proxy in status], ["sotw"])
         self.assertEqual([proxy["refusals"] for proxy in status], [[]])

@@ -58,7 +58,7 @@ TEST(Root, ThatIsGoneKeepsItsObjectsAndSaysSo) {
   TempFolder folder;
   folder.write("config/a.yaml", entry("a", "10.0.0.1"));
   folder.write("config/sub/b.yaml", entry("b", "10.0.0.1"));
-  Watched source(FolderOptions{.folders = {folder / "config"}, .vanished = 1s, .returned = 50ms});
+  Watched source(FolderOptions{.folders = {folder / "config"}, .vanished = 1s, .returned = 500ms});
 
   fs::remove_all(folder / "config");
   ASSERT_TRUE(source.becomes([](const Objects& objects) { return !objects.nameless.empty(); }));

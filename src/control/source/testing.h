@@ -122,6 +122,8 @@ class Watched {
   explicit Watched(FolderOptions options) {
     // What is promised must not come true only because someone looks around every five seconds.
     if (options.rescan == FolderOptions{}.rescan) options.rescan = 10min;
+    // Nor must what a test writes be believed half done because the machine stood still meanwhile.
+    if (options.unclosed == FolderOptions{}.unclosed) options.unclosed = 10min;
     auto opened = Folder::open(options, [this](ObjectsPtr objects) { keep(std::move(objects)); });
     EXPECT_TRUE(opened) << (opened ? "" : opened.error().message);
     if (!opened) std::abort();

@@ -123,6 +123,17 @@ class Instances : public testing::Test {
     return eventually(
         [&] { return !instance(name).name.empty() && instance(name).phase == phase; });
   }
+  // As it was when it first said `words`: what it says changes with all that it does.
+  Instance told_by(const std::string& name, const std::string& words) {
+    Instance found;
+    EXPECT_TRUE(eventually([&] {
+      found = instance(name);
+      return found.message.find(words) != std::string::npos;
+    })) << words
+        << "\n"
+        << told();
+    return found;
+  }
   std::vector<std::string> names() const {
     std::vector<std::string> names;
     for (const auto& found : runtime_->instances()) names.push_back(found.name);
