@@ -97,7 +97,7 @@ class WatchedFolder final : public Folder {
 
   void run() {
     while (wait()) {
-      tree_.note_events(now());
+      tree_.note_events(now);
       tree_.work(now());
       ObjectsPtr newest = tree_.objects();
       if (newest == published_.get()) continue;

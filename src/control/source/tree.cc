@@ -54,8 +54,10 @@ Status Tree::open(Time now) {
 
 // Events.
 
-void Tree::note_events(Time now) {
-  for (const Event& event : watch_.take()) note(event, now);
+void Tree::note_events(Time (*now)()) {
+  const auto events = watch_.take();
+  const Time came = now();
+  for (const Event& event : events) note(event, came);
 }
 
 void Tree::gather(Time now) {

@@ -37,7 +37,8 @@ class Tree {
   Status open(Time now);
 
   int watch_fd() const { return watch_.fd(); }
-  void note_events(Time now);
+  // They came before `now`, which is asked once they are there: none is dated back.
+  void note_events(Time (*now)());
   // `path` is about to be deleted by ourselves: no need to doubt it.
   void expect_gone(const std::string& path) { expected_gone_.insert(path); }
 

@@ -206,14 +206,16 @@ TEST_F(EnvoyAccepts, ServicesThatClash) {
         "shop/" + name,
         "hosts: [" + name + ".example.com]\naddresses: [10.50." + (name == "one" ? "1.1" : "2.2") +
             "/8]\nports: [{number: 443, name: tls, protocol: TLS}]\nresolution: NONE"));
-    mesh.apply(virtual_service(
-        "shop/" + name,
-        "hosts: [" + name +
+    std::string spec = "hosts: [";
+    spec.append(name)
+        .append(
             ".shop.svc.cluster.local, \"*.com\"]\n"
             "tls:\n- match: [{port: 443, sniHosts: [a.example.com, \"*.example.com\"]}, {port: "
             "443, sniHosts: [\"*.com\"], destinationSubnets: [10.1.2.3/8, 10.0.0.0/8]}]\n"
-            "  route: [{destination: {host: " +
-            name + "}}]\n"));
+            "  route: [{destination: {host: ")
+        .append(name)
+        .append("}}]\n");
+    mesh.apply(virtual_service("shop/" + name, spec));
   }
   mesh.config("proxyHttpPort: 9000");
   EXPECT_EQ(complaint(Control(mesh).ask(sidecar_node("127.1.1.1", "shop", {{"app", "web"}}))), "");

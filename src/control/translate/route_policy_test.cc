@@ -8,7 +8,6 @@ namespace graymesh::translate::testing {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr const char* web = "web.fe-pre.svc.cluster.local:8080";

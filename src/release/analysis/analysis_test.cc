@@ -52,7 +52,7 @@ class FakeTraffic final : public MetricsQuery {
 };
 
 class AnalystTest : public ::testing::Test {
- protected:
+ public:
   AnalystTest() {
     testing::add_application(world, "web");
     Release release = testing::release_of(world, "feature-a", {"web"}, {10, 50});
@@ -238,7 +238,7 @@ class FakeFigures final : public Figures {
 };
 
 class Proxies : public ::testing::Test {
- protected:
+ public:
   std::optional<verdict::Pair> requests(const Target& of = target) {
     const auto counted = metrics->counts(of);
     EXPECT_TRUE(counted) << counted.error().message;
@@ -367,7 +367,7 @@ TEST(Prometheus, IsAskedForWindowsThatStandEndToEnd) {
 // A Prometheus that answers "40" to everything, and 30 of 40 below 25 ms where it is asked for
 // buckets; it keeps what it was asked.
 class AskedPrometheus : public ::testing::Test {
- protected:
+ public:
   Result<std::string> answer(const std::string& url) {
     std::string query;
     for (std::size_t at = url.find('=') + 1; at < url.size(); ++at) {
