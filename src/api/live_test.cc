@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 constexpr const char* cart = "outbound|8080|feature-a|cart.fe-pre.svc.cluster.local";
 
 class LiveApi : public ::testing::Test {
- protected:
+ public:
   LiveApi() {
     table.know({.lanes = {{"fe-pre", "feature-a"}}, .applications = {}});
     teller.side = traffic::Teller::Side::outbound;

@@ -44,6 +44,7 @@ TEST(ProxySeries, CountAProxyByItsWorstType) {
 
 TEST(ProxySeries, AreBoundedWhenEveryProxyLags) {
   std::vector<xds::ProxyStatus> many;
+  many.reserve(200);
   for (int i = 0; i < 200; ++i)
     many.push_back(proxy("p" + std::to_string(i), State::stale, now - std::chrono::seconds(i + 1)));
   const std::string page = proxy_series(many, now);

@@ -75,7 +75,7 @@ json party_json(const Party& party) {
 json target_json(const Window& window, const Target& target) {
   const std::string tag = tag_of(target);
   const auto version = window.versions.find({target.namespace_, target.service, tag});
-  const bool known = version != window.versions.end() && stage_of(target) != "";
+  const bool known = version != window.versions.end() && !stage_of(target).empty();
   return {{"namespace", target.namespace_},
           {"service", target.service},
           {"port", target.port},

@@ -15,7 +15,6 @@
 namespace graymesh::monitoring {
 namespace {
 
-using testing::Contains;
 using testing::HasSubstr;
 
 using Series = std::map<std::string, std::string>;  // labels, __name__ among them

@@ -53,7 +53,7 @@ TEST(GatherPage, RefusesWhatIsNone) {
 }
 
 class Gathering : public ::testing::Test {
- protected:
+ public:
   void SetUp() override { there = {{.id = "web-0", .stats = "127.1.1.1:15090", .who = web}}; }
   live::Window after_round(std::chrono::seconds seconds = 10s) {
     clock.advance(seconds);
@@ -153,7 +153,7 @@ TEST_F(Gathering, AnswersWithARoundThatBeganWithTheQuestion) {
 // ---- services that are followed
 
 class Following : public Gathering {
- protected:
+ public:
   static constexpr const char* address = "127.1.1.1:15090";
   void SetUp() override {
     Gathering::SetUp();

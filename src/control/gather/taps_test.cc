@@ -20,7 +20,7 @@ traffic::Request request(const std::string& lane, const std::string& path = "/",
 }
 
 class Tapping : public ::testing::Test {
- protected:
+ public:
   Tapping() { teller.side = traffic::Teller::Side::outbound; }
   std::shared_ptr<Tap> tap(TapWanted wanted, std::size_t per_second = 100) {
     auto opened = taps.open(std::move(wanted), per_second);

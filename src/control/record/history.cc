@@ -202,6 +202,7 @@ Result<std::vector<Sighting>> History::seen(std::vector<std::string>& faults) co
     if (sightings.any()) break;
   }
   std::vector<Sighting> sorted;
+  sorted.reserve(all.size());
   for (auto& [id, it] : all) sorted.push_back(std::move(it));
   return sorted;
 }

@@ -156,6 +156,7 @@ TEST_P(Incremental, SaysTheSameAsFromNothing) {
       }
     }
     std::vector<model::ObjectPtr> all;
+    all.reserve(objects.size());
     for (const auto& [key, object] : objects) all.push_back(object);
     const Built fresh = build(all, std::make_shared<const model::MeshConfig>(), nullptr, 1);
     expect_same(mesh.snapshot(), *fresh.snapshot);

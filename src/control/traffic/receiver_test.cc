@@ -67,7 +67,7 @@ class Client final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
 };
 
 class ReceiverTest : public ::testing::Test {
- protected:
+ public:
   ReceiverTest() {
     table.know({.lanes = {{"fe-pre", "a"}}, .applications = {{"fe-pre", "web"}}});
     grpc::ServerBuilder builder;

@@ -12,7 +12,7 @@ const Who web{"fe-pre", "web", "", "1"}, gray_web{"fe-pre", "web", "a", "2"};
 const Name lane{"fe-pre", "a"};
 
 class TrafficTable : public ::testing::Test {
- protected:
+ public:
   TrafficTable() {
     table.know({.lanes = {lane}, .applications = {{"fe-pre", "web"}, {"fe-pre", "cart"}}});
   }

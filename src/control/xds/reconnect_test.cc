@@ -51,10 +51,10 @@ TEST(Reconnect, ProxyThatHoldsLittleIsSentTheRest) {
 }
 
 TEST(Reconnect, IsAResyncWhereNothingThatTheProxyHoldsIsKnown) {
-  const auto resyncs = [](FakeProxy::Held held) {
+  const auto resyncs = [](const FakeProxy::Held& held) {
     FakeProxy proxy(FakeProxy::delta);
     (void)proxy.runs({.clusters = {"a=1", "b=1"}});
-    (void)proxy.asks(Type::cluster, {}, std::move(held));
+    (void)proxy.asks(Type::cluster, {}, held);
     return proxy.session().channel(Type::cluster).counts().resyncs;
   };
   EXPECT_EQ(resyncs({}), 0u) << "it came with nothing";

@@ -16,17 +16,17 @@ class Line : public testing::Test {
   bool admit(int i, std::size_t bytes) { return turns.admit(at(i), bytes, clock.now()); }
   std::vector<int> woken() {
     std::vector<int> all;
-    for (const auto* key : woken_)
+    for (const auto* key : keys)
       all.push_back(static_cast<int>(static_cast<const char*>(key) - streams.data()));
-    woken_.clear();
+    keys.clear();
     return all;
   }
 
   FakeClock clock;
   std::array<char, 32> streams{};
-  std::vector<Turns::Key> woken_;
+  std::vector<Turns::Key> keys;
   Turns turns{{.bytes_max = 100, .cold_bytes_max = 1000, .free_bytes = 10},
-              [this](Turns::Key key) { woken_.push_back(key); }};
+              [this](Turns::Key key) { keys.push_back(key); }};
 };
 
 using Admission = Line;

@@ -7,7 +7,6 @@ namespace {
 
 using namespace testing;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 TEST(PlanCheck, ALaneAndAReleaseByStepsHoldFromStartToEnd) {

@@ -20,7 +20,7 @@ model::GrayMatch header(const std::string& name, model::StringMatch::Kind kind,
 }
 
 class HiddenTest : public ::testing::Test {
- protected:
+ public:
   using Kind = model::StringMatch::Kind;
   HiddenTest() { add_application(world, "web"); }
 
