@@ -1,5 +1,5 @@
-// The ADS server on gRPC: keeps the list of the streams that come in by its door, and has workers
-// that ask the source for their Configs.
+// The ADS server: keeps the list of the streams that come in, and has workers that ask the source
+// for their Configs.
 //
 // publish() only rings a bell. A worker puts every stream on the queue (once, however often it
 // rings), and the workers take them from there; so config_for() is called from the workers alone,
@@ -9,12 +9,14 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tuple>
 #include <unordered_map>
 
-#include "control/xds/door.h"
+#include "control/rpc/rpc.h"
 #include "control/xds/stream.h"
 #include "control/xds/xds.h"
 
@@ -25,6 +27,11 @@ constexpr std::chrono::milliseconds tick{
     500};  // how often streams that wait for time are looked at
 constexpr std::size_t dropped_max = 64;
 constexpr std::chrono::milliseconds goodbye_max{1000};  // for streams to end by themselves
+constexpr std::string_view service_path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+
+// For those that are sent away: another replica may have room at once, this one only when some have
+// gone.
+constexpr int pushback_ms_min = 1'000, pushback_ms_max = 10'000;
 
 class AdsServer final : public Server, private Shared {
  public:
@@ -51,17 +58,18 @@ class AdsServer final : public Server, private Shared {
   void receive(const void* stream) override;
   void heard_much(Stream& stream) override;
   void dropped(Dropped one) override;
-  bool full() const override;
   Clock::Steady published() const override;
-  void refuse(const std::string& peer) override;
 
+  std::shared_ptr<rpc::Reactor> take(const rpc::CallPtr& call, bool delta);
+  bool full() const;
+  void turn_away(rpc::Call& call) const;
   void work();
   void work_long();
   void look_locked(std::unique_lock<std::mutex>& lock, Clock::Steady time);
   void enqueue_locked(const std::shared_ptr<Stream>& stream);
   std::vector<std::shared_ptr<Stream>> streams(bool only_joined = true) const;
 
-  std::unique_ptr<Door> door_;
+  std::unique_ptr<rpc::Server> transport_;
   int port_ = 0;
 
   mutable std::mutex mutex_;
@@ -84,8 +92,21 @@ class AdsServer final : public Server, private Shared {
 };
 
 Status AdsServer::listen() {
-  door_ = TRY(Door::open(*this, options.address));
-  port_ = door_->port();
+  rpc::Options transport{.name = "xDS",
+                         .address = options.address,
+                         .methods = options.methods,
+                         .message_bytes_max = options.request_bytes_max,
+                         .incoming_bytes_max = options.connection_bytes_max,
+                         .ping_every = options.ping_every,
+                         .ping_timeout = options.ping_timeout};
+  for (const bool delta : {true, false}) {
+    const auto* name = delta ? "DeltaAggregatedResources" : "StreamAggregatedResources";
+    transport.methods[std::string(service_path) + name] = [this, delta](const rpc::CallPtr& call) {
+      return take(call, delta);
+    };
+  }
+  transport_ = TRY(rpc::Server::start(std::move(transport)));
+  port_ = transport_->port();
   const std::size_t count = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
   for (std::size_t i = 0; i < count; ++i) workers_.emplace_back([this] { work(); });
   // Half of the cores at most, so that the others go on meanwhile.
@@ -102,27 +123,32 @@ AdsServer::~AdsServer() {
   bell_.notify_all();
   long_bell_.notify_all();
   for (auto& worker : workers_) worker.join();
-  if (!door_) return;
-  door_->close();
-  for (const auto& stream : streams(false)) {
-    stream->close({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
-  }
-  const auto gone = [this] { return streams_.empty(); };
+  if (!transport_) return;
+  transport_->close();
+  for (const auto& stream : streams(false))
+    stream->close(Error{Code::unavailable, "the control plane is going away"});
   {
     std::unique_lock lock(mutex_);
-    empty_.wait_for(lock, goodbye_max, gone);
+    empty_.wait_for(lock, goodbye_max, [this] { return streams_.empty(); });
   }
-  door_.reset();
-  std::unique_lock lock(mutex_);
-  empty_.wait(lock, gone);
+  transport_.reset();  // every call is done
 }
 
-void AdsServer::refuse(const std::string& peer) {
-  instruments.unbounded.add();
-  const std::string why = fmt::format("a request of more than {} bytes", options.request_bytes_max);
-  for (const auto& stream : streams(false)) {
-    if (stream->peer() == peer) stream->close({grpc::StatusCode::RESOURCE_EXHAUSTED, why});
-  }
+std::shared_ptr<rpc::Reactor> AdsServer::take(const rpc::CallPtr& call, bool delta) {
+  if (!full()) return Stream::open(*this, delta, call);
+  turn_away(*call);
+  return nullptr;
+}
+
+// Beyond all bounds, and so the one case in which a proxy is sent away: with gRPC's own words for
+// when to come back, and not all at once.
+void AdsServer::turn_away(rpc::Call& call) const {
+  instruments.turned_away.add();
+  thread_local std::minstd_rand random{std::random_device{}()};
+  std::uniform_int_distribution pushback_ms(pushback_ms_min, pushback_ms_max);
+  call.finish(Error{Code::unavailable,
+                    fmt::format("{} streams are open, and no more may be", options.streams_max)},
+              {{"grpc-retry-pushback-ms", std::to_string(pushback_ms(random))}});
 }
 
 void AdsServer::opened(std::shared_ptr<Stream> stream) {
