@@ -26,6 +26,8 @@ namespace {
 constexpr std::chrono::milliseconds tick{
     500};  // how often streams that wait for time are looked at
 constexpr std::size_t dropped_max = 64;
+constexpr unsigned workers_max = 4;
+constexpr std::size_t batch_max = 16;                   // streams that a worker takes at a time
 constexpr std::chrono::milliseconds goodbye_max{1000};  // for streams to end by themselves
 constexpr std::string_view service_path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
 
@@ -83,7 +85,7 @@ class AdsServer final : public Server, private Shared {
   std::deque<Dropped> dropped_;
   std::deque<std::shared_ptr<Stream>> queue_;
   bool published_now_ = false;
-  Clock::Steady published_at_{};  // when that was written
+  std::atomic<Clock::Steady> published_at_{};  // when that was written
   std::atomic<Clock::Steady> faded_at_{};
   bool stopping_ = false;
   std::condition_variable long_bell_;
@@ -107,7 +109,7 @@ Status AdsServer::listen() {
   }
   transport_ = TRY(rpc::Server::start(std::move(transport)));
   port_ = transport_->port();
-  const std::size_t count = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
+  const std::size_t count = std::clamp(std::thread::hardware_concurrency(), 1u, workers_max);
   for (std::size_t i = 0; i < count; ++i) workers_.emplace_back([this] { work(); });
   // Half of the cores at most, so that the others go on meanwhile.
   for (std::size_t i = 0; i < std::max<std::size_t>(1, count / 2); ++i)
@@ -166,6 +168,7 @@ void AdsServer::joined(Stream& stream) {
   (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(1);
   instruments.opened.add();
   enqueue_locked(entry.stream);
+  bell_.notify_one();
 }
 
 void AdsServer::closed(Stream& stream) {
@@ -183,7 +186,9 @@ void AdsServer::closed(Stream& stream) {
 void AdsServer::wake(const void* stream) {
   std::lock_guard lock(mutex_);
   const auto found = streams_.find(stream);
-  if (found != streams_.end() && found->second.joined) enqueue_locked(found->second.stream);
+  if (found == streams_.end() || !found->second.joined) return;
+  enqueue_locked(found->second.stream);
+  bell_.notify_one();
 }
 
 bool AdsServer::full() const {
@@ -236,16 +241,13 @@ std::vector<Dropped> AdsServer::dropped() const {
   return {dropped_.begin(), dropped_.end()};
 }
 
-Clock::Steady AdsServer::published() const {
-  std::lock_guard lock(mutex_);
-  return published_at_;
-}
+Clock::Steady AdsServer::published() const { return published_at_; }
 
 void AdsServer::publish(std::optional<Clock::Steady> since) {
   {
     std::lock_guard lock(mutex_);
     const auto written = since.value_or(clock.now());
-    published_at_ = published_now_ ? std::min(published_at_, written) : written;
+    published_at_ = published_now_ ? std::min(published_at_.load(), written) : written;
     published_now_ = true;
   }
   bell_.notify_one();
@@ -254,10 +256,10 @@ void AdsServer::publish(std::optional<Clock::Steady> since) {
 void AdsServer::enqueue_locked(const std::shared_ptr<Stream>& stream) {
   if (stopping_ || stream->queued.exchange(true)) return;
   queue_.push_back(stream);
-  bell_.notify_one();
 }
 
 void AdsServer::work() {
+  std::vector<std::shared_ptr<Stream>> batch;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     bell_.wait_for(lock, tick, [this] { return stopping_ || published_now_ || !queue_.empty(); });
@@ -268,14 +270,19 @@ void AdsServer::work() {
       for (const auto& [key, entry] : streams_) {
         if (entry.joined && (all || entry.stream->due(time))) enqueue_locked(entry.stream);
       }
+      if (queue_.size() > 1) bell_.notify_all();
       look_locked(lock, time);
     }
-    if (queue_.empty()) continue;
-    auto stream = std::move(queue_.front());
-    queue_.pop_front();
+    // Some at a time, so that the lock is seldom taken, and few, so that none waits for another.
+    const std::size_t count = std::min(queue_.size() / workers_max + 1, batch_max);
+    for (; batch.size() < count && !queue_.empty(); queue_.pop_front())
+      batch.push_back(std::move(queue_.front()));
     lock.unlock();
-    stream->refresh();
-    stream.reset();  // perhaps the last one to know it: not under the lock
+    for (auto& stream : batch) {
+      stream->refresh();
+      stream.reset();  // perhaps the last one to know it: not under the lock
+    }
+    batch.clear();
     lock.lock();
   }
 }

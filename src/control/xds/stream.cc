@@ -106,19 +106,23 @@ Now Stream::now_heard() const {
   return now;
 }
 
-// Moves the counters by what the session has counted since.
+// Moves the counters by what the session has counted since. All streams share them: what did not
+// move is left alone.
 void Stream::count_locked() {
+  const auto add = [](metrics::Counter& counter, std::uint64_t by) {
+    if (by > 0) counter.add(by);
+  };
   for (std::size_t i = 0; i < resource::type_count; ++i) {
-    const auto newest = session_.channel(resource::all_types[i]).counts();
+    const auto& newest = session_.channel(resource::all_types[i]).counts();
     auto& counted = counted_[i];
-    instruments().acks.add(newest.acked - counted.acked);
-    instruments().of_type[i].nacks->add(newest.nacked - counted.nacked);
-    instruments().of_type[i].resyncs->add(newest.resyncs - counted.resyncs);
-    instruments().stale.add(newest.stale - counted.stale);
+    add(instruments().acks, newest.acked - counted.acked);
+    add(*instruments().of_type[i].nacks, newest.nacked - counted.nacked);
+    add(*instruments().of_type[i].resyncs, newest.resyncs - counted.resyncs);
+    add(instruments().stale, newest.stale - counted.stale);
     counted = newest;
   }
-  instruments().unknown_type.add(session_.ignored() - std::exchange(ignored_, session_.ignored()));
-  instruments().folded.add(session_.folded() - std::exchange(folded_, session_.folded()));
+  add(instruments().unknown_type, session_.ignored() - std::exchange(ignored_, session_.ignored()));
+  add(instruments().folded, session_.folded() - std::exchange(folded_, session_.folded()));
 }
 
 void Stream::refresh() {
