@@ -29,7 +29,8 @@ Connection::Connection(const Options& options, std::shared_ptr<Mailbox> mailbox,
   if (const auto line = line_of(socket_.get())) peer_->distance_us = line->distance_us;
 }
 
-bool Connection::read(std::span<char> buffer, bool to_end, Steady now) {
+bool Connection::read(std::span<char> buffer, bool ends, Steady now) {
+  ends_ = ends_ || ends;
   for (int i = 0; i < reads_max && !over_; ++i) {
     const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
     if (count < 0 && errno == EINTR) continue;
@@ -43,7 +44,7 @@ bool Connection::read(std::span<char> buffer, bool to_end, Steady now) {
     const auto size = static_cast<std::size_t>(count);
     session_.hear({buffer.data(), size}, now);
     // Less than there is room for was all that there was; its end is another event.
-    if (size < buffer.size() && !to_end) return false;
+    if (size < buffer.size() && !ends_) return false;
   }
   return !over_;
 }

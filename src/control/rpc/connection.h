@@ -26,8 +26,9 @@ class Connection {
   Session& session() { return session_; }
 
   // Reads what there is, into `buffer` and on: some at a time, so that others have their turn.
-  // `to_end`: the peer ended its side. True: there may be more.
-  bool read(std::span<char> buffer, bool to_end, Steady now);
+  // `ends`: the peer has ended its side, and all that it sent before is to be read. True: there may
+  // be more.
+  bool read(std::span<char> buffer, bool ends, Steady now);
   // Sends what is to be said; `scratch` is empty before and after. True: reactors were told that
   // something is written, and may have more to say.
   bool flush(Output& scratch);
@@ -49,7 +50,7 @@ class Connection {
   const std::shared_ptr<Peer> peer_;
   Session session_;
   std::unique_ptr<Output> left_;  // that the socket did not take
-  bool over_ = false;
+  bool ends_ = false, over_ = false;
 
   const Steady since_;
   Steady heard_;            // something was read

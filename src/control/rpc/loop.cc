@@ -13,6 +13,9 @@ namespace graymesh::rpc {
 namespace {
 
 constexpr std::size_t buffer_bytes = 64u << 10;  // what is read at a time, of any connection
+// Of mail in one turn: others may post faster than it is dealt with, and what comes waits
+// meanwhile.
+constexpr int rounds_max = 4;
 
 }  // namespace
 
@@ -53,7 +56,8 @@ void Loop::work() {
   while (!stopping_) {
     wait();
     look();
-    for (bool more = true; more;) {
+    bool more = true;
+    for (int round = 0; more && round < rounds_max; ++round) {
       more = deal_with_mail();
       more = flush() || more;
     }
@@ -86,9 +90,9 @@ void Loop::wait() {
   }
 }
 
-void Loop::read(Connection& connection, bool to_end) {
+void Loop::read(Connection& connection, bool ends) {
   if (connection.over()) return;
-  if (connection.read(buffer_, to_end, now_) && !std::exchange(connection.again, true))
+  if (connection.read(buffer_, ends, now_) && !std::exchange(connection.again, true))
     again_.push_back(&connection);
   if (const auto deadline = connection.session().deadline())
     deadline_ = std::min(deadline_.value_or(*deadline), *deadline);

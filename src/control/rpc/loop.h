@@ -38,7 +38,7 @@ class Loop {
   void open(Descriptor socket);
   bool flush();
   void look();
-  void read(Connection& connection, bool to_end);
+  void read(Connection& connection, bool ends);
   void mark(Connection& connection);
   void remove(Connection& connection);
   void say_goodbye();
