@@ -5,7 +5,8 @@
 #     TESTS snapshot_test.cc
 #     USES model base               rooms by their path under src/, or xds_protos
 #     PRECOMPILED <httplib.h>       others' headers that most of its sources include, see below
-#     LINKS PkgConfig::yaml)        what others made; cmake/dependencies.cmake lists it
+#     LINKS PkgConfig::yaml         what others made; cmake/dependencies.cmake lists it
+#     TEST_LINKS gRPC::grpc++)      the same, for the tests alone
 #
 # makes graymesh_control_snapshot and control_snapshot_test. Includes read
 # "control/snapshot/snapshot.h". USES repeats the room's row in docs/architecture.md;
@@ -103,7 +104,7 @@ function(graymesh_test target timeout labels)
 endfunction()
 
 function(room name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;TESTS;USES;PRECOMPILED;LINKS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;TESTS;USES;PRECOMPILED;LINKS;TEST_LINKS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "room(${name}): what is ${arg_UNPARSED_ARGUMENTS}?")
   endif()
@@ -123,7 +124,7 @@ function(room name)
   endif()
   if(arg_TESTS AND BUILD_TESTING AND NOT GRAYMESH_FUZZ)
     add_executable(${flat}_test ${arg_TESTS})
-    graymesh_executable(${flat}_test "${name}" "GTest::gtest_main;GTest::gmock")
+    graymesh_executable(${flat}_test "${name}" "GTest::gtest_main;GTest::gmock;${arg_TEST_LINKS}")
     graymesh_headers(${flat}_test "${arg_USES}" _test)
     graymesh_test(${flat}_test 60 "unit")
   endif()

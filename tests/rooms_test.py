@@ -18,7 +18,7 @@ import tempfile
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 JSON_INCLUDE = re.compile(r"^\s*#\s*include\s+<nlohmann/json\.hpp>")
 ROOM_CALL = re.compile(r"^(room|program)\s*\(\s*(\S+)(.*?)\)", re.MULTILINE | re.DOTALL)
-CMAKE_WORDS = {"SOURCES", "TESTS", "USES", "PRECOMPILED", "LINKS"}
+CMAKE_WORDS = {"SOURCES", "TESTS", "USES", "PRECOMPILED", "LINKS", "TEST_LINKS"}
 PROTOS = "xds_protos"
 # The first folders of the generated protos, whose includes are written with quotes like ours.
 PROTO_FOLDERS = {"envoy", "udpa", "xds", "validate", "cel", "google"}

@@ -292,9 +292,7 @@ int serve(const Flags& flags) {
   xds::ServerOptions server = server_options(flags);
   server.on_reach = [&] { platform.poke(); };
   server.witness = record->get();
-  server.methods[traffic::Receiver::method] = [&](auto* /*call*/, auto heard) {
-    return receiver.open(std::move(heard));
-  };
+  server.methods[traffic::Receiver::method] = [&](const auto& call) { return receiver.open(call); };
   auto xds = xds::Server::start(server, loop, metrics, clock);
   if (!xds) return fail(xds.error());
   const Recaps recaps(record->get(), **xds);

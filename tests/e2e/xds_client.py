@@ -12,6 +12,7 @@ DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6
 END_HEADERS, END_STREAM, ACK = 4, 1, 1
 INITIAL_WINDOW_SIZE = 4
 ENHANCE_YOUR_CALM = 11
+STATUS = (b"grpc-status", bytes.fromhex("9acac8b21234da8f"))  # plain, and as Huffman's code of RFC 7541 has it
 DELTA = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 STREAM = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -153,7 +154,7 @@ class Client:
 
     def exhausted(self):
         """Whether the stream ended with what gRPC takes for RESOURCE_EXHAUSTED."""
-        return b"grpc-status\x018" in self.trailers or self.reset == ENHANCE_YOUR_CALM
+        return any(name + b"\x018" in self.trailers for name in STATUS) or self.reset == ENHANCE_YOUR_CALM
 
     def delta(self, type_url, *, subscribe=(), nonce="", error="", first=False, held=None, unsubscribe=()):
         message = field(1, node()) if first else b""
@@ -214,7 +215,7 @@ class Client:
         if kind == DATA:
             self.messages += payload
         elif kind == HEADERS:
-            self.trailers = payload  # gRPC 1.51 writes the status as plain text
+            self.trailers = payload
         elif kind == WINDOW_UPDATE:
             self.windows[stream] += int.from_bytes(payload, "big")
         elif kind in (SETTINGS, PING) and not flags & ACK:

@@ -1,21 +1,15 @@
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/support/byte_buffer.h>
-
 #include <condition_variable>
+#include <utility>
 
 #include "control/traffic/traffic.h"
 
 namespace graymesh::traffic {
 namespace {
 
-std::string to_string(grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  std::string out;
-  if (!buffer.Dump(&slices).ok()) return out;
-  for (const auto& slice : slices)
-    out.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  return out;
-}
+// For streams to end as those who read do, before they are cut off.
+constexpr std::chrono::milliseconds goodbye_max{1000};
+
+Status going_away() { return Error{Code::unavailable, "the control plane is going away"}; }
 
 metrics::Counter& requests_counter(metrics::Registry& metrics, const char* result) {
   return metrics.counter("graymesh_lane_log_requests_total",
@@ -34,35 +28,23 @@ struct Receiver::Shared {
 
   std::mutex mutex;
   std::condition_variable empty;
-  std::set<Stream*> streams;
+  std::set<std::shared_ptr<Stream>> streams;
   bool stopping = false;
 };
 
-// One proxy's one worker and one side. gRPC calls one On... at a time, but OnCancel beside any.
-class Receiver::Stream final : public Reactor {
+// One proxy's one worker and one side.
+class Receiver::Stream final : public rpc::Reactor, public std::enable_shared_from_this<Stream> {
  public:
-  Stream(Shared& shared, std::function<void(std::size_t)> heard)
-      : shared_(shared), heard_(std::move(heard)), reader_(shared.lane_header) {}
+  Stream(Shared& shared, rpc::CallPtr call)
+      : shared_(shared), call_(std::move(call)), reader_(shared.lane_header) {}
 
-  void begin() {
-    std::lock_guard lock(mutex_);
-    if (!finished_) StartRead(&buffer_);
-  }
+  rpc::Call& call() { return *call_; }
 
-  void finish(const grpc::Status& status) {
-    std::lock_guard lock(mutex_);
-    finish_locked(status);
-  }
-
-  void OnReadDone(bool ok) override {
-    std::lock_guard lock(mutex_);
-    if (!ok) return finish_locked(grpc::Status::OK);
-    heard_(buffer_.Length());
-    const auto requests = reader_.read(to_string(buffer_), shared_.listener.wants_details());
-    buffer_.Clear();
+  void on_message(std::string bytes) override {
+    const auto requests = reader_.read(bytes, shared_.listener.wants_details());
     if (!requests) {
       shared_.malformed.add();
-      return finish_locked({grpc::StatusCode::INVALID_ARGUMENT, requests.error().message});
+      return call_->finish(Error{Code::invalid_argument, requests.error().message});
     }
     const Table::Counts counts = shared_.table.record(reader_.teller(), *requests);
     shared_.listener.told(reader_.teller(), *requests);
@@ -70,36 +52,24 @@ class Receiver::Stream final : public Reactor {
     shared_.others.add(counts.others);
     shared_.unknown.add(counts.unknown);
     shared_.full.add(counts.full);
-    if (!finished_) StartRead(&buffer_);
+    call_->read();
   }
 
-  void OnCancel() override { finish({grpc::StatusCode::CANCELLED, "the stream is gone"}); }
+  void on_end() override { call_->finish({}); }
 
-  void OnDone() override {
-    Shared* shared = nullptr;
-    {
-      std::lock_guard lock(mutex_);
-      shared = &shared_;
-    }
-    std::lock_guard lock(shared->mutex);
-    shared->streams.erase(this);
-    shared->open.add(-1);
-    if (shared->streams.empty()) shared->empty.notify_all();
-    delete this;
+  void on_written() override {}  // nothing is answered
+
+  void on_done(const Status&) override {
+    std::lock_guard lock(shared_.mutex);
+    shared_.open.add(-1);
+    shared_.streams.erase(shared_from_this());
+    if (shared_.streams.empty()) shared_.empty.notify_all();
   }
 
  private:
-  void finish_locked(const grpc::Status& status) {
-    if (!std::exchange(finished_, true)) Finish(status);
-  }
-
-  // Guards all below, also against threads that gRPC hands the stream to.
-  std::mutex mutex_;
   Shared& shared_;
-  const std::function<void(std::size_t)> heard_;
-  Reader reader_;
-  grpc::ByteBuffer buffer_;
-  bool finished_ = false;
+  const rpc::CallPtr call_;
+  Reader reader_;  // the loop's
 };
 
 Receiver::Receiver(Table& table, std::string lane_header, metrics::Registry& metrics,
@@ -123,29 +93,26 @@ Receiver::Receiver(Table& table, std::string lane_header, metrics::Registry& met
 
 Receiver::~Receiver() { stop(); }
 
-Receiver::Reactor* Receiver::open(std::function<void(std::size_t)> heard) {
-  auto* stream = new Stream(*shared_, std::move(heard));
-  bool stopping = false;
-  {
-    std::lock_guard lock(shared_->mutex);
-    shared_->streams.insert(stream);
-    shared_->open.add(1);
-    stopping = shared_->stopping;
-  }
-  if (stopping)
-    stream->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
+std::shared_ptr<rpc::Reactor> Receiver::open(rpc::CallPtr call) {
+  auto stream = std::make_shared<Stream>(*shared_, std::move(call));
+  std::lock_guard lock(shared_->mutex);
+  shared_->streams.insert(stream);
+  shared_->open.add(1);
+  if (shared_->stopping)
+    stream->call().finish(going_away());
   else
-    stream->begin();
+    stream->call().read();
   return stream;
 }
 
 void Receiver::stop() {
   std::unique_lock lock(shared_->mutex);
+  const auto gone = [this] { return shared_->streams.empty(); };
   shared_->stopping = true;
-  // Under the lock none of them can be gone; OnDone comes on another thread.
-  for (Stream* stream : shared_->streams)
-    stream->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
-  shared_->empty.wait(lock, [this] { return shared_->streams.empty(); });
+  for (const auto& stream : shared_->streams) stream->call().finish(going_away());
+  if (shared_->empty.wait_for(lock, goodbye_max, gone)) return;
+  for (const auto& stream : shared_->streams) stream->call().cancel();
+  shared_->empty.wait(lock, gone);
 }
 
 }  // namespace graymesh::traffic

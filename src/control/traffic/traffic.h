@@ -25,13 +25,8 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "control/rpc/rpc.h"
 #include "metrics/metrics.h"
-
-namespace grpc {
-class ByteBuffer;
-template <class Request, class Response>
-class ServerBidiReactor;
-}  // namespace grpc
 
 namespace graymesh::traffic {
 
@@ -195,7 +190,6 @@ struct Listener {
 // Takes the streams; xds::ServerOptions::methods leads them here.
 class Receiver {
  public:
-  using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
   static constexpr const char* method =
       "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 
@@ -206,8 +200,7 @@ class Receiver {
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
 
-  // `heard` is told the length of each message that came in whole, until the call is done.
-  Reactor* open(std::function<void(std::size_t)> heard);
+  std::shared_ptr<rpc::Reactor> open(rpc::CallPtr call);
   void stop();  // ends all streams, and those to come, and waits for them
 
  private:

@@ -1,7 +1,6 @@
 #include "control/xds/bytes.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
 #include "base/hash.h"
@@ -10,14 +9,6 @@ namespace graymesh::xds {
 namespace {
 
 using resource::ResourcePtr;
-
-// A slice that keeps what it points into.
-grpc::Slice slice(std::string_view bytes, std::shared_ptr<const void> owner) {
-  auto* kept = new std::shared_ptr<const void>(std::move(owner));
-  // gRPC's interface takes a pointer to non-const, and only reads.
-  return {const_cast<char*>(bytes.data()), bytes.size(),
-          [](void* it) { delete static_cast<std::shared_ptr<const void>*>(it); }, kept};
-}
 
 using Resources = std::vector<const ResourcePtr*>;
 
@@ -88,28 +79,16 @@ void SharedFrames::fade() {
   std::erase_if(kept_, [](const auto& entry) { return entry.second.alive.expired(); });
 }
 
-grpc::ByteBuffer to_bytes(const Response& response, bool delta, SharedFrames& shared) {
-  std::array<grpc::Slice, 2> slices;
-  slices[0] = grpc::Slice(encode_head(response, delta));
-  if (response.resources.empty()) return {slices.data(), 1};
+rpc::Message to_bytes(const Response& response, bool delta, SharedFrames& shared) {
+  rpc::Message message{.head = encode_head(response, delta), .body = {}};
   if (response.resources.size() == 1) {
     const auto& resource = *response.resources.front();
-    slices[1] = slice(frame(resource, delta), resource);
-  } else {
+    message.body = {frame(resource, delta), resource};
+  } else if (!response.resources.empty()) {
     const auto frames = shared.of(response.resources, delta);
-    slices[1] = slice(frames->bytes, frames);
+    message.body = {frames->bytes, frames};
   }
-  return {slices.data(), 2};
-}
-
-std::string from_bytes(const grpc::ByteBuffer& buffer) {
-  std::string bytes;
-  std::vector<grpc::Slice> slices;
-  if (!buffer.Dump(&slices).ok()) return bytes;
-  bytes.reserve(buffer.Length());
-  for (const auto& part : slices)
-    bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
-  return bytes;
+  return message;
 }
 
 }  // namespace graymesh::xds

@@ -1,7 +1,5 @@
-// A Response as the bytes gRPC sends. Streams that are sent the same resources share one buffer.
+// A Response as the bytes that are sent. Streams that are sent the same resources share one buffer.
 #pragma once
-
-#include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
 #include <memory>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "control/resource/resource.h"
+#include "control/rpc/rpc.h"
 #include "control/xds/message.h"
 
 namespace graymesh::xds {
@@ -41,9 +40,6 @@ class SharedFrames {
   std::size_t held_bytes_ = 0;
 };
 
-grpc::ByteBuffer to_bytes(const Response& response, bool delta, SharedFrames& shared);
-
-// The bytes of a request, in one piece.
-std::string from_bytes(const grpc::ByteBuffer& buffer);
+rpc::Message to_bytes(const Response& response, bool delta, SharedFrames& shared);
 
 }  // namespace graymesh::xds

@@ -191,6 +191,7 @@ class Channel {
 
   // Responses (take.cc).
   bool idle(const Goal& goal) const;
+  bool rests(const Goal& goal) const;
   void draft_trial(const Target& target, Draft& draft);
   void draft_exceptions(const Goal& goal, const Target& target, Draft& draft);
   void draft_changes(const Goal& goal, const Target& target, Draft& draft);

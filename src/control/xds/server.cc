@@ -1,5 +1,5 @@
-// The ADS server on gRPC: keeps the list of the streams that come in by its door, and has workers
-// that ask the source for their Configs.
+// The ADS server: keeps the list of the streams that come in, and has workers that ask the source
+// for their Configs.
 //
 // publish() only rings a bell. A worker puts every stream on the queue (once, however often it
 // rings), and the workers take them from there; so config_for() is called from the workers alone,
@@ -9,12 +9,14 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tuple>
 #include <unordered_map>
 
-#include "control/xds/door.h"
+#include "control/rpc/rpc.h"
 #include "control/xds/stream.h"
 #include "control/xds/xds.h"
 
@@ -24,7 +26,14 @@ namespace {
 constexpr std::chrono::milliseconds tick{
     500};  // how often streams that wait for time are looked at
 constexpr std::size_t dropped_max = 64;
+constexpr unsigned workers_max = 4;
+constexpr std::size_t batch_max = 16;                   // streams that a worker takes at a time
 constexpr std::chrono::milliseconds goodbye_max{1000};  // for streams to end by themselves
+constexpr std::string_view service_path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+
+// For those that are sent away: another replica may have room at once, this one only when some have
+// gone.
+constexpr int pushback_ms_min = 1'000, pushback_ms_max = 10'000;
 
 class AdsServer final : public Server, private Shared {
  public:
@@ -51,17 +60,18 @@ class AdsServer final : public Server, private Shared {
   void receive(const void* stream) override;
   void heard_much(Stream& stream) override;
   void dropped(Dropped one) override;
-  bool full() const override;
   Clock::Steady published() const override;
-  void refuse(const std::string& peer) override;
 
+  std::shared_ptr<rpc::Reactor> take(const rpc::CallPtr& call, bool delta);
+  bool full() const;
+  void turn_away(rpc::Call& call) const;
   void work();
   void work_long();
   void look_locked(std::unique_lock<std::mutex>& lock, Clock::Steady time);
   void enqueue_locked(const std::shared_ptr<Stream>& stream);
   std::vector<std::shared_ptr<Stream>> streams(bool only_joined = true) const;
 
-  std::unique_ptr<Door> door_;
+  std::unique_ptr<rpc::Server> transport_;
   int port_ = 0;
 
   mutable std::mutex mutex_;
@@ -75,7 +85,7 @@ class AdsServer final : public Server, private Shared {
   std::deque<Dropped> dropped_;
   std::deque<std::shared_ptr<Stream>> queue_;
   bool published_now_ = false;
-  Clock::Steady published_at_{};  // when that was written
+  std::atomic<Clock::Steady> published_at_{};  // when that was written
   std::atomic<Clock::Steady> faded_at_{};
   bool stopping_ = false;
   std::condition_variable long_bell_;
@@ -84,9 +94,22 @@ class AdsServer final : public Server, private Shared {
 };
 
 Status AdsServer::listen() {
-  door_ = TRY(Door::open(*this, options.address));
-  port_ = door_->port();
-  const std::size_t count = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
+  rpc::Options transport{.name = "xDS",
+                         .address = options.address,
+                         .methods = options.methods,
+                         .message_bytes_max = options.request_bytes_max,
+                         .incoming_bytes_max = options.connection_bytes_max,
+                         .ping_every = options.ping_every,
+                         .ping_timeout = options.ping_timeout};
+  for (const bool delta : {true, false}) {
+    const auto* name = delta ? "DeltaAggregatedResources" : "StreamAggregatedResources";
+    transport.methods[std::string(service_path) + name] = [this, delta](const rpc::CallPtr& call) {
+      return take(call, delta);
+    };
+  }
+  transport_ = TRY(rpc::Server::start(std::move(transport)));
+  port_ = transport_->port();
+  const std::size_t count = std::clamp(std::thread::hardware_concurrency(), 1u, workers_max);
   for (std::size_t i = 0; i < count; ++i) workers_.emplace_back([this] { work(); });
   // Half of the cores at most, so that the others go on meanwhile.
   for (std::size_t i = 0; i < std::max<std::size_t>(1, count / 2); ++i)
@@ -102,27 +125,32 @@ AdsServer::~AdsServer() {
   bell_.notify_all();
   long_bell_.notify_all();
   for (auto& worker : workers_) worker.join();
-  if (!door_) return;
-  door_->close();
-  for (const auto& stream : streams(false)) {
-    stream->close({grpc::StatusCode::UNAVAILABLE, "the control plane is going away"});
-  }
-  const auto gone = [this] { return streams_.empty(); };
+  if (!transport_) return;
+  transport_->close();
+  for (const auto& stream : streams(false))
+    stream->close(Error{Code::unavailable, "the control plane is going away"});
   {
     std::unique_lock lock(mutex_);
-    empty_.wait_for(lock, goodbye_max, gone);
+    empty_.wait_for(lock, goodbye_max, [this] { return streams_.empty(); });
   }
-  door_.reset();
-  std::unique_lock lock(mutex_);
-  empty_.wait(lock, gone);
+  transport_.reset();  // every call is done
 }
 
-void AdsServer::refuse(const std::string& peer) {
-  instruments.unbounded.add();
-  const std::string why = fmt::format("a request of more than {} bytes", options.request_bytes_max);
-  for (const auto& stream : streams(false)) {
-    if (stream->peer() == peer) stream->close({grpc::StatusCode::RESOURCE_EXHAUSTED, why});
-  }
+std::shared_ptr<rpc::Reactor> AdsServer::take(const rpc::CallPtr& call, bool delta) {
+  if (!full()) return Stream::open(*this, delta, call);
+  turn_away(*call);
+  return nullptr;
+}
+
+// Beyond all bounds, and so the one case in which a proxy is sent away: with gRPC's own words for
+// when to come back, and not all at once.
+void AdsServer::turn_away(rpc::Call& call) const {
+  instruments.turned_away.add();
+  thread_local std::minstd_rand random{std::random_device{}()};
+  std::uniform_int_distribution pushback_ms(pushback_ms_min, pushback_ms_max);
+  call.finish(Error{Code::unavailable,
+                    fmt::format("{} streams are open, and no more may be", options.streams_max)},
+              {{"grpc-retry-pushback-ms", std::to_string(pushback_ms(random))}});
 }
 
 void AdsServer::opened(std::shared_ptr<Stream> stream) {
@@ -140,6 +168,7 @@ void AdsServer::joined(Stream& stream) {
   (stream.is_delta() ? instruments.delta_streams : instruments.sotw_streams).add(1);
   instruments.opened.add();
   enqueue_locked(entry.stream);
+  bell_.notify_one();
 }
 
 void AdsServer::closed(Stream& stream) {
@@ -157,7 +186,9 @@ void AdsServer::closed(Stream& stream) {
 void AdsServer::wake(const void* stream) {
   std::lock_guard lock(mutex_);
   const auto found = streams_.find(stream);
-  if (found != streams_.end() && found->second.joined) enqueue_locked(found->second.stream);
+  if (found == streams_.end() || !found->second.joined) return;
+  enqueue_locked(found->second.stream);
+  bell_.notify_one();
 }
 
 bool AdsServer::full() const {
@@ -210,16 +241,13 @@ std::vector<Dropped> AdsServer::dropped() const {
   return {dropped_.begin(), dropped_.end()};
 }
 
-Clock::Steady AdsServer::published() const {
-  std::lock_guard lock(mutex_);
-  return published_at_;
-}
+Clock::Steady AdsServer::published() const { return published_at_; }
 
 void AdsServer::publish(std::optional<Clock::Steady> since) {
   {
     std::lock_guard lock(mutex_);
     const auto written = since.value_or(clock.now());
-    published_at_ = published_now_ ? std::min(published_at_, written) : written;
+    published_at_ = published_now_ ? std::min(published_at_.load(), written) : written;
     published_now_ = true;
   }
   bell_.notify_one();
@@ -228,10 +256,10 @@ void AdsServer::publish(std::optional<Clock::Steady> since) {
 void AdsServer::enqueue_locked(const std::shared_ptr<Stream>& stream) {
   if (stopping_ || stream->queued.exchange(true)) return;
   queue_.push_back(stream);
-  bell_.notify_one();
 }
 
 void AdsServer::work() {
+  std::vector<std::shared_ptr<Stream>> batch;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     bell_.wait_for(lock, tick, [this] { return stopping_ || published_now_ || !queue_.empty(); });
@@ -242,14 +270,19 @@ void AdsServer::work() {
       for (const auto& [key, entry] : streams_) {
         if (entry.joined && (all || entry.stream->due(time))) enqueue_locked(entry.stream);
       }
+      if (queue_.size() > 1) bell_.notify_all();
       look_locked(lock, time);
     }
-    if (queue_.empty()) continue;
-    auto stream = std::move(queue_.front());
-    queue_.pop_front();
+    // Some at a time, so that the lock is seldom taken, and few, so that none waits for another.
+    const std::size_t count = std::min(queue_.size() / workers_max + 1, batch_max);
+    for (; batch.size() < count && !queue_.empty(); queue_.pop_front())
+      batch.push_back(std::move(queue_.front()));
     lock.unlock();
-    stream->refresh();
-    stream.reset();  // perhaps the last one to know it: not under the lock
+    for (auto& stream : batch) {
+      stream->refresh();
+      stream.reset();  // perhaps the last one to know it: not under the lock
+    }
+    batch.clear();
     lock.lock();
   }
 }

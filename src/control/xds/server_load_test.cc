@@ -1,7 +1,4 @@
 // Many clients, clients that come, go, dawdle, and a server that stops below them.
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/support/byte_buffer.h>
-
 #include <atomic>
 #include <deque>
 #include <mutex>
@@ -120,56 +117,36 @@ TEST_F(XdsServer, StoppingEndsStreamsThatNeverSaidAnything) {
   EXPECT_FALSE(client.finishes().ok());
 }
 
-// Answers every message with its length, and says or does not say that it heard it.
-class Echo final : public grpc::ServerGenericBidiReactor {
+// Answers every message with its length.
+class Echo final : public rpc::Reactor {
  public:
-  explicit Echo(ServerOptions::Heard heard) : heard_(std::move(heard)) {
-    std::lock_guard lock(mutex_);
-    StartRead(&read_);
+  explicit Echo(rpc::CallPtr call) : call_(std::move(call)) { call_->read(); }
+  void on_message(std::string bytes) override {
+    call_->write({.head = std::to_string(bytes.size()), .body = {}});
   }
-  void OnReadDone(bool ok) override {
-    std::lock_guard lock(mutex_);
-    if (!ok) return Finish(grpc::Status::OK);
-    heard_(read_.Length());
-    const grpc::Slice answer(std::to_string(read_.Length()));
-    write_ = grpc::ByteBuffer(&answer, 1);
-    StartWrite(&write_);
-  }
-  void OnWriteDone(bool ok) override {
-    std::lock_guard lock(mutex_);
-    if (ok) StartRead(&read_);
-  }
-  void OnDone() override {
-    { std::lock_guard lock(mutex_); }
-    delete this;
-  }
+  void on_end() override { call_->finish({}); }
+  void on_written() override { call_->read(); }
+  void on_done(const Status&) override {}
 
  private:
-  std::mutex mutex_;
-  const ServerOptions::Heard heard_;
-  grpc::ByteBuffer read_, write_;
+  const rpc::CallPtr call_;
 };
 
-TEST_F(XdsServer, OtherCallsGoOnForAsLongAsTheyAreHeard) {
+TEST_F(XdsServer, OtherCallsAreTakenOnTheSamePort) {
   server.reset();
-  start({.methods = {
-             {service("Heard"), [](auto*, auto heard) { return new Echo(heard); }},
-             {service("Unheard"), [](auto*, auto) { return new Echo([](std::size_t) {}); }}}});
-  WireClient heard(server->port(), "Heard"), unheard(server->port(), "Unheard");
+  start({.methods = {{service("Echo"),
+                      [](const rpc::CallPtr& call) { return std::make_shared<Echo>(call); }}}});
+  WireClient client(server->port(), "Echo");
   const std::string message(8u << 20, 'x');
   for (int i = 0; i < 3; ++i) {
-    for (auto* client : {&heard, &unheard}) {
-      client->send(message);
-      EXPECT_EQ(client->hears(), std::to_string(message.size()));
-    }
+    client.send(message);
+    EXPECT_EQ(client.hears(), std::to_string(message.size()));
   }
-  EXPECT_FALSE(unheard.finishes().ok());  // looked at twice by then, and the other one too
-  heard.send("x");
-  EXPECT_EQ(heard.hears(), "1");
+  client.end();
+  EXPECT_TRUE(client.finishes().ok());
 }
 
-// The quota of a connection (64 MB) is for what has no end, and three of the longest that come at
-// once are below it. gRPC takes them all in while the first is being dealt with.
+// Each has the window to itself that it needs, and gives it back.
 TEST_F(XdsServer, LongestRequestsAreHeardOneAfterTheOther) {
   serve({.endpoints = {"a=1"}});
   auto client = delta_client();

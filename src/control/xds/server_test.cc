@@ -1,6 +1,4 @@
 // The server as clients see it, over real gRPC on loopback.
-#include <grpcpp/generic/async_generic_service.h>
-
 #include <atomic>
 
 #include "control/xds/server_fixture.h"
@@ -119,23 +117,29 @@ TEST_F(XdsServer, RefusalIsLedBackToItsObject) {
   EXPECT_EQ(registry.counter("graymesh_xds_nacks_total", "", {{"type", "cds"}}).value(), 1u);
 }
 
-// Bears that its call is cancelled, for as long as it likes.
-class Lingering final : public grpc::ServerGenericBidiReactor {
+// Answers nothing, and never ends by itself.
+class Lingering final : public rpc::Reactor {
  public:
-  void OnDone() override { delete this; }
+  explicit Lingering(std::atomic<int>& there) : there_(there) { ++there_; }
+  ~Lingering() override { --there_; }
+  void on_message(std::string) override {}
+  void on_end() override {}
+  void on_written() override {}
+  void on_done(const Status& end) override { EXPECT_EQ(end.error().code, Code::cancelled); }
+
+ private:
+  std::atomic<int>& there_;
 };
 
-TEST_F(XdsServer, AConnectionThatTakesItsTimeToEndHoldsUpNoOther) {
-  std::atomic<Lingering*> lingering = nullptr;
+TEST_F(XdsServer, ACallThatIsNeverFinishedEndsWithItsClientAndHoldsUpNoOther) {
+  std::atomic<int> there = 0;
   const std::string path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/Lingers";
-  start({.methods = {{path, [&](grpc::GenericCallbackServerContext*, ServerOptions::Heard) {
-                        lingering = new Lingering;
-                        return lingering.load();
-                      }}}});
+  start({.methods = {
+             {path, [&](const rpc::CallPtr&) { return std::make_shared<Lingering>(there); }}}});
   serve({.clusters = {"a=1"}});
   {
     WireClient client(server->port(), "Lingers");
-    ASSERT_TRUE(eventually([&] { return lingering != nullptr; }));
+    ASSERT_TRUE(eventually([&] { return there == 1; }));
   }
   std::string heard;
   for (int i = 0; i < 20 && heard.size() == 3 * static_cast<std::size_t>(i); ++i) {
@@ -143,8 +147,8 @@ TEST_F(XdsServer, AConnectionThatTakesItsTimeToEndHoldsUpNoOther) {
     client.send_message(first(Type::cluster));
     heard += names(client.hears_message<DeltaIn>());
   }
-  lingering.load()->Finish({});
   EXPECT_EQ(heard.size(), 60u) << heard;
+  EXPECT_TRUE(eventually([&] { return there == 0; }));
 }
 
 TEST_F(XdsServer, GarbageEndsItsStreamAndNoOther) {
@@ -194,6 +198,9 @@ TEST_F(XdsServer, OversizedRequestEndsItsStream) {
   request.add_resource_names_subscribe(std::string(2000, 'x'));
   client.send_message(request);
   EXPECT_EQ(client.finishes().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(registry.counter("graymesh_xds_requests_rejected_total", "", {{"reason", "unbounded"}})
+                .value(),
+            1u);
 }
 
 TEST_F(XdsServer, TooManyNamesEndTheirStream) {

@@ -15,131 +15,114 @@ constexpr std::size_t short_bytes_max = 16u << 10;
 
 constexpr auto never = std::numeric_limits<Clock::Steady::rep>::max();
 
-grpc::Status to_grpc(const Error& error) {
-  return {static_cast<grpc::StatusCode>(error.code), error.message};
-}
-
 }  // namespace
 
-Stream* Stream::open(Shared& shared, bool delta, std::shared_ptr<Peer> peer,
-                     grpc::GenericCallbackServerContext& call) {
-  const auto stream = std::make_shared<Stream>(shared, delta, std::move(peer), call);
-  stream->self_ = stream;
+std::shared_ptr<Stream> Stream::open(Shared& shared, bool delta, rpc::CallPtr call) {
+  auto stream = std::make_shared<Stream>(shared, delta, std::move(call));
   shared.opened(stream);
   if (shared.reception.enter(stream.get(), shared.clock.now())) stream->begin();
-  return stream.get();
+  return stream;
 }
 
-void Stream::begin() {
-  std::lock_guard lock(mutex_);
-  if (!finish_) StartRead(&read_);
-}
+void Stream::begin() { call_->read(); }
 
-Stream::Stream(Shared& shared, bool delta, std::shared_ptr<Peer> peer,
-               grpc::GenericCallbackServerContext& call)
+Stream::Stream(Shared& shared, bool delta, rpc::CallPtr call)
     : shared_(&shared),
-      peer_(std::move(peer)),
-      call_(&call),
+      call_(std::move(call)),
       connected_(shared.clock.wall()),
       session_(delta, shared.limits, shared.diffs),
       teller_(shared.options.witness, ++shared.streams_opened),
       deadline_(never) {}
 
-void Stream::OnReadDone(bool ok) {
-  grpc::ByteBuffer message;
+void Stream::on_message(std::string bytes) {
+  if (bytes.size() <= short_bytes_max) return take(bytes);
   {
     std::lock_guard lock(mutex_);
-    if (!ok) return finish_locked(grpc::Status::OK);  // it has said all it wanted
-    peer_->heard(read_.Length());
-    message.Swap(&read_);
-    read_.Clear();
-    if (message.Length() > short_bytes_max) {
-      ++peer_->waiting;
-      long_.Swap(&message);
-    }
+    long_ = std::move(bytes);
   }
-  if (message.Length() > 0)
-    take(message);
-  else
-    shared_->heard_much(*this);
+  shared_->heard_much(*this);
 }
 
+void Stream::on_end() { close({}); }  // it has said all it wanted
+
 void Stream::work() {
-  grpc::ByteBuffer message;
+  std::string message;
   bool ended = false;
   {
     std::lock_guard lock(mutex_);
-    message.Swap(&long_);
-    ended = finish_.has_value();
+    message.swap(long_);
+    ended = finished_;
   }
   if (!ended) take(message);
-  --peer_->waiting;
 }
 
-void Stream::take(const grpc::ByteBuffer& message) {
-  const bool is_long = message.Length() > short_bytes_max;
-  const std::string bytes = from_bytes(message);
+void Stream::take(const std::string& message) {
   bool want_node = false;
   {
     std::lock_guard lock(mutex_);
     want_node = !node_;
   }
   if (session_.delta())
-    hear(decode_delta(bytes, want_node));
+    hear(decode_delta(message, want_node));
   else
-    hear(decode_sotw(bytes, want_node));
+    hear(decode_sotw(message, want_node));
   // One that comes back says what it holds in two long requests, of clusters and of endpoints.
-  if (!is_long && !received_.exchange(true)) shared_->reception.leave(this, shared_->clock.now());
+  if (message.size() <= short_bytes_max && !received_.exchange(true))
+    shared_->reception.leave(this, shared_->clock.now());
 }
 
 template <typename Request>
 void Stream::hear(Result<Request> request) {
   if (!request) {
     instruments().malformed.add();
-    close(to_grpc(request.error()));
+    close(request.error());
     return;
   }
   bool joins = false;
   {
     std::lock_guard lock(mutex_);
-    if (finish_) return;
+    if (finished_) return;
     joins = request->node && !node_;
     if (joins) node_ = std::move(request->node);
-    if (joins) teller_.opened(*node_, peer_->address, session_.delta());
+    if (joins) teller_.opened(*node_, peer(), session_.delta());
     const auto listened = teller_.listen(*request);
     const auto heard = session_.hear(*std::move(request), now_heard());
     count_locked();
     teller_.heard(listened, session_);
     if (!heard) {
       instruments().unbounded.add();
-      return finish_locked(to_grpc(heard.error()));
+      return finish_locked(heard.error());
     }
     pump_locked();
-    if (!finish_) StartRead(&read_);  // it may have been dropped just now
+    if (!finished_) call_->read();  // it may have been dropped just now
   }
   if (joins) shared_->joined(*this);
 }
 
 Now Stream::now_heard() const {
   Now now = shared_->now();
-  now.distance = std::chrono::microseconds(peer_->distance_us.load());
+  now.distance = call_->distance();
   now.telling = !shared_->turns.crowded();
   return now;
 }
 
-// Moves the counters by what the session has counted since.
+// Moves the counters by what the session has counted since. All streams share them: what did not
+// move is left alone.
 void Stream::count_locked() {
+  const auto add = [](metrics::Counter& counter, std::uint64_t by) {
+    if (by > 0) counter.add(by);
+  };
   for (std::size_t i = 0; i < resource::type_count; ++i) {
-    const auto newest = session_.channel(resource::all_types[i]).counts();
+    const auto& newest = session_.channel(resource::all_types[i]).counts();
     auto& counted = counted_[i];
-    instruments().acks.add(newest.acked - counted.acked);
-    instruments().of_type[i].nacks->add(newest.nacked - counted.nacked);
-    instruments().of_type[i].resyncs->add(newest.resyncs - counted.resyncs);
-    instruments().stale.add(newest.stale - counted.stale);
+    add(instruments().acks, newest.acked - counted.acked);
+    add(*instruments().of_type[i].nacks, newest.nacked - counted.nacked);
+    add(*instruments().of_type[i].resyncs, newest.resyncs - counted.resyncs);
+    add(instruments().stale, newest.stale - counted.stale);
     counted = newest;
   }
-  instruments().unknown_type.add(session_.ignored() - std::exchange(ignored_, session_.ignored()));
-  instruments().folded.add(session_.folded() - std::exchange(folded_, session_.folded()));
+  add(instruments().unknown_type, session_.ignored() - std::exchange(ignored_, session_.ignored()));
+  add(instruments().folded, session_.folded() - std::exchange(folded_, session_.folded()));
 }
 
 void Stream::refresh() {
@@ -148,13 +131,13 @@ void Stream::refresh() {
   const auto published = shared_->published();
   auto config = shared_->source.config_for(*node_, kept_);
   std::lock_guard lock(mutex_);
-  if (finish_) return;
+  if (finished_) return;
   const auto updated = session_.update(std::move(config), published, shared_->now());
   count_locked();
   teller_.heard({}, session_);
   if (!updated) {
     instruments().unbounded.add();
-    return finish_locked(to_grpc(updated.error()));
+    return finish_locked(updated.error());
   }
   pump_locked();
 }
@@ -164,7 +147,7 @@ void Stream::refresh() {
 // came meanwhile.
 void Stream::pump_locked() {
   const auto now = shared_->clock.now();
-  if (!finish_ && !drop_hopeless_locked(now)) {
+  if (!finished_ && !drop_hopeless_locked(now)) {
     send_next_locked();
     count_held_locked(now);
   }
@@ -207,16 +190,17 @@ void Stream::count_held_locked(Clock::Steady now) {
 }
 
 void Stream::write_locked(const Response& response, Clock::Steady now) {
-  write_ = to_bytes(response, session_.delta(), shared_->frames);
-  teller_.sent(response, session_, write_.Length());
+  auto message = to_bytes(response, session_.delta(), shared_->frames);
+  const std::size_t size = message.size();
+  teller_.sent(response, session_, size);
   for (const auto type : resource::all_types) {
     if (type_url(type) != response.type_url) continue;
     instruments().of_type[static_cast<std::size_t>(type)].pushes->add();
-    instruments().of_type[static_cast<std::size_t>(type)].bytes->add(write_.Length());
+    instruments().of_type[static_cast<std::size_t>(type)].bytes->add(size);
   }
-  if (!complete_) shared_->turns.sent(this, write_.Length(), now);
+  if (!complete_) shared_->turns.sent(this, size, now);
   writing_ = now;
-  StartWrite(&write_);
+  call_->write(std::move(message));
 }
 
 // Who reads nothing, or answers nothing, for very long will not by itself; a new stream may.
@@ -227,27 +211,24 @@ bool Stream::drop_hopeless_locked(Clock::Steady now) {
   };
   if (writing_ && now - *writing_ >= options.write_max) {
     drop_locked("reads_nothing",
-                fmt::format("it has read nothing for {:.0f} s", seconds(options.write_max)),
-                grpc::StatusCode::DEADLINE_EXCEEDED);
-    call_->TryCancel();  // its end cannot be written behind what it doesn't read
+                fmt::format("it has read nothing for {:.0f} s", seconds(options.write_max)));
+    call_->cancel();  // its end cannot be written behind what it doesn't read
     return true;
   }
   const auto oldest = session_.oldest_in_flight();
   if (!oldest || now - *oldest < options.answer_max) return false;
-  drop_locked(
-      "answers_nothing",
-      fmt::format("it has not answered a response for {:.0f} s", seconds(options.answer_max)),
-      grpc::StatusCode::DEADLINE_EXCEEDED);
+  drop_locked("answers_nothing", fmt::format("it has not answered a response for {:.0f} s",
+                                             seconds(options.answer_max)));
   return true;
 }
 
-void Stream::drop_locked(const char* reason, const std::string& text, grpc::StatusCode code) {
+void Stream::drop_locked(const char* reason, const std::string& text) {
   shared_->dropped({.node_id = node_ ? node_->id : "",
-                    .peer = peer_->address,
+                    .peer = peer(),
                     .at = shared_->clock.wall(),
                     .reason = reason,
                     .text = text});
-  finish_locked({code, text});
+  finish_locked(Error{Code::deadline_exceeded, text});
 }
 
 void Stream::set_deadline_locked() {
@@ -259,7 +240,7 @@ void Stream::set_deadline_locked() {
     const bool slow = shared_->clock.now() - *oldest >= options.slow_after;
     consider(*oldest + (slow ? options.answer_max : options.slow_after));
   }
-  deadline_ = first && !finish_ ? first->time_since_epoch().count() : never;
+  deadline_ = first && !finished_ ? first->time_since_epoch().count() : never;
 }
 
 void Stream::note_reach_locked() {
@@ -271,36 +252,30 @@ void Stream::note_reach_locked() {
   if (shared_->options.on_reach) shared_->options.on_reach();
 }
 
-void Stream::OnWriteDone(bool ok) {
+void Stream::on_written() {
   std::lock_guard lock(mutex_);
   writing_.reset();
-  write_.Clear();
-  if (ok) session_.written(shared_->now());
-  if (finish_) {
-    if (!std::exchange(finished_, true)) Finish(*finish_);
-  } else if (ok) {
-    pump_locked();
-  }
+  if (finished_) return;
+  session_.written(shared_->now());
+  pump_locked();
 }
 
-void Stream::OnCancel() { close({grpc::StatusCode::CANCELLED, "the stream is gone"}); }
-
-void Stream::close(const grpc::Status& status) {
+void Stream::close(const Status& status) {
   std::lock_guard lock(mutex_);
   finish_locked(status);
 }
 
-void Stream::finish_locked(const grpc::Status& status) {
-  if (finish_) return;
-  finish_ = status;
-  if (!writing_ && !std::exchange(finished_, true)) Finish(status);
+void Stream::finish_locked(const Status& status) {
+  if (!std::exchange(finished_, true)) call_->finish(status);
 }
 
-void Stream::OnDone() {
-  std::shared_ptr<Stream> self;
+void Stream::on_done(const Status& end) {
   {
-    std::lock_guard lock(mutex_);  // sees all that other threads did
-    self = std::move(self_);
+    std::lock_guard lock(mutex_);
+    // A request that is too long is refused before it is here.
+    const bool refused = !finished_ && !end && end.error().code == Code::resource_exhausted;
+    if (refused) instruments().unbounded.add();
+    finished_ = true;
     teller_.closed();
   }
   shared_->turns.leave(this);
@@ -311,7 +286,7 @@ void Stream::OnDone() {
 ProxyStatus Stream::status() const {
   std::lock_guard lock(mutex_);
   return {.node = *node_,
-          .peer = peer_->address,
+          .peer = peer(),
           .delta = session_.delta(),
           .connected = connected_,
           .snapshot = session_.snapshot(),

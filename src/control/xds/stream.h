@@ -1,12 +1,9 @@
 // One gRPC stream: carries bytes between a proxy and its Session.
 //
-// gRPC calls On...() from its threads, workers call refresh(), people ask for status(): all of it
-// meets at one mutex. gRPC calls nothing of ours from inside a Start...(), so those are made under
+// The call's loop calls on_...(), workers call refresh(), people ask for status(): all of it meets
+// at one mutex. Nothing of ours is called from inside a method of the call, so those are made under
 // it.
 #pragma once
-
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/support/byte_buffer.h>
 
 #include <array>
 #include <atomic>
@@ -16,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "control/rpc/rpc.h"
 #include "control/xds/bytes.h"
 #include "control/xds/instruments.h"
 #include "control/xds/reception.h"
@@ -27,20 +25,6 @@
 namespace graymesh::xds {
 
 class Stream;
-
-// The other end of a connection, shared by its calls.
-struct Peer {
-  explicit Peer(std::string name) : address(std::move(name)) {}
-  void heard(std::size_t request) {
-    ++requests;
-    bytes += request;
-  }
-  const std::string address;                  // "ipv4:127.0.0.1:41234"
-  std::atomic<std::uint64_t> requests = 0;    // that came in whole
-  std::atomic<std::uint64_t> bytes = 0;       // of those
-  std::atomic<int> waiting = 0;               // of those, long ones that are not yet dealt with
-  std::atomic<std::int64_t> distance_us = 0;  // the network's way there and back (TCP_INFO)
-};
 
 // What streams share, and where they are kept.
 struct Shared {
@@ -67,10 +51,7 @@ struct Shared {
   virtual void receive(const void* stream) = 0;  // may begin(), as that one
   virtual void heard_much(Stream& stream) = 0;   // wants work(), when others are done
   virtual void dropped(Dropped one) = 0;
-  virtual bool full() const = 0;  // no more streams may be opened
   virtual Clock::Steady published() const = 0;
-  // More is on the way from there than one request may be long.
-  virtual void refuse(const std::string& peer) = 0;
 
   Now now() const { return {clock.now(), clock.wall()}; }
 
@@ -86,29 +67,26 @@ struct Shared {
   Reception reception;
 };
 
-class Stream final : public grpc::ServerGenericBidiReactor {
+class Stream final : public rpc::Reactor {
  public:
-  // Lives until gRPC is done with it.
-  static Stream* open(Shared& shared, bool delta, std::shared_ptr<Peer> peer,
-                      grpc::GenericCallbackServerContext& call);
-  Stream(Shared& shared, bool delta, std::shared_ptr<Peer> peer,
-         grpc::GenericCallbackServerContext& call);
+  static std::shared_ptr<Stream> open(Shared& shared, bool delta, rpc::CallPtr call);
+  Stream(Shared& shared, bool delta, rpc::CallPtr call);
 
   // It may be read from.
   void begin();
-  // Deals with a long request: none of gRPC's threads does, as they answer pings, too.
+  // Deals with a long request: no loop does, as others wait for it, and pings.
   void work();
   // Asks the source what the proxy shall run now, and sends what it may be sent.
   void refresh();
   // Whether time alone lets it go on.
   bool due(Clock::Steady now) const { return deadline_.load() <= now.time_since_epoch().count(); }
-  void close(const grpc::Status& status);
+  void close(const Status& status);
 
   ProxyStatus status() const;
   Reach reached() const;
   resource::ConfigPtr acked() const;
   void recap();  // tells the witness what the proxy holds
-  const std::string& peer() const { return peer_->address; }
+  const std::string& peer() const { return call_->peer(); }
   bool is_delta() const { return session_.delta(); }
   Clock::Wall connected() const { return connected_; }
   const std::string& node_id() const { return node_->id; }  // once it has joined
@@ -116,12 +94,12 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   std::atomic<bool> queued = false;  // for refresh()
 
  private:
-  void OnReadDone(bool ok) override;
-  void OnWriteDone(bool ok) override;
-  void OnCancel() override;
-  void OnDone() override;
+  void on_message(std::string bytes) override;
+  void on_end() override;
+  void on_written() override;
+  void on_done(const Status& end) override;
 
-  void take(const grpc::ByteBuffer& message);
+  void take(const std::string& message);
   template <typename Request>
   void hear(Result<Request> request);
   void count_locked();
@@ -132,17 +110,15 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   void count_held_locked(Clock::Steady now);
   void write_locked(const Response& response, Clock::Steady now);
   bool drop_hopeless_locked(Clock::Steady now);
-  void drop_locked(const char* reason, const std::string& text, grpc::StatusCode code);
+  void drop_locked(const char* reason, const std::string& text);
   void set_deadline_locked();
   void note_reach_locked();
-  void finish_locked(const grpc::Status& status);
+  void finish_locked(const Status& status);
   Instruments& instruments() const { return shared_->instruments; }
 
   Shared* shared_;
-  const std::shared_ptr<Peer> peer_;
-  grpc::GenericCallbackServerContext* const call_;  // lives until OnDone()
+  const rpc::CallPtr call_;
   const Clock::Wall connected_;
-  std::shared_ptr<Stream> self_;
 
   std::mutex
       refresh_mutex_;  // before mutex_: Configs arrive in the order in which they were asked for
@@ -153,14 +129,12 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   Teller teller_;
   std::uint64_t reached_ = 0;  // session_.snapshot() when it was last looked at
   Clock::Wall reached_at_{};
-  grpc::ByteBuffer read_, write_;
-  grpc::ByteBuffer long_;  // a request that waits for work(); the next is read behind it
+  std::string long_;  // a request that waits for work(); the next is read behind it
   std::atomic<bool> received_ = false;  // it has said what it came with
   std::array<Channel::Counts, resource::type_count> counted_{};
   std::uint64_t ignored_ = 0, folded_ = 0;
   bool admitted_ = false, complete_ = false;
   std::optional<Clock::Steady> writing_;  // since then
-  std::optional<grpc::Status> finish_;    // as soon as nothing is being written
   bool finished_ = false;
   std::atomic<Clock::Steady::rep> deadline_;
 };

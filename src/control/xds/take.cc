@@ -64,8 +64,14 @@ bool Channel::idle(const Goal& goal) const {
          (holding_.exceptions().empty() || removals_through_ == goal.removals_through);
 }
 
+// Nothing has happened since it was found idle: asked for each type, at each step of each stream.
+bool Channel::rests(const Goal& goal) const {
+  return !dirty_ && groups_.empty() && hastened_.empty() && settled_.config == goal.step.config &&
+         settled_.update == goal.step.update && removals_through_ == goal.removals_through;
+}
+
 std::optional<Response> Channel::take(const Goal& goal, const std::string& nonce) {
-  if (!heard_ || flight_) return std::nullopt;
+  if (!heard_ || flight_ || rests(goal)) return std::nullopt;
   if (goal.hastened_only && hastened_.empty()) return std::nullopt;
   if (idle(goal)) {
     hastened_.clear();

@@ -17,14 +17,8 @@
 #include "control/resource/node.h"
 #include "control/resource/resource.h"
 #include "control/resource/witness.h"
+#include "control/rpc/rpc.h"
 #include "metrics/metrics.h"
-
-namespace grpc {
-class ByteBuffer;
-class GenericCallbackServerContext;
-template <class Request, class Response>
-class ServerBidiReactor;
-}  // namespace grpc
 
 namespace graymesh::xds {
 
@@ -138,15 +132,14 @@ struct ServerOptions {
   std::chrono::milliseconds answer_max{300'000};
   std::size_t request_bytes_max =
       16u << 20;  // a reconnecting proxy names all it holds: 0.7 MB at 3,360 clusters
-  // What gRPC may hold of one connection. Its windows open no further from some two thirds on, so
-  // a request of full length fits twice; what is sent hardly counts (docs/envoy.md 11).
+  // Requests of one connection that are on their way in, together: four of full length.
   std::size_t connection_bytes_max = 64u << 20;
   // Of one type on one stream; more end it. 10,000 services of five subsets are 60,000 clusters.
   std::size_t names_max = 250'000;
   // How long routes wait for a proxy that doesn't ACK the clusters which they need. Envoy holds its
   // ACK back while a cluster warms: 15 s at most by default.
   std::chrono::milliseconds hold_max{15'000};
-  // A dead peer is found in some 4 s: it is pinged, and looked at twice a second. Not sooner, as an
+  // A dead peer is found in some 4 s: who has said nothing for so long is pinged. Not sooner, as an
   // Envoy answers pings on the thread that applies what it is sent: a busy machine must not look
   // like a dead one.
   std::chrono::milliseconds ping_every{1000};
@@ -158,13 +151,8 @@ struct ServerOptions {
   resource::Witness* witness = nullptr;
   // A stream was ended by us. From any thread; ask the server nothing.
   std::function<void(const Dropped&)> on_drop{};
-  // What else is served on the same port: who takes a call, by its path "/package.Service/Method".
-  // A taker says how long each message was that came in whole: what nobody speaks for is taken for
-  // a message without end (docs/envoy.md 11). From one thread at a time, until the call is done.
-  using Heard = std::function<void(std::size_t bytes)>;
-  using Taker = std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(
-      grpc::GenericCallbackServerContext*, Heard)>;
-  std::map<std::string, Taker> methods{};
+  // What else is served on the same port, by its path "/package.Service/Method".
+  std::map<std::string, rpc::Taker> methods{};
 };
 
 class Server {
