@@ -86,7 +86,7 @@ const std::vector<Dashboard> table = {
             "{{response_code_class}}"}}},
          {"Answers by code",
           "reqps",
-          {{R"(sum by (response_code) (rate(istio_requests_total{destination_service_namespace=~"$namespace",destination_service_name=~"$service"}[$__rate_interval])))",
+          {{R"(sum by (response_code) (rate(istio_requests_total{reporter="source",destination_service_namespace=~"$namespace",destination_service_name=~"$service"}[$__rate_interval])))",
             "{{response_code}}"}}},
          {"Share of 5xx by version",
           "percentunit",

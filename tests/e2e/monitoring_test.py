@@ -153,8 +153,27 @@ class Watched(release_case.ReleaseCase):
         istio = self.watch.query('sum(istio_requests_total{destination_service_name="pay",response_code="503",'
                                  'destination_service_namespace="fe-pre",source_workload!=""})')
         self.assertGreater(istio[0][1], 0)
+        self.as_istio_names_it()
         size = self.watch.query('max(scrape_samples_scraped{job="graymesh-sidecars"})')[0][1]
         self.assertLess(size, 2000)
+
+    def as_istio_names_it(self):
+        """Both sides of a request, its sizes, its flags; each once."""
+        pay = 'destination_service_name="pay",destination_service_namespace="fe-pre"'
+        for reporter in ("source", "destination"):
+            for name in ("requests_total", "request_bytes_count", "response_bytes_sum",
+                         "request_duration_milliseconds_bucket"):
+                self.assertTrue(self.watch.query(f'istio_{name}{{{pay},reporter="{reporter}"}} > 0'),
+                                (name, reporter, self.watch.query(f"istio_{name}")))
+        # The answer of a gray instance to a call in its lane, by who called and who answered.
+        self.assertTrue(self.watch.query(
+            f'istio_requests_total{{{pay},reporter="source",source_workload="web",lane="feature-a",'
+            'destination_canarytag="feature-a",destination_workload="pay",response_code="500",'
+            'response_flags="-"} > 0'), self.watch.query(f'istio_requests_total{{{pay},reporter="source"}}'))
+        counted = self.watch.query(f'sum(istio_requests_total{{{pay},reporter="source"}})')[0][1]
+        of_clusters = self.watch.query('sum(envoy_cluster_upstream_rq{service="pay"})')[0][1]
+        self.assertLess(abs(counted - of_clusters), 0.02 * of_clusters + 5)
+        self.assertEqual(self.watch.query('istio_requests_total{reporter="destination",source_workload!="unknown"}'), [])
 
     def cli(self, *words):
         done = subprocess.run([case.PROGRAMS / "graymesh", "--server", self.mesh.api, *words], capture_output=True,
