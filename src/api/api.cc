@@ -267,7 +267,9 @@ class HttpServer final : public Server {
       send_json(call.response, page);
     });
     routes_.add("GET", "/api/v1/prometheus/sidecars", [this](const Call& call) {
-      send_json(call.response, sidecar_targets(parts_.xds.status()));
+      const push::StatePtr state = parts_.loop.state();
+      send_json(call.response,
+                sidecar_targets(parts_.xds.status(), state ? state->snapshot.get() : nullptr));
     });
     routes_.add("GET", "/api/v1/proxies/{id}/config", [this](const Call& call) {
       if (call.request.has_param("at")) return send_past_config(call);

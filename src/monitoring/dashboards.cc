@@ -26,14 +26,18 @@ struct Dashboard {
   std::vector<Panel> panels;
 };
 
-// Each variable is the values of a label of a series.
-constexpr std::array<std::array<const char*, 3>, 6> variables = {{
+// Each variable is the values of a label of a series. `all` is a regular expression too: `.*` takes
+// what has no such label as well.
+struct Variable {
+  const char *name, *series, *label, *all = ".*";
+};
+constexpr std::array<Variable, 6> variables = {{
     {"namespace", "graymesh_service_endpoints", "namespace"},
     {"service", "graymesh_service_endpoints{namespace=~\"$namespace\"}", "service"},
     {"pod", "up{job=\"graymesh-sidecars\"}", "pod"},
     {"lane", "graymesh_release_info", "lane"},
     {"release", "graymesh_release_info{namespace=~\"$namespace\"}", "release"},
-    {"region", "up{job=\"graymesh-sidecars\"}", "source_region"},
+    {"region", "up{job=\"graymesh-sidecars\"}", "source_region", ".+"},
 }};
 
 #define GRAYMESH_OF R"({namespace=~"$namespace",service=~"$service"})"
@@ -255,8 +259,8 @@ const std::vector<Dashboard> table = {
           "reqps",
           {{"rate(graymesh_lane_log_requests_total[5m])", "{{result}}"}}},
      }},
-    // Of the callers' regions, by the locality of their proxies. Where the called instance is, a
-    // stock Envoy's statistics do not say.
+    // By the locality of the proxies that counted: of callers, and of who was called. Which region
+    // called which, nobody counts.
     {"region",
      "Region",
      {"region"},
@@ -269,6 +273,10 @@ const std::vector<Dashboard> table = {
           "reqps",
           {{R"(sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region"}[$__rate_interval])))",
             "{{source_region}}"}}},
+         {"Requests received",
+          "reqps",
+          {{R"(sum by (destination_region) (rate(istio_requests_total{reporter="destination",destination_region=~"$region"}[$__rate_interval])))",
+            "{{destination_region}}"}}},
          {"Share of 5xx",
           "percentunit",
           {{R"(sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region",response_code_class="5xx"}[$__rate_interval])) / sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region"}[$__rate_interval])))",
@@ -290,7 +298,7 @@ Json templating(const Dashboard& dashboard) {
                 {"type", "datasource"},
                 {"query", "prometheus"}}};
   for (const char* name : dashboard.variables) {
-    for (const auto& [known, series, label] : variables) {
+    for (const auto& [known, series, label, all] : variables) {
       if (std::string_view(name) != known) continue;
       const std::string query = std::string("label_values(") + series + ", " + label + ")";
       list.push_back({{"name", name},
@@ -301,7 +309,7 @@ Json templating(const Dashboard& dashboard) {
                       {"refresh", 2},  // when the time range changes
                       {"sort", 1},
                       {"includeAll", true},
-                      {"allValue", ".*"},
+                      {"allValue", all},
                       {"multi", true},
                       {"current", {{"text", "All"}, {"value", "$__all"}}}});
     }

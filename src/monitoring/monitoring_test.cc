@@ -125,7 +125,9 @@ Series counted(const std::string& reporter, const std::string& cluster, Series m
                 {"source_app", "web"},
                 {"source_stage", "gray"},
                 {"source_canarytag", "feature-a"},
-                {"source_version", "v2"}};
+                {"source_version", "v2"},
+                {"source_region", "eu"},
+                {"source_zone", "eu-1"}};
   out.merge(more);
   return kept(out);
 }
@@ -144,6 +146,8 @@ TEST(Relabelling, GivesACallersCountsIstiosLabels) {
                            {"source_stage", "gray"},
                            {"source_canarytag", "feature-a"},
                            {"source_version", "v2"},
+                           {"source_region", "eu"},
+                           {"source_zone", "eu-1"},
                            {"destination_service", "cart.shop.svc.cluster.local"},
                            {"destination_service_name", "cart"},
                            {"destination_service_namespace", "shop"},
@@ -176,6 +180,8 @@ TEST(Relabelling, GivesTheCalledItsOwnLabelsAsDestination) {
                            {"destination_workload_namespace", "fe-pre"},
                            {"destination_canarytag", "feature-a"},
                            {"destination_version", "v2"},
+                           {"destination_region", "eu"},
+                           {"destination_zone", "eu-1"},
                            {"lane", "feature-a"}};
   EXPECT_EQ(out, expected);
 }

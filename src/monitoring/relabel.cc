@@ -75,6 +75,8 @@ void add_reporters(std::vector<Relabel>& out) {
       {"source_namespace", "destination_workload_namespace"},
       {"source_canarytag", "destination_canarytag"},
       {"source_version", "destination_version"},
+      {"source_region", "destination_region"},
+      {"source_zone", "destination_zone"},
   };
   for (const auto& [from, to] : own)
     out.push_back({.source = {"reporter", from}, .regex = "destination;(.+)", .target = to});
@@ -186,6 +188,9 @@ std::vector<Relabel> pods() {
       of_label("stage", "source_stage"),
       of_label("canarytag", "source_canarytag"),
       of_label("version", "source_version"),
+      // Kubernetes 1.35 and newer give pods the labels of their node's place.
+      of_label("topology_kubernetes_io_region", "source_region"),
+      of_label("topology_kubernetes_io_zone", "source_zone"),
       {.regex = ".*", .target = "job", .replacement = "graymesh-sidecars"},
       // The operator's own `namespace` is of the proxy; ours, of the called service, comes later.
       {.regex = "namespace|container|endpoint", .action = "labeldrop"},

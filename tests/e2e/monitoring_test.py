@@ -75,9 +75,10 @@ class Watched(release_case.ReleaseCase):
 
     def test_faults_reach_the_right_person_and_dashboards_have_series(self):
         # `down` loses its last instance; `web` and `pay` answer what they are asked to.
-        self.mesh = self.start(application("web", calls="pay", host=HOST, replicas=1),
-                               application("pay", replicas=1), application("down", replicas=1),
-                               application("bank", calls="pay", replicas=1, forward="id"))
+        # Callers are in two regions; the gateway says of none.
+        self.mesh = self.start(application("web", calls="pay", host=HOST, replicas=1, locality="eu.eu-1"),
+                               application("pay", replicas=1, locality="eu.eu-2"), application("down", replicas=1),
+                               application("bank", calls="pay", replicas=1, forward="id", locality="us.us-1"))
         self.watch = monitoring.Monitoring(
             self.mesh, interval=1, patience=0.05, one=True, pager=self.pager.url, tickets=self.tickets.url,
             first_port=0, options=["--quiet-namespaces", "nobody"], past={'up{job="graymeshd"}': 1})
@@ -254,28 +255,57 @@ class Watched(release_case.ReleaseCase):
             self.mesh.start_control_plane()
 
     def dashboards(self):
-        names = {"namespace": "fe-pre", "service": ".*", "pod": ".*", "lane": ".*", "release": ".*", "region": ".*"}
         files = sorted((self.watch.folder / "dashboards").glob("*.json"))
         self.assertEqual(len(files), 7)
         empty, asked = [], 0
         for file in files:
             dashboard = json.loads(file.read_text())
             self.assert_schema(dashboard)
+            names = {one["name"]: one["allValue"] for one in dashboard["templating"]["list"] if one["type"] == "query"}
+            names.update({"namespace": "fe-pre"} if "namespace" in names else {})
             for panel in dashboard["panels"]:
                 for target in panel["targets"]:
-                    expression = target["expr"].replace("$__rate_interval", "30s")
-                    for name, value in names.items():
-                        expression = expression.replace("$" + name, value)
-                    self.assertNotIn("$", expression)
                     asked += 1
                     try:
-                        case.wait_until(lambda: self.watch.query(expression), 10, "series", pause=0.5)
+                        case.wait_until(lambda: self.ask(target, names), 10, "series", pause=0.5)
                     except AssertionError:
-                        empty.append((dashboard["title"], panel["title"], expression))
+                        empty.append((dashboard["title"], panel["title"], target["expr"]))
             for annotation in dashboard["annotations"]["list"]:
                 self.assertTrue(self.watch.query(annotation["expr"]), annotation["name"])
         self.assertEqual(empty, [])
         self.assertGreater(asked, 45)
+        self.regions()
+
+    def ask(self, target, names):
+        """The series of a query with a value for each variable of its dashboard."""
+        expression = target["expr"].replace("$__rate_interval", "30s")
+        for name, value in names.items():
+            expression = expression.replace(f"${name}", value)
+        self.assertNotIn("$", expression)
+        return self.watch.query(expression)
+
+    def regions(self):
+        """With "All" each query has a series of each region and none without; chosen alone, only that one's."""
+        told = {labels.get("source_region") for labels, _ in self.watch.query('up{job="graymesh-sidecars"}')}
+        self.assertEqual(told, {None, "eu", "us"})
+        dashboard = json.loads((self.watch.folder / "dashboards/region.json").read_text())
+        everything = next(one["allValue"] for one in dashboard["templating"]["list"] if one["name"] == "region")
+
+        def found(value):
+            return {target["expr"]: {labels.get("source_region") or labels.get("destination_region")
+                                     for labels, _ in self.ask(target, {"region": value})}
+                    for panel in dashboard["panels"] for target in panel["targets"]}
+        both = {target["expr"]: {"eu", "us"} for panel in dashboard["panels"] for target in panel["targets"]}
+        self.assertGreaterEqual(len(both), 5)
+        pods = [self.pod_of("web-baseline"), self.pod_of("bank-baseline")]
+        deadline = time.monotonic() + 60
+        while (series := found(everything)) != both:
+            for pod in pods:
+                self.assertEqual(self.through(pod, "http://pay:8080/status/500").status, 500)
+                self.assertEqual(self.through(pod, "http://bank:8080/").status, 200)
+            self.assertLess(time.monotonic(), deadline, series)
+            time.sleep(0.1)
+        self.assertEqual(found("us"), dict.fromkeys(both, {"us"}))
 
     def assert_schema(self, dashboard):
         """What Grafana asks of a dashboard of schema version 38."""
