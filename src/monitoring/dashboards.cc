@@ -18,6 +18,7 @@ struct Panel {
   const char* unit;  // Grafana's: reqps, percentunit, ms, s, bytes, short, Bps
   std::vector<Query> queries;
   const char* kind = "timeseries";
+  bool traces = false;  // its series have exemplars
 };
 struct Dashboard {
   const char* name;
@@ -105,6 +106,13 @@ const std::vector<Dashboard> table = {
            {R"(histogram_quantile(0.99, sum by (le, canarytag) (rate(envoy_cluster_upstream_rq_time_bucket)" GRAYMESH_OF
             R"([$__rate_interval]))))",
             "p99 {{canarytag}}"}}},
+         {"Logged calls p99, with traces",
+          "s",
+          {{R"(histogram_quantile(0.99, sum by (le, lane) (rate(graymesh_logged_call_duration_seconds_bucket)" GRAYMESH_OF
+            R"([$__rate_interval]))))",
+            "{{lane}}"}},
+          "timeseries",
+          true},
          {"Callers",
           "reqps",
           {{R"(sum by (source_workload) (rate(envoy_cluster_upstream_rq)" GRAYMESH_OF
@@ -247,6 +255,12 @@ const std::vector<Dashboard> table = {
           "reqps",
           {{R"(sum by (response_code_class) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval])))",
             "{{response_code_class}}"}}},
+         {"Calls p99 by service, with traces",
+          "s",
+          {{R"(histogram_quantile(0.99, sum by (le, service) (rate(graymesh_logged_call_duration_seconds_bucket{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval]))))",
+            "{{service}}"}},
+          "timeseries",
+          true},
          {"Received, by application (last 1 to 2 hours)",
           "short",
           {{R"(graymesh_lane_requests{namespace=~"$namespace",lane=~"$lane"})",
@@ -337,6 +351,7 @@ Json panel(const Panel& panel, int at) {
                    {"datasource", datasource},
                    {"expr", query.expr},
                    {"legendFormat", query.legend}};
+    if (panel.traces) target["exemplar"] = true;
     if (std::string_view(panel.kind) == "table") {
       target["instant"] = true;
       target["format"] = "table";

@@ -6,6 +6,7 @@ scraped. One mesh for all of it, at a scrape a second."""
 import http.server
 import json
 import pathlib
+import secrets
 import signal
 import subprocess
 import sys
@@ -93,6 +94,7 @@ class Watched(release_case.ReleaseCase):
         self.as_labelled()
         self.live_from_prometheus()
         self.a_lane_leaks()
+        self.slow_calls_have_traces()
         self.without_a_last_instance()
         self.dashboards()
         self.cut_control_plane()
@@ -220,6 +222,23 @@ class Watched(release_case.ReleaseCase):
         self.assertIn("#laneleaks", self.tickets.firing("LaneLeaks", **labels)[0]["annotations"]["runbook_url"])
         # `web` carries it on, and nobody is told anything of it.
         self.assertEqual({alert["labels"]["service"] for alert in self.tickets.firing("LaneLeaks")}, {"bank"})
+
+    def slow_calls_have_traces(self):
+        """The trace of a call in a lane is an exemplar of its latency, if it is sampled; and no other."""
+        pod, sampled, unwanted = self.pod_of("web-baseline"), secrets.token_hex(16), secrets.token_hex(16)
+        series = 'graymesh_logged_call_duration_seconds_bucket{namespace="fe-pre",service="pay",lane="feature-a"}'
+
+        def traces():
+            return {exemplar["trace_id"] for _, exemplar in self.watch.exemplars(series)}
+        deadline = time.monotonic() + 30
+        while sampled not in traces():
+            for trace, flags in ((sampled, "01"), (unwanted, "00")):
+                answer = self.through(pod, "http://pay:8080/", {
+                    "canarytag": "feature-a", "traceparent": f"00-{trace}-{secrets.token_hex(8)}-{flags}"})
+                self.assertEqual(answer.status, 200)
+            self.assertLess(time.monotonic(), deadline, (traces(), self.watch.query(series)))
+            time.sleep(0.1)
+        self.assertNotIn(unwanted, traces())
 
     def without_a_last_instance(self):
         """Application and Envoy die again and again: callers meet nobody."""

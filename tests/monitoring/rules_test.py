@@ -152,7 +152,7 @@ class OperatorObjects(Rendered):
         "Prometheus": {"replicas", "shards", "scrapeInterval", "evaluationInterval", "externalLabels",
                        "serviceAccountName", "serviceMonitorSelector", "podMonitorSelector", "ruleSelector",
                        "serviceMonitorNamespaceSelector", "podMonitorNamespaceSelector", "ruleNamespaceSelector",
-                       "alerting", "remoteWrite"},
+                       "alerting", "remoteWrite", "enableFeatures"},
         "PodMonitor": {"selector", "namespaceSelector", "podMetricsEndpoints", "sampleLimit"},
         "ServiceMonitor": {"selector", "namespaceSelector", "endpoints"},
         "PrometheusRule": {"groups"},
