@@ -73,6 +73,7 @@ class Monitoring:
             self._run(f"prometheus{name}", [
                 "prometheus", f"--config.file={self.folder}/prometheus{name}.yml",
                 f"--storage.tsdb.path={self.folder}/data{name}", "--storage.tsdb.retention.time=1d",
+                "--enable-feature=exemplar-storage",
                 f"--web.listen-address={address}", "--web.enable-lifecycle", "--log.level=warn"])
         self._run("alertmanager", [
             "prometheus-alertmanager", f"--config.file={self.folder}/alertmanager.yml",
@@ -147,6 +148,14 @@ class Monitoring:
         if answer["data"]["resultType"] == "scalar":
             return [({}, float(result[1]))]
         return [(series["metric"], float(series["value"][1])) for series in result]
+
+    def exemplars(self, selector, seconds=3600):
+        """[(labels of the series, labels of the exemplar)] of the last seconds."""
+        now = time.time()
+        words = urllib.parse.urlencode({"query": selector, "start": now - seconds, "end": now})
+        answer = get_json(f"http://{self.prometheus[0]}/api/v1/query_exemplars?{words}")
+        return [(series["seriesLabels"], exemplar["labels"]) for series in answer["data"]
+                for exemplar in series["exemplars"]]
 
     def alerts(self):
         """Firing and pending alerts of every Prometheus: [{labels, annotations, state}]."""

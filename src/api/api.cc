@@ -179,12 +179,18 @@ class HttpServer final : public Server {
       with_state(response,
                  [&](const push::State&) { response.set_content("ready\n", "text/plain"); });
     });
-    http_.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
-      response.set_content(metrics_page(), "text/plain; version=0.0.4; charset=utf-8");
+    http_.Get("/metrics", [this](const httplib::Request& request, httplib::Response& response) {
+      // Prometheus asks for it, and it alone may have exemplars.
+      if (request.get_header_value("Accept").find("application/openmetrics-text") !=
+          std::string::npos) {
+        return response.set_content(metrics::open_metrics(metrics_page(true)),
+                                    "application/openmetrics-text; version=1.0.0; charset=utf-8");
+      }
+      response.set_content(metrics_page(false), "text/plain; version=0.0.4; charset=utf-8");
     });
   }
 
-  std::string metrics_page() const {
+  std::string metrics_page(bool exemplars) const {
     std::string out = parts_.metrics.page() + process_series();
     const auto proxies = parts_.xds.status();
     out += proxy_series(proxies, parts_.clock.wall());
@@ -192,7 +198,8 @@ class HttpServer final : public Server {
     if (parts_.engine != nullptr) {
       const release::ViewPtr view = parts_.engine->view();
       out += release_series(*view, proxies);
-      if (parts_.traffic != nullptr) out += lane_series(*view, *parts_.traffic);
+      if (parts_.traffic != nullptr)
+        out += lane_series(*view, *parts_.traffic) + parts_.traffic->latencies(exemplars);
     }
     return out;
   }
@@ -267,7 +274,9 @@ class HttpServer final : public Server {
       send_json(call.response, page);
     });
     routes_.add("GET", "/api/v1/prometheus/sidecars", [this](const Call& call) {
-      send_json(call.response, sidecar_targets(parts_.xds.status()));
+      const push::StatePtr state = parts_.loop.state();
+      send_json(call.response,
+                sidecar_targets(parts_.xds.status(), state ? state->snapshot.get() : nullptr));
     });
     routes_.add("GET", "/api/v1/proxies/{id}/config", [this](const Call& call) {
       if (call.request.has_param("at")) return send_past_config(call);

@@ -154,6 +154,20 @@ TEST_F(Api, AnObjectThatBecomesBadShowsItsLastGoodStateAndItsFault) {
       std::string::npos);
 }
 
+TEST_F(Api, MetricsAreInTheFormatThatIsAskedFor) {
+  serve_the_folder();
+  const auto plain = client_->Get("/metrics");
+  EXPECT_EQ(plain->get_header_value("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(plain->body.find("# EOF"), std::string::npos);
+  const auto open = client_->Get(
+      "/metrics", {{"Accept", "application/openmetrics-text;version=1.0.0,*/*;q=0.1"}});
+  EXPECT_EQ(open->get_header_value("Content-Type"),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  EXPECT_TRUE(open->body.ends_with("\n# EOF\n"));
+  EXPECT_NE(open->body.find("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total "),
+            std::string::npos);
+}
+
 TEST_F(Api, AppliesAndDeletesInTheFolder) {
   serve_the_folder();
   const std::string text =

@@ -285,7 +285,8 @@ std::string process_series() {
   return out;
 }
 
-json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies) {
+json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies,
+                     const snapshot::Snapshot* snapshot) {
   json out = json::array();
   std::set<std::string> seen;  // a proxy with two streams is one target
   for (const auto& proxy : proxies) {
@@ -293,6 +294,8 @@ json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies) {
     if (node.kind == resource::Node::Kind::other || !seen.insert(node.id).second) continue;
     const bool v6 = node.address.find(':') != std::string::npos;
     const std::string address = v6 ? "[" + node.address + "]" : node.address;
+    const auto* workload = snapshot != nullptr ? snapshot->workload(node.address) : nullptr;
+    const bool placed = workload != nullptr && workload->locality != snapshot::Locality{};
     json labels = {
         {"pod", node.name},
         {"proxy", node.kind == resource::Node::Kind::router ? "router" : "sidecar"},
@@ -303,8 +306,8 @@ json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies) {
         {"source_canarytag", label(node, "canarytag")},
         {"source_version", label(node, "version")},
         {"source_cluster", node.cluster_id},
-        {"source_region", node.region},
-        {"source_zone", node.zone},
+        {"source_region", placed ? workload->locality.region : node.region},
+        {"source_zone", placed ? workload->locality.zone : node.zone},
     };
     for (auto it = labels.begin(); it != labels.end();)
       it = it->get_ref<const std::string&>().empty() ? labels.erase(it) : std::next(it);

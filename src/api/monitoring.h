@@ -24,7 +24,9 @@ std::string process_series();  // CPU and memory of graymeshd, by Prometheus' ow
 
 // The bodies of Prometheus' HTTP service discovery: [{"targets": ["127.1.0.1:15090"], "labels":
 // {...}}] for each connected Envoy. Labels are of the proxy itself and begin with "source_": what
-// its series say of the called service has the plain names.
-nlohmann::json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies);
+// its series say of the called service has the plain names. Region and zone are of its pod or
+// WorkloadEntry in `snapshot` (a label, or the node; null: none yet), else what its bootstrap says.
+nlohmann::json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies,
+                               const snapshot::Snapshot* snapshot);
 
 }  // namespace graymesh::api

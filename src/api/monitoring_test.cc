@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "base/json.h"
+#include "control/snapshot/snapshot.h"
+#include "model/model.h"
 
 namespace graymesh::api {
 namespace {
@@ -53,18 +55,39 @@ TEST(ProxySeries, AreBoundedWhenEveryProxyLags) {
 }
 
 TEST(SidecarTargets, AreWhereEnvoysShowTheirStatistics) {
-  const auto targets = sidecar_targets({proxy("web-0", State::synced)});
+  const auto targets = sidecar_targets({proxy("web-0", State::synced)}, nullptr);
   ASSERT_EQ(targets.size(), 1u);
   EXPECT_EQ(targets[0]["targets"], nlohmann::json({"127.1.0.2:15090"}));
   EXPECT_EQ(targets[0]["labels"]["source_canarytag"], "feature-a");
   EXPECT_FALSE(targets[0]["labels"].contains("source_region")) << "empty labels are none";
 }
 
+TEST(SidecarTargets, AreWhereTheirPodIsOrElseTheirBootstrapSays) {
+  const auto pod = [](const char* address, const char* labels) {
+    return model::read(std::string("apiVersion: v1\nkind: Pod\nmetadata: {name: web-0, namespace: "
+                                   "fe-pre, labels: {") +
+                           labels + "}}\nstatus: {phase: Running, podIP: " + address + "}\n",
+                       "pod.yaml")[0]
+        .object;
+  };
+  auto one = proxy("web-0", State::synced);
+  one.node.region = "us";
+  const auto place = [&](const model::ObjectPtr& of_pod) {
+    const auto built = snapshot::build(std::vector{of_pod},
+                                       std::make_shared<const model::MeshConfig>(), nullptr, 1);
+    const auto labels = sidecar_targets({one}, built.snapshot.get())[0]["labels"];
+    return labels.value("source_region", "") + "/" + labels.value("source_zone", "");
+  };
+  EXPECT_EQ(place(pod("127.1.0.2", "topology.istio.io/locality: eu.eu-1")), "eu/eu-1");
+  EXPECT_EQ(place(pod("127.1.0.2", "app: web")), "us/") << "its pod does not say";
+  EXPECT_EQ(place(pod("127.1.0.3", "topology.istio.io/locality: eu.eu-1")), "us/");
+}
+
 TEST(SidecarTargets, LeaveOutWhatIsNoEnvoyAndNameEachOnce) {
   auto grpc = proxy("client", State::synced);
   grpc.node.kind = resource::Node::Kind::other;
   const auto web = proxy("web-0", State::synced);
-  EXPECT_EQ(sidecar_targets({grpc, web, web}).size(), 1u);
+  EXPECT_EQ(sidecar_targets({grpc, web, web}, nullptr).size(), 1u);
 }
 
 TEST(ProcessSeries, TellOfThisProcess) {

@@ -143,7 +143,7 @@ void add_monitoring_options(CLI::App* command, MonitoringOptions& options) {
       ->group(group);
   command
       ->add_option("--baseline-subsets", out.baseline_subsets,
-                   "regex: every other subset is a canarytag")
+                   "regex: baselines beside `baseline`; every other subset is a canarytag")
       ->capture_default_str()
       ->group(group);
   command

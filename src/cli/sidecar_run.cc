@@ -92,6 +92,11 @@ void add_identity(CLI::App* command, Options& options) {
       ->capture_default_str();
   command->add_flag("--sotw", options.sotw, "state-of-the-world xDS in place of delta");
   command->add_flag("--all-stats", bootstrap.all_stats, "keep all of Envoy's statistics");
+  command
+      ->add_option("--request-metrics", bootstrap.request_metrics,
+                   "on: Envoy counts requests under Istio's names; off: it does not")
+      ->envname("GRAYMESH_REQUEST_METRICS")
+      ->default_str("on");
   command->add_option("--admin-port", bootstrap.ports.admin)->capture_default_str();
   command->add_option("--readiness-port", bootstrap.ports.readiness)->capture_default_str();
   command->add_option("--stats-port", bootstrap.ports.stats, "0: none")->capture_default_str();

@@ -65,7 +65,8 @@ Program prometheus(const UpFolder& folder, const std::string& address) {
           .log = "prometheus.log",
           .command = {path_of(programs[0]), "--config.file=" + own + "/prometheus.yml",
                       "--storage.tsdb.path=" + own + "/data", "--storage.tsdb.retention.time=1d",
-                      "--web.listen-address=" + address, "--log.level=warn"},
+                      "--enable-feature=exemplar-storage", "--web.listen-address=" + address,
+                      "--log.level=warn"},
           .address = address};
 }
 

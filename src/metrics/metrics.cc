@@ -169,4 +169,22 @@ std::string Registry::page() const {
   return out;
 }
 
+std::string open_metrics(std::string_view page) {
+  constexpr std::string_view total = "_total";
+  std::string out;
+  out.reserve(page.size() + 16);
+  while (!page.empty()) {
+    const auto size = std::min(page.find('\n'), page.size() - 1) + 1;
+    const std::string_view line = page.substr(0, size);
+    page.remove_prefix(size);
+    // "# HELP name text", "# TYPE name counter"
+    const auto end = line.starts_with("# ") ? line.find(' ', sizeof("# TYPE")) : line.npos;
+    if (end != line.npos && line.substr(0, end).ends_with(total))
+      out.append(line.substr(0, end - total.size())).append(line.substr(end));
+    else
+      out.append(line);
+  }
+  return out + "# EOF\n";
+}
+
 }  // namespace graymesh::metrics

@@ -85,4 +85,8 @@ class Registry {
   std::vector<std::function<void()>> refresh_;
 };
 
+// A page in the format 0.0.4 as OpenMetrics 1.0, the one that may have exemplars: a counter's
+// family is named without `_total`, and the end is told.
+std::string open_metrics(std::string_view page);
+
 }  // namespace graymesh::metrics

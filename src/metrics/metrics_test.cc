@@ -86,6 +86,16 @@ TEST(Histogram, DurationBoundsAscendFromHalfAMillisecondToTenSeconds) {
   EXPECT_TRUE(std::is_sorted(bounds.begin(), bounds.end()));
 }
 
+TEST(OpenMetrics, NamesAFamilyOfACounterWithoutItsEndingAndTellsTheEnd) {
+  EXPECT_EQ(open_metrics("# HELP asked_total How often, in_total.\n# TYPE asked_total counter\n"
+                         "asked_total{a=\"# TYPE b_total\"} 1\n"
+                         "# HELP open Open.\n# TYPE open gauge\nopen 2\n"),
+            "# HELP asked How often, in_total.\n# TYPE asked counter\n"
+            "asked_total{a=\"# TYPE b_total\"} 1\n"
+            "# HELP open Open.\n# TYPE open gauge\nopen 2\n# EOF\n");
+  EXPECT_EQ(open_metrics(""), "# EOF\n");
+}
+
 TEST(Instruments, AreMovedByManyThreadsWithoutLoss) {
   Registry registry;
   auto& counter = registry.counter("a", "A.");

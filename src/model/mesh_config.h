@@ -67,6 +67,9 @@ struct MeshConfig {
   // proxyMetadata.GRAYMESH_LANE_LOG, ours.
   bool lane_log = true;
   std::uint32_t lane_log_others = 10'000;
+  // Proxies that can count requests under Istio's names: proxyMetadata.GRAYMESH_REQUEST_METRICS,
+  // ours.
+  bool request_metrics = true;
   std::uint64_t content = 0;  // hash of what was read; 0: all defaults
 
   bool operator==(const MeshConfig&) const = default;

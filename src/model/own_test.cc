@@ -146,6 +146,21 @@ TEST(LaneLog, IsTheMeshs) {
                   "off, or 0% to 100%"});
 }
 
+TEST(RequestMetrics, AreTheMeshs) {
+  const auto read = [](const std::string& value) {
+    return read_mesh_config(
+        "defaultConfig: {proxyMetadata: {GRAYMESH_REQUEST_METRICS: " + value + "}}\n", "f.yaml");
+  };
+  EXPECT_TRUE(read_mesh_config("", "f.yaml").config.request_metrics);
+  EXPECT_FALSE(read("off").config.request_metrics);
+  EXPECT_TRUE(read("\"on\"").config.request_metrics);
+  EXPECT_EQ(lines_of(read("off").warnings), Lines{});
+  EXPECT_EQ(lines_of(read("1%").errors),
+            Lines{"f.yaml:1 MeshConfig: defaultConfig.proxyMetadata.GRAYMESH_REQUEST_METRICS 1%, "
+                  "must be on or off"});
+  EXPECT_EQ(read("[on]").errors.size(), 1u);
+}
+
 TEST(LaneStamp, IsSwitchedOffByThePodsAnnotation) {
   const auto pod = [](const std::string& value) {
     return spec_of<Pod>("apiVersion: v1\nkind: Pod\nmetadata: {name: x, annotations: {" + value +

@@ -44,7 +44,14 @@ void read_lane_log(Fields& f, const Element& own, MeshConfig& out) {
   out.lane_log_others = static_cast<std::uint32_t>(std::lround(percent * 10'000));
 }
 
-// A map of environment variables, of which two are ours.
+void read_request_metrics(Fields& f, const Element& own, MeshConfig& out) {
+  if (own.is_scalar() && (own.text == "on" || own.text == "off"))
+    out.request_metrics = own.text == "on";
+  else
+    f.reading().error(own, {}, "must be on or off");
+}
+
+// A map of environment variables, of which some are ours.
 void read_proxy_metadata(Fields& f, MeshConfig& out) {
   const Element* metadata = f.find("proxyMetadata");
   if (metadata == nullptr) return;
@@ -53,10 +60,13 @@ void read_proxy_metadata(Fields& f, MeshConfig& out) {
   };
   const Element* header = find("GRAYMESH_LANE_HEADER");
   const Element* log = find("GRAYMESH_LANE_LOG");
-  const std::size_t ours = (header != nullptr ? 1 : 0) + (log != nullptr ? 1 : 0);
+  const Element* metrics = find("GRAYMESH_REQUEST_METRICS");
+  std::size_t ours = 0;
+  for (const Element* own : {header, log, metrics}) ours += own != nullptr ? 1 : 0;
   if (ours == 0 || metadata->size > ours) f.without_effect({"proxyMetadata"});
   if (header != nullptr) read_lane_header(f, *header, out);
   if (log != nullptr) read_lane_log(f, *log, out);
+  if (metrics != nullptr) read_request_metrics(f, *metrics, out);
 }
 
 // A service as providers name it: "collector.tracing.svc.cluster.local", or "tracing/" before it.

@@ -18,6 +18,7 @@ struct Panel {
   const char* unit;  // Grafana's: reqps, percentunit, ms, s, bytes, short, Bps
   std::vector<Query> queries;
   const char* kind = "timeseries";
+  bool traces = false;  // its series have exemplars
 };
 struct Dashboard {
   const char* name;
@@ -26,14 +27,18 @@ struct Dashboard {
   std::vector<Panel> panels;
 };
 
-// Each variable is the values of a label of a series.
-constexpr std::array<std::array<const char*, 3>, 6> variables = {{
+// Each variable is the values of a label of a series. `all` is a regular expression too: `.*` takes
+// what has no such label as well.
+struct Variable {
+  const char *name, *series, *label, *all = ".*";
+};
+constexpr std::array<Variable, 6> variables = {{
     {"namespace", "graymesh_service_endpoints", "namespace"},
     {"service", "graymesh_service_endpoints{namespace=~\"$namespace\"}", "service"},
     {"pod", "up{job=\"graymesh-sidecars\"}", "pod"},
     {"lane", "graymesh_release_info", "lane"},
     {"release", "graymesh_release_info{namespace=~\"$namespace\"}", "release"},
-    {"region", "up{job=\"graymesh-sidecars\"}", "source_region"},
+    {"region", "up{job=\"graymesh-sidecars\"}", "source_region", ".+"},
 }};
 
 #define GRAYMESH_OF R"({namespace=~"$namespace",service=~"$service"})"
@@ -86,7 +91,7 @@ const std::vector<Dashboard> table = {
             "{{response_code_class}}"}}},
          {"Answers by code",
           "reqps",
-          {{R"(sum by (response_code) (rate(istio_requests_total{destination_service_namespace=~"$namespace",destination_service_name=~"$service"}[$__rate_interval])))",
+          {{R"(sum by (response_code) (rate(istio_requests_total{reporter="source",destination_service_namespace=~"$namespace",destination_service_name=~"$service"}[$__rate_interval])))",
             "{{response_code}}"}}},
          {"Share of 5xx by version",
           "percentunit",
@@ -101,6 +106,13 @@ const std::vector<Dashboard> table = {
            {R"(histogram_quantile(0.99, sum by (le, canarytag) (rate(envoy_cluster_upstream_rq_time_bucket)" GRAYMESH_OF
             R"([$__rate_interval]))))",
             "p99 {{canarytag}}"}}},
+         {"Logged calls p99, with traces",
+          "s",
+          {{R"(histogram_quantile(0.99, sum by (le, lane) (rate(graymesh_logged_call_duration_seconds_bucket)" GRAYMESH_OF
+            R"([$__rate_interval]))))",
+            "{{lane}}"}},
+          "timeseries",
+          true},
          {"Callers",
           "reqps",
           {{R"(sum by (source_workload) (rate(envoy_cluster_upstream_rq)" GRAYMESH_OF
@@ -243,6 +255,12 @@ const std::vector<Dashboard> table = {
           "reqps",
           {{R"(sum by (response_code_class) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval])))",
             "{{response_code_class}}"}}},
+         {"Calls p99 by service, with traces",
+          "s",
+          {{R"(histogram_quantile(0.99, sum by (le, service) (rate(graymesh_logged_call_duration_seconds_bucket{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval]))))",
+            "{{service}}"}},
+          "timeseries",
+          true},
          {"Received, by application (last 1 to 2 hours)",
           "short",
           {{R"(graymesh_lane_requests{namespace=~"$namespace",lane=~"$lane"})",
@@ -255,8 +273,8 @@ const std::vector<Dashboard> table = {
           "reqps",
           {{"rate(graymesh_lane_log_requests_total[5m])", "{{result}}"}}},
      }},
-    // Of the callers' regions, by the locality of their proxies. Where the called instance is, a
-    // stock Envoy's statistics do not say.
+    // By the locality of the proxies that counted: of callers, and of who was called. Which region
+    // called which, nobody counts.
     {"region",
      "Region",
      {"region"},
@@ -269,6 +287,10 @@ const std::vector<Dashboard> table = {
           "reqps",
           {{R"(sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region"}[$__rate_interval])))",
             "{{source_region}}"}}},
+         {"Requests received",
+          "reqps",
+          {{R"(sum by (destination_region) (rate(istio_requests_total{reporter="destination",destination_region=~"$region"}[$__rate_interval])))",
+            "{{destination_region}}"}}},
          {"Share of 5xx",
           "percentunit",
           {{R"(sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region",response_code_class="5xx"}[$__rate_interval])) / sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region"}[$__rate_interval])))",
@@ -290,7 +312,7 @@ Json templating(const Dashboard& dashboard) {
                 {"type", "datasource"},
                 {"query", "prometheus"}}};
   for (const char* name : dashboard.variables) {
-    for (const auto& [known, series, label] : variables) {
+    for (const auto& [known, series, label, all] : variables) {
       if (std::string_view(name) != known) continue;
       const std::string query = std::string("label_values(") + series + ", " + label + ")";
       list.push_back({{"name", name},
@@ -301,7 +323,7 @@ Json templating(const Dashboard& dashboard) {
                       {"refresh", 2},  // when the time range changes
                       {"sort", 1},
                       {"includeAll", true},
-                      {"allValue", ".*"},
+                      {"allValue", all},
                       {"multi", true},
                       {"current", {{"text", "All"}, {"value", "$__all"}}}});
     }
@@ -329,6 +351,7 @@ Json panel(const Panel& panel, int at) {
                    {"datasource", datasource},
                    {"expr", query.expr},
                    {"legendFormat", query.legend}};
+    if (panel.traces) target["exemplar"] = true;
     if (std::string_view(panel.kind) == "table") {
       target["instant"] = true;
       target["format"] = "table";

@@ -41,8 +41,8 @@ struct Description {
   // Where docs/runbooks.md is to be read: a URL, or from the root of this repository.
   std::string runbooks = "docs/runbooks.md";
   std::string quiet_namespaces = "fe-pre|.+-pre";  // regex: their alerts wake nobody
-  // Subsets that are a service's baseline (regex); every other subset is taken for a canarytag.
-  std::string baseline_subsets = "baseline|base|stable|normal|prod|default";
+  // Subsets that are a service's baseline beside `baseline` (regex); every other is a canarytag.
+  std::string baseline_subsets = "base|stable|normal|prod|default";
   std::string pager = {}, tickets = {};  // URLs of web hooks; empty: shown by Alertmanager alone
   std::vector<std::string> remote_write = {};  // URLs, all get everything
   std::uint32_t shards = 1;                    // of the data plane's Prometheus

@@ -96,11 +96,105 @@ TEST(Relabelling, CountsNobodysClustersAsNoService) {
               {"envoy_cluster_name", "xds-grpc"}}));
 }
 
+TEST(Relabelling, KnowsTheBaselineWhateverElseIsCalledSo) {
+  const auto told = [](const std::string& subset) {
+    const auto steps = metrics_of_sidecars({.baseline_subsets = "v1"});
+    return relabelled(of_web("envoy_cluster_upstream_cx_active", subset), steps).at("stage");
+  };
+  EXPECT_EQ(told("baseline"), "normal") << "which graymeshd calls it by its labels";
+  EXPECT_EQ(told("v1"), "normal");
+  EXPECT_EQ(told("stable"), "gray");
+}
+
 TEST(Relabelling, KeepsHostsOfServiceEntries) {
   const auto out =
       kept({{"__name__", "envoy_cluster_upstream_rq_total"}, {"mesh_host", "api.example.com"}});
   EXPECT_EQ(out.at("service"), "api.example.com");
   EXPECT_EQ(out.at("namespace"), "service-entry");
+}
+
+// Of the sidecar of a gray instance of `web`.
+Series counted(const std::string& reporter, const std::string& cluster, Series more = {}) {
+  Series out = {{"__name__", "envoy_istio_requests_total"},
+                {"reporter", reporter},
+                {"mesh_cluster", cluster},
+                {"response_code", "200"},
+                {"pod", "web-0"},
+                {"source_namespace", "fe-pre"},
+                {"source_workload", "web-feature-a"},
+                {"source_app", "web"},
+                {"source_stage", "gray"},
+                {"source_canarytag", "feature-a"},
+                {"source_version", "v2"},
+                {"source_region", "eu"},
+                {"source_zone", "eu-1"}};
+  out.merge(more);
+  return kept(out);
+}
+
+TEST(Relabelling, GivesACallersCountsIstiosLabels) {
+  const Series out = counted("source", "outbound|8080|feature-b|cart.shop.svc.cluster.local;",
+                             {{"mesh_workload", "cart-feature-b;shop;cart;v7;"}});
+  const Series expected = {{"__name__", "istio_requests_total"},
+                           {"reporter", "source"},
+                           {"response_code", "200"},
+                           {"pod", "web-0"},
+                           {"source_namespace", "fe-pre"},
+                           {"source_workload_namespace", "fe-pre"},
+                           {"source_workload", "web-feature-a"},
+                           {"source_app", "web"},
+                           {"source_stage", "gray"},
+                           {"source_canarytag", "feature-a"},
+                           {"source_version", "v2"},
+                           {"source_region", "eu"},
+                           {"source_zone", "eu-1"},
+                           {"destination_service", "cart.shop.svc.cluster.local"},
+                           {"destination_service_name", "cart"},
+                           {"destination_service_namespace", "shop"},
+                           {"destination_canarytag", "feature-b"},
+                           {"destination_workload", "cart-feature-b"},
+                           {"destination_workload_namespace", "shop"},
+                           {"destination_version", "v7"},
+                           {"lane", "feature-b"}};
+  EXPECT_EQ(out, expected);
+}
+
+TEST(Relabelling, TakesTheLaneOfTheCallerWhereABaselineIsCalled) {
+  const Series out = counted("source", "outbound|8080|baseline|cart.shop.svc.cluster.local;");
+  EXPECT_FALSE(out.contains("destination_canarytag"));
+  EXPECT_EQ(out.at("lane"), "feature-a");
+}
+
+TEST(Relabelling, GivesTheCalledItsOwnLabelsAsDestination) {
+  const Series out = counted("destination", "inbound|||web.fe-pre.svc.cluster.local");
+  const Series expected = {{"__name__", "istio_requests_total"},
+                           {"reporter", "destination"},
+                           {"response_code", "200"},
+                           {"pod", "web-0"},
+                           {"source_workload", "unknown"},
+                           {"source_workload_namespace", "unknown"},
+                           {"destination_service", "web.fe-pre.svc.cluster.local"},
+                           {"destination_service_name", "web"},
+                           {"destination_service_namespace", "fe-pre"},
+                           {"destination_workload", "web-feature-a"},
+                           {"destination_workload_namespace", "fe-pre"},
+                           {"destination_canarytag", "feature-a"},
+                           {"destination_version", "v2"},
+                           {"destination_region", "eu"},
+                           {"destination_zone", "eu-1"},
+                           {"lane", "feature-a"}};
+  EXPECT_EQ(out, expected);
+}
+
+TEST(Relabelling, NamesWhatIsNoServiceOfTheMesh) {
+  const auto called = [](const std::string& cluster) { return counted("source", cluster); };
+  EXPECT_EQ(called("").at("destination_service_name"), "unknown") << "no route";
+  EXPECT_EQ(counted("destination", "inbound|||").at("destination_service_name"), "unknown")
+      << "a port that no service names";
+  EXPECT_EQ(called("PassthroughCluster;").at("destination_service_name"), "PassthroughCluster");
+  const Series external = called("outbound|443||api.example.com;");
+  EXPECT_EQ(external.at("destination_service_name"), "api.example.com");
+  EXPECT_EQ(external.at("destination_service_namespace"), "service-entry");
 }
 
 TEST(Relabelling, DropsWhatRepeatsOtherSeries) {
@@ -152,6 +246,19 @@ TEST(Dashboards, HaveAPlaceAndAQueryForEachPanel) {
       EXPECT_FALSE(panel["targets"].empty()) << name;
       const auto& place = panel["gridPos"];
       EXPECT_TRUE(places.emplace(place["x"].get<int>(), place["y"].get<int>()).second) << name;
+    }
+  }
+}
+
+// Caller and called both count a request: a sum over both would have it twice.
+TEST(Dashboards, SumWhatOneSideCounted) {
+  for (const auto& [name, dashboard] : dashboards()) {
+    for (const auto& panel : dashboard["panels"]) {
+      for (const auto& target : panel["targets"]) {
+        const std::string expr = target["expr"];
+        if (expr.find("istio_request") == std::string::npos) continue;
+        EXPECT_NE(expr.find("{reporter=\""), std::string::npos) << name << ": " << expr;
+      }
     }
   }
 }

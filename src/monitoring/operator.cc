@@ -32,6 +32,7 @@ Json prometheus(const Description& description, const std::string& plane) {
       {"scrapeInterval", text(description.interval)},
       {"evaluationInterval", text(description.interval)},
       {"externalLabels", {{"prometheus", plane}}},
+      {"enableFeatures", {"exemplar-storage"}},
       {"serviceAccountName", "prometheus"},
       {"serviceMonitorSelector", selector},
       {"podMonitorSelector", selector},

@@ -8,6 +8,9 @@
 //   envoy_cluster_upstream_rq{response_code_class="5xx",namespace="fe-pre",service="web",
 //                             canarytag="feature-a",lane="feature-a",stage="gray",port="8080"}
 //
+// What the proxy counted under Istio's names (control/translate/request_metrics.cc) has a label for
+// the whole cluster and one for who answered; they become Istio's labels.
+//
 // Each series keeps exactly one name. Two of Envoy's families would otherwise answer to the same
 // name: answers by class (upstream_rq_xx, which becomes upstream_rq) and answers by code
 // (upstream_rq, which becomes upstream_rq_503 and so on).
@@ -32,9 +35,82 @@ Json to_json(const std::vector<Relabel>& list, Spelling spelling) {
   return out;
 }
 
+namespace {
+
+// Of "outbound|8080|feature-a|web.fe-pre.svc.cluster.local;", of "inbound|||web.fe-pre.svc...", and
+// of clusters that are nobody's service.
+void add_destination(const std::string& baseline, std::vector<Relabel>& out) {
+  const std::string of_mesh = R"(\.svc(?:\..*)?)";
+  const auto add = [&](const char* from, const std::string& regex, const char* target,
+                       const char* replacement = "$1") {
+    out.push_back({.source = {from},
+                   .regex = regex,
+                   .target = std::string("destination_") + target,
+                   .replacement = replacement});
+  };
+  add("mesh_cluster", "([^|;]+);?", "service_name");
+  add("mesh_cluster", R"(.*\|([^|;]+);?)", "service");
+  add("destination_service", "(.+)", "service_name");
+  add("destination_service", ".+", "service_namespace", "service-entry");
+  add("destination_service", R"(([^.]+)\.[^.]+)" + of_mesh, "service_name");
+  add("destination_service", R"([^.]+\.([^.]+))" + of_mesh, "service_namespace");
+  add("mesh_cluster", R"(outbound\|\d+\|([^|]+)\|.*)", "canarytag");
+  add("destination_canarytag", baseline, "canarytag", "");
+  // "workload;namespace;canonical name;canonical revision;cluster"
+  add("mesh_workload", "([^;]+);.*", "workload");
+  add("mesh_workload", "[^;]*;([^;]+);.*", "workload_namespace");
+  add("mesh_workload", "[^;]*;[^;]*;[^;]*;([^;]+);.*", "version");
+  // No route led to a cluster, or no service has the port that was called.
+  out.push_back({.source = {"reporter", "destination_service_name"},
+                 .regex = "[^;]+;",
+                 .target = "destination_service_name",
+                 .replacement = "unknown"});
+}
+
+// The labels of the target are of the proxy that counted: who is called, where that is the
+// destination. It does not know who called.
+void add_reporters(std::vector<Relabel>& out) {
+  constexpr std::pair<const char*, const char*> own[] = {
+      {"source_workload", "destination_workload"},
+      {"source_namespace", "destination_workload_namespace"},
+      {"source_canarytag", "destination_canarytag"},
+      {"source_version", "destination_version"},
+      {"source_region", "destination_region"},
+      {"source_zone", "destination_zone"},
+  };
+  for (const auto& [from, to] : own)
+    out.push_back({.source = {"reporter", from}, .regex = "destination;(.+)", .target = to});
+  out.push_back({.source = {"reporter", "source_namespace"},
+                 .regex = "source;(.+)",
+                 .target = "source_workload_namespace"});
+  for (const char* name : {"source_workload", "source_workload_namespace"}) {
+    out.push_back(
+        {.source = {"reporter"}, .regex = "destination", .target = name, .replacement = "unknown"});
+  }
+  for (const char* name : {"source_namespace", "source_app", "source_stage", "source_canarytag",
+                           "source_version", "source_region", "source_zone"}) {
+    out.push_back(
+        {.source = {"reporter"}, .regex = "destination", .target = name, .replacement = ""});
+  }
+}
+
+void add_istio(const std::string& baseline, std::vector<Relabel>& out) {
+  out.push_back({.source = {"__name__"}, .regex = "envoy_(istio_.+)", .target = "__name__"});
+  add_destination(baseline, out);
+  add_reporters(out);
+  // The lane of the version that was called, or else of the caller.
+  out.push_back({.source = {"reporter", "destination_canarytag", "source_canarytag"},
+                 .regex = "[^;]+;(?:([^;]+);.*|;([^;]+))",
+                 .target = "lane",
+                 .replacement = "$1$2"});
+}
+
+}  // namespace
+
 std::vector<Relabel> metrics_of_sidecars(const Description& description) {
-  const std::string baseline = "(?:" + description.baseline_subsets + ")";
-  return {
+  // `baseline` is ours: translate/cluster.cc tells a subset of `stage: normal` so.
+  const std::string baseline = "(?:baseline|" + description.baseline_subsets + ")";
+  std::vector<Relabel> out = {
       // Repeats of other series, from proxies that keep everything.
       {.source = {"__name__"}, .regex = "envoy_cluster_(?:external|internal)_.*", .action = "drop"},
       // Who is called.
@@ -80,8 +156,10 @@ std::vector<Relabel> metrics_of_sidecars(const Description& description) {
        .regex = "envoy_cluster_upstream_rq_xx",
        .target = "__name__",
        .replacement = "envoy_cluster_upstream_rq"},
-      {.regex = "mesh_.+", .action = "labeldrop"},
   };
+  add_istio(baseline, out);
+  out.push_back({.regex = "mesh_.+", .action = "labeldrop"});
+  return out;
 }
 
 std::vector<Relabel> pods() {
@@ -110,6 +188,9 @@ std::vector<Relabel> pods() {
       of_label("stage", "source_stage"),
       of_label("canarytag", "source_canarytag"),
       of_label("version", "source_version"),
+      // Kubernetes 1.35 and newer give pods the labels of their node's place.
+      of_label("topology_kubernetes_io_region", "source_region"),
+      of_label("topology_kubernetes_io_zone", "source_zone"),
       {.regex = ".*", .target = "job", .replacement = "graymesh-sidecars"},
       // The operator's own `namespace` is of the proxy; ours, of the called service, comes later.
       {.regex = "namespace|container|endpoint", .action = "labeldrop"},

@@ -89,7 +89,8 @@ std::vector<std::string> faults_of(const Identity& identity, const BootstrapOpti
   return faults;
 }
 
-Json metadata_of(const Identity& identity, const Ports& ports) {
+Json metadata_of(const Identity& identity, const BootstrapOptions& options) {
+  const Ports& ports = options.ports;
   const std::string workload = workload_of(identity);
   Json metadata = {
       {"NAME", identity.name},
@@ -110,6 +111,8 @@ Json metadata_of(const Identity& identity, const Ports& ports) {
       // It has the cluster that a log of requests may be sent to (docs/translation.md 13.5).
       {"GRAYMESH_LANE_LOG", "xds-grpc"},
   };
+  // What it counts is kept (bootstrap_stats.cc), and Envoy 1.40 has the logger that counts it.
+  if (options.request_metrics) metadata["GRAYMESH_REQUEST_METRICS"] = "stats";
   for (const auto& [key, value] : identity.labels) metadata["LABELS"][key] = value;
   for (const auto& [key, value] : identity.annotations) metadata["ANNOTATIONS"][key] = value;
   if (!identity.network.empty()) metadata["NETWORK"] = identity.network;
@@ -126,8 +129,8 @@ Json metadata_of(const Identity& identity, const Ports& ports) {
   return metadata;
 }
 
-Json node_of(const Identity& identity, const Ports& ports) {
-  Json metadata = metadata_of(identity, ports);
+Json node_of(const Identity& identity, const BootstrapOptions& options) {
+  Json metadata = metadata_of(identity, options);
   Json node = {{"id", node_id(identity)},
                {"cluster", fmt::format("{}.{}", metadata["WORKLOAD_NAME"].get<std::string>(),
                                        identity.namespace_)}};
@@ -290,9 +293,14 @@ Json static_resources(const Identity& identity, const BootstrapOptions& options)
   return resources;
 }
 
+// Counters of requests that nothing moved between two of these times are taken away: versions come
+// and go, and a gateway, which lives for months, would keep those of all that ever were. A multiple
+// of Envoy's 5 s between flushes. Nothing else in Envoy is taken away by it.
+constexpr const char* forgets_requests_every = "21600s";  // 6 h
+
 Json compose(const Identity& identity, const BootstrapOptions& options) {
   Json result = {
-      {"node", node_of(identity, options.ports)},
+      {"node", node_of(identity, options)},
       {"admin",
        {{"address", socket_address(admin_address(identity), options.ports.admin)},
         {"ignore_global_conn_limit", true}}},
@@ -319,6 +327,7 @@ Json compose(const Identity& identity, const BootstrapOptions& options) {
                                    type_prefix)},
              {"max_active_downstream_connections", 1000000}}}}}}}},
   };
+  if (options.request_metrics) result["stats_eviction_interval"] = forgets_requests_every;
   if (is_loopback(identity.address)) {
     // Peers see the instance; the kernel's own choice would be 127.0.0.1 for everyone.
     result["cluster_manager"]["upstream_bind_config"]["source_address"] = {

@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 // suffix is cheap; a regular expression here is run for each of 100 names of each cluster.
 constexpr const char* prefixes =
     "server. cluster_manager. listener_manager. control_plane. cluster.xds-grpc. main_thread. "
-    "workers. http.inbound http.outbound tcp.";
+    "workers. http.inbound http.outbound tcp. istio.";
 // Of clusters. Control planes end a cluster's statistic name with ';' (alt_stat_name), and so
 // `external.upstream_rq_time`, which repeats `upstream_rq_time`, stays out. Nothing that every
 // cluster moves by itself (membership_total, update_success): 3,360 of each are 1 MB of a scrape,
@@ -68,7 +68,7 @@ std::string part_of_cluster_name(const std::string& wanted) {
   const auto part = [&wanted](const char* name, const std::string& pattern) {
     return wanted == name ? "(" + pattern + ")" : pattern;
   };
-  return "^cluster\\.(outbound\\|" + part("port", "\\d+") + "\\|" + part("subset", "[^|.]*") +
+  return "^cluster\\.(outbound\\|" + part("port", "\\d+") + "\\|" + part("subset", "[^|;]*") +
          "\\|" + part("service", "[^.|]+") + "\\." + part("namespace", "[^.|]+") +
          "\\.svc\\.[^;|]*?;?\\.)"
          "(?:upstream|membership|outlier|update|circuit|lb_|retry|external|internal|zone|default|"
@@ -80,7 +80,17 @@ std::string part_of_cluster_name(const std::string& wanted) {
 std::string host_of_service_entry() {
   const std::string label =
       "(?:[^s.;|][^.;|]*|s(?:[^v.;|][^.;|]*)?|sv(?:[^c.;|][^.;|]*)?|svc[^.;|]+)";
-  return R"(^cluster\.(outbound\|\d+\|[^|.;]*\|()" + label + R"((?:\.)" + label + R"()*);\.))";
+  return R"(^cluster\.(outbound\|\d+\|[^|;]*\|()" + label + R"((?:\.)" + label + R"()*);\.))";
+}
+
+// Of bodies, for which Envoy's own bounds are too many and end at 3.6 MB.
+Json bounds_of_sizes() {
+  Json out = Json::array();
+  for (const char* of : {"istio.request_bytes", "istio.response_bytes"}) {
+    out.push_back({{"match", {{"prefix", of}}},
+                   {"buckets", {1'000, 10'000, 100'000, 1'000'000, 10'000'000}}});
+  }
+  return out;
 }
 
 }  // namespace
@@ -93,7 +103,9 @@ Json bootstrap_stats(bool all) {
   tags.push_back({{"tag_name", "mesh_host"}, {"regex", host_of_service_entry()}});
   tags.push_back({{"tag_name", "envoy.cluster_name"}, {"regex", own_cluster}});
   for (const char* tag : default_tags) tags.push_back({{"tag_name", tag}});
-  Json config = {{"use_all_default_tags", false}, {"stats_tags", std::move(tags)}};
+  Json config = {{"use_all_default_tags", false},
+                 {"stats_tags", std::move(tags)},
+                 {"histogram_bucket_settings", bounds_of_sizes()}};
   if (!all) config["stats_matcher"] = stats_matcher();
   return config;
 }

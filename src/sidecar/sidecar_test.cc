@@ -192,12 +192,27 @@ std::string tag_of(const std::string& name, const std::string& statistic) {
   return "no such tag";
 }
 
+TEST(Bootstrap, SaysThatRequestsAreCountedUnlessToldNotTo) {
+  const char* name = "GRAYMESH_REQUEST_METRICS";
+  EXPECT_EQ(bootstrap_of(web())["node"]["metadata"].value(name, ""), "stats");
+  const Json off = bootstrap_of(web(), {.request_metrics = false});
+  EXPECT_FALSE(off["node"]["metadata"].contains(name));
+}
+
+TEST(Bootstrap, ForgetsCountsOfRequestsThatRest) {
+  EXPECT_EQ(bootstrap_of(web())["stats_eviction_interval"], "21600s");
+}
+
 TEST(Statistics, NameTheServiceThatIsCalled) {
   const std::string of_web =
       "cluster.outbound|80|feature-a|web.fe-pre.svc.cluster.local;.upstream_rq_503";
   EXPECT_EQ(tag_of("mesh_service", of_web), "web");
   EXPECT_EQ(tag_of("mesh_namespace", of_web), "fe-pre");
   EXPECT_EQ(tag_of("mesh_subset", of_web), "feature-a");
+  // A canarytag may have a dot.
+  EXPECT_EQ(tag_of("mesh_subset",
+                   "cluster.outbound|80|v1.2|web.fe-pre.svc.cluster.local;.upstream_rq_503"),
+            "v1.2");
   EXPECT_EQ(tag_of("mesh_port", of_web), "80");
   EXPECT_EQ(tag_of("mesh_host", of_web), "");
   EXPECT_EQ(tag_of("envoy.cluster_name", of_web), "");

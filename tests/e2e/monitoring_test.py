@@ -6,6 +6,7 @@ scraped. One mesh for all of it, at a scrape a second."""
 import http.server
 import json
 import pathlib
+import secrets
 import signal
 import subprocess
 import sys
@@ -75,9 +76,10 @@ class Watched(release_case.ReleaseCase):
 
     def test_faults_reach_the_right_person_and_dashboards_have_series(self):
         # `down` loses its last instance; `web` and `pay` answer what they are asked to.
-        self.mesh = self.start(application("web", calls="pay", host=HOST, replicas=1),
-                               application("pay", replicas=1), application("down", replicas=1),
-                               application("bank", calls="pay", replicas=1, forward="id"))
+        # Callers are in two regions; the gateway says of none.
+        self.mesh = self.start(application("web", calls="pay", host=HOST, replicas=1, locality="eu.eu-1"),
+                               application("pay", replicas=1, locality="eu.eu-2"), application("down", replicas=1),
+                               application("bank", calls="pay", replicas=1, forward="id", locality="us.us-1"))
         self.watch = monitoring.Monitoring(
             self.mesh, interval=1, patience=0.05, one=True, pager=self.pager.url, tickets=self.tickets.url,
             first_port=0, options=["--quiet-namespaces", "nobody"], past={'up{job="graymeshd"}': 1})
@@ -92,6 +94,7 @@ class Watched(release_case.ReleaseCase):
         self.as_labelled()
         self.live_from_prometheus()
         self.a_lane_leaks()
+        self.slow_calls_have_traces()
         self.without_a_last_instance()
         self.dashboards()
         self.cut_control_plane()
@@ -153,8 +156,27 @@ class Watched(release_case.ReleaseCase):
         istio = self.watch.query('sum(istio_requests_total{destination_service_name="pay",response_code="503",'
                                  'destination_service_namespace="fe-pre",source_workload!=""})')
         self.assertGreater(istio[0][1], 0)
+        self.as_istio_names_it()
         size = self.watch.query('max(scrape_samples_scraped{job="graymesh-sidecars"})')[0][1]
         self.assertLess(size, 2000)
+
+    def as_istio_names_it(self):
+        """Both sides of a request, its sizes, its flags; each once."""
+        pay = 'destination_service_name="pay",destination_service_namespace="fe-pre"'
+        for reporter in ("source", "destination"):
+            for name in ("requests_total", "request_bytes_count", "response_bytes_sum",
+                         "request_duration_milliseconds_bucket"):
+                self.assertTrue(self.watch.query(f'istio_{name}{{{pay},reporter="{reporter}"}} > 0'),
+                                (name, reporter, self.watch.query(f"istio_{name}")))
+        # The answer of a gray instance to a call in its lane, by who called and who answered.
+        self.assertTrue(self.watch.query(
+            f'istio_requests_total{{{pay},reporter="source",source_workload="web",lane="feature-a",'
+            'destination_canarytag="feature-a",destination_workload="pay",response_code="500",'
+            'response_flags="-"} > 0'), self.watch.query(f'istio_requests_total{{{pay},reporter="source"}}'))
+        counted = self.watch.query(f'sum(istio_requests_total{{{pay},reporter="source"}})')[0][1]
+        of_clusters = self.watch.query('sum(envoy_cluster_upstream_rq{service="pay"})')[0][1]
+        self.assertLess(abs(counted - of_clusters), 0.02 * of_clusters + 5)
+        self.assertEqual(self.watch.query('istio_requests_total{reporter="destination",source_workload!="unknown"}'), [])
 
     def cli(self, *words):
         done = subprocess.run([case.PROGRAMS / "graymesh", "--server", self.mesh.api, *words], capture_output=True,
@@ -201,6 +223,23 @@ class Watched(release_case.ReleaseCase):
         # `web` carries it on, and nobody is told anything of it.
         self.assertEqual({alert["labels"]["service"] for alert in self.tickets.firing("LaneLeaks")}, {"bank"})
 
+    def slow_calls_have_traces(self):
+        """The trace of a call in a lane is an exemplar of its latency, if it is sampled; and no other."""
+        pod, sampled, unwanted = self.pod_of("web-baseline"), secrets.token_hex(16), secrets.token_hex(16)
+        series = 'graymesh_logged_call_duration_seconds_bucket{namespace="fe-pre",service="pay",lane="feature-a"}'
+
+        def traces():
+            return {exemplar["trace_id"] for _, exemplar in self.watch.exemplars(series)}
+        deadline = time.monotonic() + 30
+        while sampled not in traces():
+            for trace, flags in ((sampled, "01"), (unwanted, "00")):
+                answer = self.through(pod, "http://pay:8080/", {
+                    "canarytag": "feature-a", "traceparent": f"00-{trace}-{secrets.token_hex(8)}-{flags}"})
+                self.assertEqual(answer.status, 200)
+            self.assertLess(time.monotonic(), deadline, (traces(), self.watch.query(series)))
+            time.sleep(0.1)
+        self.assertNotIn(unwanted, traces())
+
     def without_a_last_instance(self):
         """Application and Envoy die again and again: callers meet nobody."""
         victim = next(one for one in self.mesh.instances_now() if one["name"].startswith("down-"))
@@ -235,28 +274,57 @@ class Watched(release_case.ReleaseCase):
             self.mesh.start_control_plane()
 
     def dashboards(self):
-        names = {"namespace": "fe-pre", "service": ".*", "pod": ".*", "lane": ".*", "release": ".*", "region": ".*"}
         files = sorted((self.watch.folder / "dashboards").glob("*.json"))
         self.assertEqual(len(files), 7)
         empty, asked = [], 0
         for file in files:
             dashboard = json.loads(file.read_text())
             self.assert_schema(dashboard)
+            names = {one["name"]: one["allValue"] for one in dashboard["templating"]["list"] if one["type"] == "query"}
+            names.update({"namespace": "fe-pre"} if "namespace" in names else {})
             for panel in dashboard["panels"]:
                 for target in panel["targets"]:
-                    expression = target["expr"].replace("$__rate_interval", "30s")
-                    for name, value in names.items():
-                        expression = expression.replace("$" + name, value)
-                    self.assertNotIn("$", expression)
                     asked += 1
                     try:
-                        case.wait_until(lambda: self.watch.query(expression), 10, "series", pause=0.5)
+                        case.wait_until(lambda: self.ask(target, names), 10, "series", pause=0.5)
                     except AssertionError:
-                        empty.append((dashboard["title"], panel["title"], expression))
+                        empty.append((dashboard["title"], panel["title"], target["expr"]))
             for annotation in dashboard["annotations"]["list"]:
                 self.assertTrue(self.watch.query(annotation["expr"]), annotation["name"])
         self.assertEqual(empty, [])
         self.assertGreater(asked, 45)
+        self.regions()
+
+    def ask(self, target, names):
+        """The series of a query with a value for each variable of its dashboard."""
+        expression = target["expr"].replace("$__rate_interval", "30s")
+        for name, value in names.items():
+            expression = expression.replace(f"${name}", value)
+        self.assertNotIn("$", expression)
+        return self.watch.query(expression)
+
+    def regions(self):
+        """With "All" each query has a series of each region and none without; chosen alone, only that one's."""
+        told = {labels.get("source_region") for labels, _ in self.watch.query('up{job="graymesh-sidecars"}')}
+        self.assertEqual(told, {None, "eu", "us"})
+        dashboard = json.loads((self.watch.folder / "dashboards/region.json").read_text())
+        everything = next(one["allValue"] for one in dashboard["templating"]["list"] if one["name"] == "region")
+
+        def found(value):
+            return {target["expr"]: {labels.get("source_region") or labels.get("destination_region")
+                                     for labels, _ in self.ask(target, {"region": value})}
+                    for panel in dashboard["panels"] for target in panel["targets"]}
+        both = {target["expr"]: {"eu", "us"} for panel in dashboard["panels"] for target in panel["targets"]}
+        self.assertGreaterEqual(len(both), 5)
+        pods = [self.pod_of("web-baseline"), self.pod_of("bank-baseline")]
+        deadline = time.monotonic() + 60
+        while (series := found(everything)) != both:
+            for pod in pods:
+                self.assertEqual(self.through(pod, "http://pay:8080/status/500").status, 500)
+                self.assertEqual(self.through(pod, "http://bank:8080/").status, 200)
+            self.assertLess(time.monotonic(), deadline, series)
+            time.sleep(0.1)
+        self.assertEqual(found("us"), dict.fromkeys(both, {"us"}))
 
     def assert_schema(self, dashboard):
         """What Grafana asks of a dashboard of schema version 38."""

@@ -34,7 +34,7 @@ APPLICATION = """\
 ---
 apiVersion: graymesh.io/v1alpha1
 kind: Application
-metadata: {{name: {name}, namespace: fe-pre}}
+metadata: {{name: {name}, namespace: fe-pre{labels}}}
 spec:
   ports: [{{name: http, port: 8080}}]
   {hosts}
@@ -48,10 +48,11 @@ spec:
 """
 
 
-def application(name, *, calls=None, replicas=2, host=None, forward=None):
+def application(name, *, calls=None, replicas=2, host=None, forward=None, locality=None):
     more = (f", --calls, http://{calls}:8080/" if calls else "") + (f", --forward, {forward}" if forward else "")
     hosts = f"hosts: [{host}]\n  gateways: [ingress/shop]" if host else "team: shop"
-    return APPLICATION.format(name=name, more=more, replicas=replicas, hosts=hosts)
+    labels = f", labels: {{topology.istio.io/locality: {locality}}}" if locality else ""
+    return APPLICATION.format(name=name, labels=labels, more=more, replicas=replicas, hosts=hosts)
 
 
 def processes_of(mesh, instance):

@@ -56,7 +56,8 @@ TEST(LaneLog, IsOnBothSidesOfASidecarThatHasWhereToSendIt) {
   EXPECT_EQ(filter_of(outbound_log), "canarytag, baggage~canarytag, 10000, 0") << "0: of a tap";
   const Json& config = outbound_log["typed_config"];
   EXPECT_EQ(config["common_config"]["grpc_service"]["envoy_grpc"]["cluster_name"], "xds-grpc");
-  EXPECT_EQ(config["additional_request_headers_to_log"], Json({"canarytag", "baggage"}));
+  EXPECT_EQ(config["additional_request_headers_to_log"],
+            Json({"canarytag", "baggage", "traceparent"}));
   for (const Json& manager : connection_managers(proxy.listener("virtualInbound"))) {
     EXPECT_EQ(name_of(log_of(manager)), "graymesh.inbound");
     EXPECT_EQ(filter_of(log_of(manager)), "canarytag, baggage~canarytag");

@@ -57,6 +57,19 @@ class Rendered(unittest.TestCase):
             for group in yaml.safe_load(file.read_text())["groups"]:
                 yield from group["rules"]
 
+    def promtool(self, tests, interval="30s", groups=("as-given", "services", "mesh", "own")):
+        """Before these groups alone: promtool evaluates every rule of its files at every step."""
+        kept = [group for each in (self.plain / "rules").glob("*.yml")
+                for group in yaml.safe_load(each.read_text())["groups"]
+                if group["name"].removeprefix("graymesh-").startswith(groups)]
+        (self.folder / "kept.yml").write_text(yaml.safe_dump({"groups": kept}))
+        file = self.folder / "alerts.test.yml"
+        file.write_text(yaml.safe_dump({"rule_files": [str(self.folder / "kept.yml")],
+                                        "group_eval_order": [group["name"] for group in kept],
+                                        "evaluation_interval": interval, "tests": tests}, width=4096))
+        done = run("promtool", "test", "rules", file)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
 
 class Files(Rendered):
     def test_prometheus_and_alertmanager_take_them(self):
@@ -107,6 +120,31 @@ class Files(Rendered):
         self.assertEqual(told(severity="info", namespace="shop"), "nobody")
 
 
+class Recorded(Rendered):
+    def test_requests_are_recorded_of_proxies_that_do_not_count_them(self):
+        """A request counts once, whether its proxy counts or not."""
+        def cluster(pod, code):
+            return (f'envoy_cluster_upstream_rq_{code}{{job="graymesh-sidecars",instance="{pod}",pod="{pod}",'
+                    'namespace="shop",service="web",canarytag="a",source_namespace="shop",source_workload="bank"}')
+        counted = ('istio_requests_total{job="graymesh-sidecars",instance="new",reporter="source",response_code="200",'
+                   'response_flags="-",destination_service_name="web"}')
+        called = counted.replace("source", "destination").replace("new", "called")
+        series = {cluster("old", 200): "0+3x20", cluster("old", 503): "0+1x20", cluster("new", 200): "0+5x20",
+                  counted: "0+5x20", called: "0+8x20", cluster("called", 404): "0+2x20"}
+        expected = {counted: 50, called: 80}
+        for pod, code, value in (("old", 200, 30), ("old", 503, 10), ("called", 404, 20)):
+            expected[f'istio_requests_total{{job="graymesh-sidecars",instance="{pod}",pod="{pod}",reporter="source",'
+                     'namespace="shop",service="web",canarytag="a",source_namespace="shop",source_workload="bank",'
+                     'source_workload_namespace="shop",destination_service_name="web",'
+                     'destination_service_namespace="shop",destination_canarytag="a",'
+                     f'response_code="{code}"}}'] = value
+        self.promtool([{"interval": "15s",
+                        "input_series": [{"series": key, "values": value} for key, value in series.items()],
+                        "promql_expr_test": [{"expr": "istio_requests_total", "eval_time": "2m30s", "exp_samples": [
+                            {"labels": labels, "value": value} for labels, value in expected.items()]}]}],
+                      interval="15s", groups=("istio",))
+
+
 class OperatorObjects(Rendered):
     # Fields of the definitions (monitoring.coreos.com, prometheus-operator 0.70 and later) that we use, written
     # down once: a name that is not among them is a slip of the pen.
@@ -114,7 +152,7 @@ class OperatorObjects(Rendered):
         "Prometheus": {"replicas", "shards", "scrapeInterval", "evaluationInterval", "externalLabels",
                        "serviceAccountName", "serviceMonitorSelector", "podMonitorSelector", "ruleSelector",
                        "serviceMonitorNamespaceSelector", "podMonitorNamespaceSelector", "ruleNamespaceSelector",
-                       "alerting", "remoteWrite"},
+                       "alerting", "remoteWrite", "enableFeatures"},
         "PodMonitor": {"selector", "namespaceSelector", "podMetricsEndpoints", "sampleLimit"},
         "ServiceMonitor": {"selector", "namespaceSelector", "endpoints"},
         "PrometheusRule": {"groups"},
@@ -163,19 +201,6 @@ class OperatorObjects(Rendered):
 
 
 class Alerts(Rendered):
-    def promtool(self, tests, interval="30s", groups=("as-given", "services", "mesh", "own")):
-        """Before these groups alone: promtool evaluates every rule of its files at every step."""
-        kept = [group for each in (self.plain / "rules").glob("*.yml")
-                for group in yaml.safe_load(each.read_text())["groups"]
-                if group["name"].removeprefix("graymesh-").startswith(groups)]
-        (self.folder / "kept.yml").write_text(yaml.safe_dump({"groups": kept}))
-        file = self.folder / "alerts.test.yml"
-        file.write_text(yaml.safe_dump({"rule_files": [str(self.folder / "kept.yml")],
-                                        "group_eval_order": [group["name"] for group in kept],
-                                        "evaluation_interval": interval, "tests": tests}, width=4096))
-        done = run("promtool", "test", "rules", file)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-
     @staticmethod
     def case(name, series, expectations):
         """`expectations`: (time, labels or None): the alert fires with at least these labels, or not at all."""

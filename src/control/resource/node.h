@@ -28,6 +28,9 @@ struct Node {
   // GRAYMESH_LANE_LOG "xds-grpc", ours: its bootstrap has a cluster of that name, which leads to
   // us.
   bool takes_lane_log = false;
+  // GRAYMESH_REQUEST_METRICS "stats", ours: its Envoy has the stats logger, and its bootstrap keeps
+  // what that counts.
+  bool counts_requests = false;
   std::string cluster_id;              // CLUSTER_ID
   std::string network;                 // NETWORK
   std::string service_account;         // SERVICE_ACCOUNT

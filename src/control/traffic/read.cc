@@ -68,6 +68,22 @@ bool sent_header(const HTTPAccessLogEntry& entry) {
   return ours != all.end() && ours->second.fields().contains("lane_sent");
 }
 
+// Of W3C's traceparent, "00-<32 digits>-<16 digits>-01"; empty: there is none, or nobody keeps it.
+std::string sampled_trace(std::string_view traceparent) {
+  constexpr std::size_t size = 55, id_at = 3, id_size = 32, flags_at = 53;
+  if (traceparent.size() != size || traceparent[2] != '-' || traceparent[id_at + id_size] != '-' ||
+      traceparent[flags_at - 1] != '-')
+    return {};
+  const auto digits = [](std::string_view text) {
+    return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  };
+  const auto id = traceparent.substr(id_at, id_size);
+  if (!digits(id) || id.find_first_not_of('0') == std::string_view::npos) return {};
+  const char flags = traceparent.back();
+  const bool sampled = digits({&flags, 1}) && (flags >= 'a' ? flags - 'a' + 10 : flags - '0') % 2;
+  return sampled ? std::string(id) : std::string();
+}
+
 double milliseconds(const google::protobuf::Duration& span) {
   return static_cast<double>(span.seconds()) * 1e3 + static_cast<double>(span.nanos()) / 1e6;
 }
@@ -89,6 +105,7 @@ Request read_entry(const HTTPAccessLogEntry& entry, const std::string& lane_head
   out.cluster = entry.common_properties().upstream_cluster().substr(0, cluster_bytes_max);
   out.code = static_cast<std::uint16_t>(entry.response().response_code().value());
   out.ms = milliseconds(entry.common_properties().time_to_last_downstream_tx_byte());
+  out.trace = sampled_trace(header(entry, "traceparent"));
   return out;
 }
 

@@ -62,6 +62,21 @@ TEST(ReadLog, ACallWithoutALaneHasNone) {
     EXPECT_EQ(only("graymesh.outbound", {.headers = {{"baggage", baggage}}}).lane, "") << baggage;
 }
 
+TEST(ReadLog, TheTraceIsThatOfTraceparentIfItIsSampled) {
+  const std::string id = "0af7651916cd43dd8448eb211c80319c", span = "-b7ad6b7169203331-";
+  const auto trace = [](const std::string& traceparent) {
+    return only("graymesh.outbound", {.headers = {{"traceparent", traceparent}}}).trace;
+  };
+  EXPECT_EQ(trace("00-" + id + span + "01"), id);
+  EXPECT_EQ(trace("00-" + id + span + "0b"), id) << "flags that do not exist yet";
+  EXPECT_EQ(trace("00-" + id + span + "00"), "") << "nobody keeps it";
+  EXPECT_EQ(only("graymesh.outbound", {}).trace, "");
+  for (const std::string& odd :
+       {std::string("00-"), "00-" + std::string(32, '0') + span + "01", "00-" + id + span + "0x",
+        "00-" + id.substr(1) + "\"" + span + "01", "00-" + id + span + "01-"})
+    EXPECT_EQ(trace(odd), "") << odd;
+}
+
 TEST(ReadLog, WhatIsNoServiceOfTheMeshIsNotNamed) {
   for (const char* cluster : {"", "PassthroughCluster", "inbound|8080||", "outbound|80||a.example",
                               "outbound|80||x", "outbound|80||"})

@@ -81,7 +81,17 @@ Table::Counts Table::record(const Teller& teller, const std::vector<Request>& re
   return counts_;
 }
 
+// A call counts once, at its caller.
+void Table::time_locked(const Teller& teller, const Request& request) {
+  if (teller.side == Teller::Side::inbound) return;
+  const auto [space, service] = name_of_service(request.to);
+  if (service.empty() || !known_.applications.contains({space, service})) return;
+  if (!request.lane.empty() && !known_.lanes.contains({space, request.lane})) return;
+  latencies_.record({space, service, request.lane}, request, clock_.wall());
+}
+
 void Table::record_locked(const Teller& teller, const Request& request) {
+  time_locked(teller, request);
   if (teller.side == Teller::Side::gateway) {
     if (request.lane.empty()) {
       ++counts_.others;
@@ -194,6 +204,11 @@ Report Table::report(const Name& lane) const {
   if (!old) take_others(before_);
   if (!older) take_others(now_);
   return out;
+}
+
+std::string Table::latencies(bool exemplars) const {
+  std::lock_guard lock(mutex_);
+  return latencies_.page(exemplars, clock_.wall());
 }
 
 bool Table::knows(const Name& lane) const {

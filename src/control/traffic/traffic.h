@@ -67,6 +67,7 @@ struct Request {
   std::string cluster = {};  // that it was routed to; empty: to none
   std::uint16_t code = 0;    // 0: the caller went away
   double ms = 0;             // until its last byte was sent
+  std::string trace = {};    // id of its trace, if that is sampled
   std::optional<Details> details = {};
 };
 
@@ -120,6 +121,40 @@ struct Known {
   bool operator==(const Known&) const = default;
 };
 
+// How long logged calls took, by who was called, each bucket with the trace of one of them.
+class Latencies {
+ public:
+  static constexpr std::array<double, 6> bounds{0.01, 0.05, 0.1, 0.5, 1, 5};  // seconds
+  static constexpr std::size_t rows_max = 1'000;  // some 1 kB each, and of a page
+  static constexpr std::chrono::hours kept{1};    // of a service that nobody calls
+
+  struct Called {
+    std::string namespace_ = {}, service = {};
+    std::string lane = {};  // of the request; empty: none
+    auto operator<=>(const Called&) const = default;
+  };
+  void record(const Called& called, const Request& request, Clock::Wall now);
+  // A histogram as Prometheus reads it; traces, as exemplars, are for the OpenMetrics format alone.
+  std::string page(bool exemplars, Clock::Wall now) const;
+
+ private:
+  struct Trace {
+    std::string id = {};
+    double seconds = 0;
+    Clock::Wall at{};
+  };
+  struct Row {
+    std::array<std::uint64_t, bounds.size() + 1> counts = {};
+    std::array<Trace, bounds.size() + 1> traces = {};  // the newest
+    double sum = 0;
+    Clock::Wall last{};
+  };
+  static constexpr std::chrono::minutes look_again{1};  // for rows that nobody needs
+  Row* row(const Called& called, Clock::Wall now);
+  std::map<Called, Row> rows_;
+  Clock::Wall looked_{};
+};
+
 // Any thread.
 class Table {
  public:
@@ -140,6 +175,8 @@ class Table {
   Counts record(const Teller& teller, const std::vector<Request>& requests);
 
   Report report(const Name& lane) const;
+  // Of calls in declared lanes, and of the share of the others that is told.
+  std::string latencies(bool exemplars) const;
   // The newest request of a lane; none: not one since since().
   std::optional<Clock::Wall> last(const Name& lane) const;
   Clock::Wall since() const { return since_; }
@@ -161,6 +198,7 @@ class Table {
 
   void turn_locked();
   void record_locked(const Teller& teller, const Request& request);
+  void time_locked(const Teller& teller, const Request& request);
   void record_lane_locked(const Teller& teller, const Request& request, const Name& lane);
   void record_other_locked(const Teller& teller, const Request& request);
   void lost_locked(const Who& who, const std::string& tag, const std::string& to);
@@ -177,7 +215,8 @@ class Table {
   std::map<Name, Clock::Wall> last_;
   Recent<std::string> in_lane_;  // lanes of requests that came in
   Recent<std::string> without_;  // services that were called without a lane
-  Counts counts_;                // of the record() that is under way
+  Latencies latencies_;
+  Counts counts_;  // of the record() that is under way
 };
 
 // Who else hears of requests, from any thread and often.

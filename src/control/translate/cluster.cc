@@ -91,6 +91,18 @@ enum class Source : std::uint8_t {
   any,       // the bootstrap's is on loopback, and some endpoint is not
 };
 
+// The version that a subset selects, as statistics tell it: who wrote the rule may have called the
+// subset of canarytag `feature-a` `v2`, and the baseline `v1`. Subsets of one version count in one.
+std::string_view version_of(const model::Subset& subset) {
+  const auto label = [&](std::string_view name) {
+    const auto found = subset.labels.find(name);
+    return found == subset.labels.end() ? std::string_view() : std::string_view(found->second);
+  };
+  if (label("stage") == "normal") return "baseline";
+  const std::string_view tag = label("canarytag");
+  return tag.empty() ? std::string_view(subset.name) : tag;
+}
+
 std::vector<std::string> origins_of(const snapshot::SeenService& seen) {
   std::vector<std::string> origins;
   if (seen.rule) {
@@ -120,6 +132,8 @@ ResourcePtr service_cluster(Client client, Source source, const model::MeshConfi
       outbound_cluster_name(port.number, subset ? subset->name : "", service.host);
   Cluster out;
   set_common(mesh, name, out);
+  if (subset)
+    set_stat_name(outbound_cluster_name(port.number, version_of(*subset), service.host), out);
   out.mutable_common_lb_config();
   set_load_balancing(input, out);
   const AssignmentInput assignment{.cluster = name,

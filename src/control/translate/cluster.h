@@ -69,6 +69,8 @@ struct ClusterInput {
 };
 
 // The passes.
+// What its statistics are called; ends with a semicolon, which no name has.
+void set_stat_name(std::string_view name, envoy::config::cluster::v3::Cluster& out);
 void set_common(const model::MeshConfig& mesh, std::string_view name,
                 envoy::config::cluster::v3::Cluster& out);
 void set_connection_pool(const ClusterInput& input, envoy::config::cluster::v3::Cluster& out);

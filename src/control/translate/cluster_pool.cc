@@ -158,10 +158,14 @@ void set_limits(const Policy& policy, CircuitBreakers_Thresholds& out) {
 
 }  // namespace
 
-void set_common(const model::MeshConfig& mesh, std::string_view name, Cluster& out) {
-  out.set_name(std::string(name));
+void set_stat_name(std::string_view name, Cluster& out) {
   // The semicolon marks where the name ends in statistics, whatever dots it has.
   out.set_alt_stat_name(std::string(name) + ";");
+}
+
+void set_common(const model::MeshConfig& mesh, std::string_view name, Cluster& out) {
+  out.set_name(std::string(name));
+  set_stat_name(name, out);
   set_duration(*out.mutable_connect_timeout(), mesh.connect_timeout);
 }
 

@@ -122,6 +122,7 @@ void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, Filte
   if (mesh.tracing) set_tracing(mesh, http);
   if (logs_access(mesh)) set_access_log(mesh, *http.add_access_log());
   if (handling.tells_lanes) set_lane_log(mesh, handling, *http.add_access_log());
+  if (handling.counts_requests) set_request_metrics(handling, *http.add_access_log());
   out.set_name("envoy.filters.network.http_connection_manager");
   pack(http, *out.mutable_typed_config());
 }

@@ -34,9 +34,11 @@ struct HttpHandling {
   std::string table;  // the route configuration's name, by RDS; empty: `routes`, inline
   const envoy::config::route::v3::RouteConfiguration* routes = nullptr;
   snapshot::Protocol protocol = snapshot::Protocol::http;
-  bool explicit_proxy = false;  // requests may name the whole URL
-  std::string_view lane = {};   // stamped on requests that name none; empty: nothing
-  bool tells_lanes = false;     // logs requests of lanes to us
+  bool explicit_proxy = false;   // requests may name the whole URL
+  std::string_view lane = {};    // stamped on requests that name none; empty: nothing
+  bool tells_lanes = false;      // logs requests of lanes to us
+  bool counts_requests = false;  // under Istio's names (request_metrics.cc)
+  std::string host = {};         // inbound: of the service that requests are for; may be empty
 };
 void set_http(const model::MeshConfig& mesh, const HttpHandling& handling,
               envoy::config::listener::v3::Filter& out);
@@ -65,6 +67,10 @@ void set_listener_log(const model::MeshConfig& mesh, envoy::config::accesslog::v
 void set_tracing(
     const model::MeshConfig& mesh,
     envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager& out);
+
+// Requests counted under Istio's names, in request_metrics.cc.
+void set_request_metrics(const HttpHandling& handling,
+                         envoy::config::accesslog::v3::AccessLog& out);
 
 // How requests carry lanes, told to us (docs/translation.md 13.5), in lane_log.cc.
 void set_lane_log(const model::MeshConfig& mesh, const HttpHandling& handling,

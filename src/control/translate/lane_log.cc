@@ -66,6 +66,7 @@ void set_lane_log(const model::MeshConfig& mesh, const HttpHandling& handling,
   common.set_transport_api_version(envoy::config::core::v3::V3);
   log.add_additional_request_headers_to_log(mesh.lane_header);
   log.add_additional_request_headers_to_log("baggage");
+  log.add_additional_request_headers_to_log("traceparent");  // leads from a slow call to its trace
   out.set_name("envoy.access_loggers.http_grpc");
   pack(log, *out.mutable_typed_config());
 }

@@ -29,7 +29,8 @@ void set_http_chain(const OutboundScope& scope, const ListenerPlan& plan, Filter
             .protocol = plan.protocol,
             .explicit_proxy = plan.explicit_proxy,
             .lane = scope.lane,
-            .tells_lanes = scope.tells_lanes},
+            .tells_lanes = scope.tells_lanes,
+            .counts_requests = scope.counts_requests},
            *out.add_filters());
 }
 
@@ -72,7 +73,8 @@ MemoKey key_of(const OutboundScope& scope, const ListenerPlan& plan) {
       .add(std::uint64_t{plan.bound})
       .add(std::uint64_t{plan.explicit_proxy})
       .add(plan.table.empty() ? std::string_view() : scope.lane)
-      .add(std::uint64_t{scope.tells_lanes});
+      .add(std::uint64_t{scope.tells_lanes})
+      .add(std::uint64_t{scope.counts_requests});
   for (const auto& chain : plan.tcp) {
     for (const auto& name : chain.server_names) key.add(name);
     for (const auto& range : chain.prefix_ranges) key.add(range);

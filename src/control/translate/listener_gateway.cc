@@ -111,7 +111,8 @@ class Builder {
               .stat_prefix = prefix,
               .table = table,
               .protocol = protocol,
-              .tells_lanes = scope_.tells_lanes},
+              .tells_lanes = scope_.tells_lanes,
+              .counts_requests = scope_.counts_requests},
              *out.add_filters());
   }
 
@@ -227,7 +228,7 @@ class Builder {
 Resources gateway_listeners(const GatewayScope& scope, Memo& memo) {
   MemoKey key("gateway listeners");
   key.add(scope.snapshot->mesh_ptr()).add(scope.view).add(scope.bind).add(scope.lowest_port);
-  key.add(std::uint64_t{scope.tells_lanes});
+  key.add(std::uint64_t{scope.tells_lanes}).add(std::uint64_t{scope.counts_requests});
   return *memo.bundle(std::move(key), [&] {
     Builder builder(scope);
     for (const auto& gateway : scope.view->gateways) {

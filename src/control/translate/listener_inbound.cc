@@ -59,7 +59,9 @@ void set_http_chain(const InboundScope& scope, const InboundPort& inbound, const
             .table = {},
             .routes = &routes,
             .protocol = inbound.protocol,
-            .tells_lanes = scope.tells_lanes},
+            .tells_lanes = scope.tells_lanes,
+            .counts_requests = scope.counts_requests,
+            .host = inbound.services.empty() ? std::string() : inbound.host},
            *out.add_filters());
 }
 
@@ -118,7 +120,8 @@ void add_passthrough_chains(const InboundScope& scope, Listener& out) {
             .stat_prefix = "InboundPassthroughCluster;",
             .table = {},
             .routes = &routes,
-            .tells_lanes = scope.tells_lanes},
+            .tells_lanes = scope.tells_lanes,
+            .counts_requests = scope.counts_requests},
            *http.add_filters());
 
   auto& tcp = *out.add_filter_chains();
@@ -212,13 +215,14 @@ Resources inbound_listeners(const InboundScope& scope, Memo& memo) {
   if (scope.captured) {
     MemoKey key("virtualInbound");
     key.add(mesh).add(std::uint64_t{scope.transparent}).add(std::uint64_t{scope.tells_lanes});
+    key.add(std::uint64_t{scope.counts_requests});
     for (const auto& inbound : ports) add_key(inbound, key);
     out.push_back(memo.resource(std::move(key), [&] { return virtual_inbound(scope, ports); }));
   }
   for (const auto& inbound : ports) {
     if (!inbound.listens || inbound.port < scope.lowest_port) continue;
     MemoKey key("inbound listener");
-    key.add(mesh).add(std::uint64_t{scope.tells_lanes});
+    key.add(mesh).add(std::uint64_t{scope.tells_lanes}).add(std::uint64_t{scope.counts_requests});
     add_key(inbound, key);
     out.push_back(memo.resource(std::move(key), [&] { return own_listener(scope, inbound); }));
   }

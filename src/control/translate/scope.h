@@ -33,6 +33,7 @@ struct OutboundScope {
   std::string lane;  // what listeners stamp on requests that have no lane; empty: nothing
   bool tells_lanes =
       false;  // HTTP listeners log requests of lanes to us (docs/translation.md 13.5)
+  bool counts_requests = false;  // HTTP listeners count requests under Istio's names
 };
 
 // Inbound side of the workloads that serve the same ports in the same way.
@@ -48,6 +49,7 @@ struct InboundScope {
   std::string app_address;  // where the application listens; empty: 127.0.0.1 (NONE), the instance
                             // itself (captured)
   bool tells_lanes = false;
+  bool counts_requests = false;
 };
 
 struct GatewayScope {
@@ -60,6 +62,7 @@ struct GatewayScope {
   model::Labels labels;  // of the gateway; empty unless view->source_labels_matter
   std::string network, cluster_id;
   bool tells_lanes = false;
+  bool counts_requests = false;
 };
 
 }  // namespace graymesh::translate

@@ -115,6 +115,10 @@ bool tells_lanes(const snapshot::Snapshot& snapshot, const Node& node) {
   return node.takes_lane_log && snapshot.mesh().lane_log;
 }
 
+bool counts_requests(const snapshot::Snapshot& snapshot, const Node& node) {
+  return node.counts_requests && snapshot.mesh().request_metrics;
+}
+
 }  // namespace
 
 Role role_of(const Node& node) {
@@ -173,6 +177,7 @@ OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapsh
   if (traits.labels) scope.labels = labels_of(*snapshot, node);
   scope.lane = lane_of(*snapshot, node);
   scope.tells_lanes = tells_lanes(*snapshot, node);
+  scope.counts_requests = counts_requests(*snapshot, node);
   return scope;
 }
 
@@ -185,6 +190,7 @@ InboundScope inbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot
   scope.transparent = node.interception == Node::Interception::tproxy;
   scope.lowest_port = lowest_port(node);
   scope.tells_lanes = tells_lanes(*snapshot, node);
+  scope.counts_requests = counts_requests(*snapshot, node);
   const bool ingress = view->sidecar_spec && !view->sidecar_spec->ingress.empty();
   if (ingress) scope.sidecar = view->sidecar_spec;
   scope.ports = snapshot->inbound(node.namespace_, node.addresses, labels_of(*snapshot, node));
@@ -204,6 +210,7 @@ GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot, const Node& no
   if (scope.on_loopback) scope.bind = node.address;
   scope.lowest_port = lowest_port(node);
   scope.tells_lanes = tells_lanes(*snapshot, node);
+  scope.counts_requests = counts_requests(*snapshot, node);
   scope.locality = locality_of(*snapshot, node);
   if (scope.view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
   return scope;
@@ -228,6 +235,7 @@ std::string listeners_text_of(const OutboundScope& scope) {
   put(text, scope.transparent ? "transparent" : "");
   put(text, scope.lane);
   put(text, scope.tells_lanes ? "tells" : "");
+  put(text, scope.counts_requests ? "counts" : "");
   for (const std::uint32_t port : scope.taken_ports) put(text, std::to_string(port));
   return text;
 }
@@ -238,6 +246,7 @@ std::string text_of(const InboundScope& scope) {
   put(text, std::to_string(scope.lowest_port));
   put(text, scope.transparent ? "transparent" : "");
   put(text, scope.tells_lanes ? "tells" : "");
+  put(text, scope.counts_requests ? "counts" : "");
   put(text, scope.address);
   put(text, scope.app_address);
   for (const auto& port : scope.ports) {
@@ -253,6 +262,7 @@ std::string text_of(const GatewayScope& scope) {
   put(text, scope.bind);
   put(text, std::to_string(scope.lowest_port));
   put(text, scope.tells_lanes ? "tells" : "");
+  put(text, scope.counts_requests ? "counts" : "");
   put(text, scope.locality);
   put(text, scope.view->namespace_);
   for (const auto& gateway : scope.view->gateways) put(text, model::to_string(gateway.origin));

@@ -100,6 +100,7 @@ void read_metadata(const Struct& metadata, resource::Node& node) {
   node.http_proxy_port = number(metadata, "HTTP_PROXY_PORT");
   node.unprivileged = text(metadata, "UNPRIVILEGED_POD") == "true";
   node.takes_lane_log = text(metadata, "GRAYMESH_LANE_LOG") == "xds-grpc";
+  node.counts_requests = text(metadata, "GRAYMESH_REQUEST_METRICS") == "stats";
   node.cluster_id = text(metadata, "CLUSTER_ID");
   node.network = text(metadata, "NETWORK");
   node.service_account = text(metadata, "SERVICE_ACCOUNT");

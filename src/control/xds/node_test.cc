@@ -101,6 +101,13 @@ TEST(ReadNode, ALogIsTakenByTheClusterThatOurBootstrapHas) {
   EXPECT_TRUE(read_node(it)->takes_lane_log);
 }
 
+TEST(ReadNode, RequestsAreCountedByWhoseBootstrapKeepsTheCounts) {
+  auto it = message("sidecar~10.0.0.1~web-0.x~x");
+  EXPECT_FALSE(read_node(it)->counts_requests);
+  set(it, "GRAYMESH_REQUEST_METRICS", "stats");
+  EXPECT_TRUE(read_node(it)->counts_requests);
+}
+
 TEST(ReadNode, OddMetadataIsNoError) {
   auto it = message("sidecar~10.0.0.1~web-0.x~x");
   (*it.mutable_metadata()->mutable_fields())["LABELS"].set_number_value(1);

@@ -168,6 +168,11 @@ class Writer {
     if (app_.spec().gateway)
       pod["metadata"]["annotations"]["inject.istio.io/templates"] = "gateway";
     for (const auto& [name, value] : instance.labels) pod["metadata"]["labels"][name] = value;
+    // Its workload is then the application, as its sidecar says, and not this instance.
+    pod["metadata"]["ownerReferences"] = Json::array({{{"apiVersion", "graymesh.io/v1alpha1"},
+                                                       {"kind", "Application"},
+                                                       {"name", app_.name.name},
+                                                       {"controller", true}}});
     Json container = {{"name", app_.name.name}};
     for (const auto& port : app_.spec().ports)
       container["ports"].push_back({{"name", port.name}, {"containerPort", port.number}});

@@ -178,6 +178,15 @@ TEST(Objects, AStrictLaneAnswersForItself) {
               HasSubstr("lane feature-a is strict and has no version of cart"));
 }
 
+TEST(Objects, InstancesAreOfTheWorkloadThatIsTheirApplication) {
+  World world;
+  add_application(world, "web");
+  const auto instances = one(world);
+  const auto all = objects(world, instances);
+  const auto pod = object_of(all.at("Pod fe-pre/" + instances[0].name));
+  EXPECT_EQ(pod->as<model::Pod>().workload, "web");
+}
+
 TEST(Objects, WhatIsNotReadyGetsNoRequests) {
   World world;
   add_application(world, "web");
