@@ -14,6 +14,7 @@ using nlohmann::json;
 
 int run_with(std::vector<std::string> words) {
   std::vector<char*> argv;
+  argv.reserve(words.size());
   for (auto& word : words) argv.push_back(word.data());
   return run(static_cast<int>(argv.size()), argv.data());
 }

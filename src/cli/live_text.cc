@@ -143,7 +143,7 @@ std::string graph_text(const json& page) {
                     rate_text(number_at(item, "perSecond")), share_text(item, "success"),
                     ms_text(item, "p99Ms"));
   std::string out;
-  for (const auto& [caller, calls] : by_caller) out += caller + "\n" + calls;
+  for (const auto& [caller, calls] : by_caller) out.append(caller).append("\n").append(calls);
   return out;
 }
 

@@ -76,7 +76,7 @@ TEST(ReleaseScreen, ShowsPhasesShareAndInstances) {
 }
 
 TEST(ReleaseScreen, FitsItsWindow) {
-  for (const std::size_t width : {20, 40, 80, 140}) {
+  for (const std::size_t width : {20u, 40u, 80u, 140u}) {
     for (const bool color : {false, true})
       EXPECT_LE(widest(in_window(width, 0, color)), width) << in_window(width, 0, color);
   }

@@ -37,8 +37,8 @@ std::string path_of(const std::string& program) {
   const char* all = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody sets it
   std::istringstream folders(all == nullptr ? "" : all);
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string file = folder + "/" + program;
-    if (::access(file.c_str(), X_OK) == 0) return file;
+    folder.append("/").append(program);
+    if (::access(folder.c_str(), X_OK) == 0) return folder;
   }
   return {};
 }

@@ -259,6 +259,12 @@ class Ending {
   const std::function<void()> end_;
 };
 
+Result<std::unique_ptr<source::Folder>> open_folders(
+    const Flags& flags, std::function<void(const source::ObjectsPtr&)> take) {
+  return source::Folder::open({.folders = {flags.folders.begin(), flags.folders.end()}},
+                              std::move(take));
+}
+
 void print_addresses(const std::string& xds, const std::string& api) {
   fmt::print("{{\"xds\":\"{}\",\"api\":\"{}\"}}\n", xds, api);
   std::fflush(stdout);
@@ -310,18 +316,16 @@ int serve(const Flags& flags) {
   });
 
   const std::string xds_address = with_port(flags.xds, (*xds)->port());
-  const Status opened = platform.open(flags, xds_address, overlay, told, live, clock);
-  if (!opened) return fail(opened.error());
+  if (const Status opened = platform.open(flags, xds_address, overlay, told, live, clock); !opened)
+    return fail(opened.error());
   const auto take = [&](const source::ObjectsPtr& objects) {
     overlay.folder(objects);
     if (platform.engine) platform.engine->declare(of_platform(*objects));
   };
-  auto folder =
-      source::Folder::open({.folders = {flags.folders.begin(), flags.folders.end()}}, take);
+  auto folder = open_folders(flags, take);
   if (!folder) return fail(folder.error());
   take((*folder)->objects());
-  const Status begun = platform.begin(overlay);
-  if (!begun) return fail(begun.error());
+  if (const Status begun = platform.begin(overlay); !begun) return fail(begun.error());
 
   auto api = api::Server::start(flags.api, {.folder = **folder,
                                             .loop = loop,

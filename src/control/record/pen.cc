@@ -9,7 +9,6 @@
 namespace graymesh::record {
 namespace {
 
-using resource::Type;
 using Kind = Event::Kind;
 
 constexpr std::size_t delta_body_min = 512;  // a shorter one deflates well enough among its like

@@ -1,3 +1,4 @@
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 
 #include "control/traffic/testing.h"
@@ -63,17 +64,20 @@ TEST(ReadLog, ACallWithoutALaneHasNone) {
 }
 
 TEST(ReadLog, TheTraceIsThatOfTraceparentIfItIsSampled) {
-  const std::string id = "0af7651916cd43dd8448eb211c80319c", span = "-b7ad6b7169203331-";
+  const std::string id = "0af7651916cd43dd8448eb211c80319c";
+  const auto of = [](std::string_view version, std::string_view trace, std::string_view flags) {
+    return fmt::format("{}-{}-b7ad6b7169203331-{}", version, trace, flags);
+  };
   const auto trace = [](const std::string& traceparent) {
     return only("graymesh.outbound", {.headers = {{"traceparent", traceparent}}}).trace;
   };
-  EXPECT_EQ(trace("00-" + id + span + "01"), id);
-  EXPECT_EQ(trace("00-" + id + span + "0b"), id) << "flags that do not exist yet";
-  EXPECT_EQ(trace("00-" + id + span + "00"), "") << "nobody keeps it";
+  EXPECT_EQ(trace(of("00", id, "01")), id);
+  EXPECT_EQ(trace(of("00", id, "0b")), id) << "flags that do not exist yet";
+  EXPECT_EQ(trace(of("00", id, "00")), "") << "nobody keeps it";
   EXPECT_EQ(only("graymesh.outbound", {}).trace, "");
   for (const std::string& odd :
-       {std::string("00-"), "00-" + std::string(32, '0') + span + "01", "00-" + id + span + "0x",
-        "00-" + id.substr(1) + "\"" + span + "01", "00-" + id + span + "01-"})
+       {std::string("00-"), of("00", std::string(32, '0'), "01"), of("00", id, "0x"),
+        of("00", id.substr(1) + "\"", "01"), of("00", id, "01-")})
     EXPECT_EQ(trace(odd), "") << odd;
 }
 

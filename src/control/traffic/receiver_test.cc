@@ -21,7 +21,7 @@ using testing::message;
 // One stream: sends what it is given, then ends; the status comes in done.
 class Client final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  Client(const std::shared_ptr<grpc::Channel>& channel, std::string bytes, bool stays)
+  Client(const std::shared_ptr<grpc::Channel>& channel, const std::string& bytes, bool stays)
       : stub_(channel), stays_(stays) {
     std::lock_guard lock(mutex_);
     const grpc::Slice slice(bytes);

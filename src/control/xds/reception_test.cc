@@ -13,17 +13,17 @@ class AtReception : public testing::Test {
   bool enter(std::size_t i) { return reception.enter(at(i), clock.now()); }
   std::vector<std::size_t> woken() {
     std::vector<std::size_t> all;
-    for (const auto* key : woken_)
+    for (const auto* key : keys)
       all.push_back(static_cast<std::size_t>(static_cast<const char*>(key) - streams.data()));
-    woken_.clear();
+    keys.clear();
     return all;
   }
 
   FakeClock clock;
   std::array<char, 10> streams{};
-  std::vector<Reception::Key> woken_;
+  std::vector<Reception::Key> keys;
   Reception reception{2, std::chrono::seconds(1),
-                      [this](Reception::Key key) { woken_.push_back(key); }};
+                      [this](Reception::Key key) { keys.push_back(key); }};
 };
 
 TEST_F(AtReception, AFewAtATimeAndTheOthersInOrder) {

@@ -181,6 +181,7 @@ class Compare {
 
   void among(const std::vector<Way>& ways) {
     std::vector<HttpMatch> matches;
+    matches.reserve(ways.size());
     for (const Way& way : ways) matches.push_back(comparable(way, app_->name));
     for (std::size_t later = 1; later < ways.size(); ++later) {
       for (std::size_t earlier = 0; earlier < later; ++earlier) {
