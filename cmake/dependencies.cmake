@@ -2,7 +2,7 @@
 
 find_package(Threads REQUIRED)
 find_package(Protobuf MODULE REQUIRED)  # before gRPC, whose config would look for protobuf's own
-find_package(gRPC CONFIG REQUIRED)      # gRPC::grpc++
+find_package(gRPC CONFIG REQUIRED)      # gRPC::grpc++, a client for tests
 find_package(fmt CONFIG REQUIRED)       # fmt::fmt
 find_package(spdlog CONFIG REQUIRED)    # spdlog::spdlog
 find_package(CLI11 CONFIG REQUIRED)     # CLI11::CLI11

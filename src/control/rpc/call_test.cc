@@ -200,12 +200,14 @@ TEST_F(Calls, SharedBytesArriveWholeAndAreLetGoOf) {
 TEST_F(Calls, EveryThreadMayWrite) {
   RawClient client(server->port());
   std::vector<CallPtr> calls;
+  calls.reserve(8);
   for (int i = 0; i < 8; ++i) {
     client.call(1 + 2 * i, "/t/Held");
     calls.push_back(held());
   }
   {
     std::vector<std::jthread> threads;
+    threads.reserve(calls.size());
     for (const auto& call : calls) {
       threads.emplace_back([&] {
         call->write({.head = "x", .body = {}});

@@ -52,7 +52,7 @@ std::optional<Refusal> refusal_of(const Headers& headers) {
 std::optional<std::chrono::nanoseconds> parse_timeout(std::string_view text) {
   constexpr std::size_t digits_max = 8;
   constexpr std::uint64_t second = 1'000'000'000;
-  constexpr std::uint64_t year = 365 * 24 * 3600 * second;
+  constexpr std::uint64_t year = second * 365 * 24 * 3600;
   if (text.size() < 2 || text.size() > digits_max + 1) return std::nullopt;
   std::uint64_t count = 0;
   const char* unit = text.data() + text.size() - 1;

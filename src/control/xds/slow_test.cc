@@ -35,7 +35,7 @@ class SlowProxies : public XdsServer {
     return {.clusters = many(4, body + std::string(300'000, 'x')), .endpoints = {"e=" + endpoints}};
   }
 
-  // For who leaps in time: a response may have been heard before gRPC says that it is written.
+  // For who leaps in time: a response may have been heard before it is said to be written.
   static constexpr auto never = std::chrono::hours(100);
 
   FakeClock fake;
