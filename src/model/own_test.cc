@@ -137,6 +137,7 @@ TEST(LaneLog, IsTheMeshs) {
   EXPECT_FALSE(read("\"off\"").config.lane_log);
   EXPECT_EQ(read("0.5%").config.lane_log_others, 5'000u);
   EXPECT_EQ(read("100%").config.lane_log_others, 1'000'000u);
+  EXPECT_FALSE(read("false").config.lane_log) << "what YAML 1.1 makes of off";
   EXPECT_EQ(read("0%").config.lane_log_others, 0u);
   EXPECT_EQ(lines_of(read("1%").warnings), Lines{});
   for (const char* value : {"1", "101%", "-1%", "%", "on", "[a]", "nan%", "1e9%"})
@@ -154,6 +155,9 @@ TEST(RequestMetrics, AreTheMeshs) {
   EXPECT_TRUE(read_mesh_config("", "f.yaml").config.request_metrics);
   EXPECT_FALSE(read("off").config.request_metrics);
   EXPECT_TRUE(read("\"on\"").config.request_metrics);
+  EXPECT_FALSE(read("false").config.request_metrics) << "what YAML 1.1 makes of off";
+  EXPECT_EQ(lines_of(read("false").errors), Lines{});
+  EXPECT_TRUE(read("true").config.request_metrics);
   EXPECT_EQ(lines_of(read("off").warnings), Lines{});
   EXPECT_EQ(lines_of(read("1%").errors),
             Lines{"f.yaml:1 MeshConfig: defaultConfig.proxyMetadata.GRAYMESH_REQUEST_METRICS 1%, "

@@ -27,9 +27,17 @@ void read_lane_header(Fields& f, const Element& own, MeshConfig& out) {
                  rules::to_lower);
 }
 
+// What a YAML 1.1 writer makes of a bare off and on (kubectl, Python's yaml) is no other word.
+bool is_off(const Element& own) {
+  return own.is_scalar() && (own.text == "off" || own.text == "false");
+}
+bool is_on(const Element& own) {
+  return own.is_scalar() && (own.text == "on" || own.text == "true");
+}
+
 // "off", or the share of requests without a lane that is told too: "1%", "0.5%".
 void read_lane_log(Fields& f, const Element& own, MeshConfig& out) {
-  if (own.is_scalar() && own.text == "off") {
+  if (is_off(own)) {
     out.lane_log = false;
     return;
   }
@@ -45,8 +53,8 @@ void read_lane_log(Fields& f, const Element& own, MeshConfig& out) {
 }
 
 void read_request_metrics(Fields& f, const Element& own, MeshConfig& out) {
-  if (own.is_scalar() && (own.text == "on" || own.text == "off"))
-    out.request_metrics = own.text == "on";
+  if (is_on(own) || is_off(own))
+    out.request_metrics = is_on(own);
   else
     f.reading().error(own, {}, "must be on or off");
 }

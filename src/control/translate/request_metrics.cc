@@ -55,7 +55,8 @@ Json logger(const HttpHandling& handling) {
             {"enable_eviction", true},  // as often as its bootstrap says
             {"max_counters", counters_max},
             {"max_histograms", histograms_max}}},
-          {"counters", {{{"stat", stat("requests_total", counted)}, {"value_fixed", 1}}}},
+          // Of 64 bits, which JSON has as text: so Envoy says it, too.
+          {"counters", {{{"stat", stat("requests_total", counted)}, {"value_fixed", "1"}}}},
           {"histograms", std::move(histograms)}};
 }
 
