@@ -202,6 +202,7 @@ TEST(Snapshot, IsReadFromManyThreadsWhileTheNextIsBuilt) {
   TestMesh mesh(std::string(web) + pod("web-1", "10.0.0.1"));
   const SnapshotPtr snapshot = mesh.snapshot_ptr();
   std::vector<std::thread> readers;
+  readers.reserve(4);
   for (int i = 0; i < 4; ++i) {
     readers.emplace_back([snapshot, i] {
       for (int n = 0; n < 50; ++n) {

@@ -39,6 +39,18 @@ TEST_P(Order, EndpointsFollowNewClustersUnaskedAndRoutesWaitForBothAcks) {
   EXPECT_EQ(proxy.hears(), "RDS r=b");
 }
 
+// `a` is the same in both, so that it is not met among what changed from one to the other.
+TEST_P(Order, EndpointsFollowAChangedClusterWhileOthersThatNobodyAskedForChange) {
+  (void)proxy.runs(
+      {.clusters = {"a=2"}, .endpoints = {"a", "other=1"}, .listeners = {"l"}, .routes = {"r=a"}});
+  EXPECT_EQ(proxy.hears(), "CDS a=2 | EDS a");
+  (void)proxy.acks(Type::endpoints);
+  (void)proxy.acks(Type::cluster);
+  (void)proxy.runs(
+      {.clusters = {"a=3"}, .endpoints = {"a", "other=2"}, .listeners = {"l"}, .routes = {"r=a"}});
+  EXPECT_EQ(proxy.hears(), "CDS a=3 | EDS a");
+}
+
 TEST_P(Order, RemovalWaitsForTheAckOfTheRoutesThatStoppedUsingIt) {
   (void)proxy.runs(
       {.clusters = {"a", "b"}, .endpoints = {"a", "b"}, .listeners = {"l"}, .routes = {"r=b"}});

@@ -65,9 +65,11 @@ bool Channel::idle(const Goal& goal) const {
 }
 
 // Nothing has happened since it was found idle: asked for each type, at each step of each stream.
+// Which exception is due is not told here, but by consider().
 bool Channel::rests(const Goal& goal) const {
-  return !dirty_ && groups_.empty() && hastened_.empty() && settled_.config == goal.step.config &&
-         settled_.update == goal.step.update && removals_through_ == goal.removals_through;
+  return !dirty_ && groups_.empty() && hastened_.empty() && holding_.exceptions().empty() &&
+         settled_.config == goal.step.config && settled_.update == goal.step.update &&
+         removals_through_ == goal.removals_through;
 }
 
 std::optional<Response> Channel::take(const Goal& goal, const std::string& nonce) {
