@@ -26,7 +26,11 @@ void Proxy::connected() {
     channel.subscribe.clear();
     channel.unsubscribe.clear();
   }
+  removed_.clear();
   of(Type::cluster).subscribed = true;
+  // What came of a message that was cut is held, where an Envoy would not have it: so what it leads
+  // to is asked for, though its end, with which that is done, never came.
+  of(Type::endpoints).subscribed = of(Type::route).subscribed = true;
   for (const Type type :
        {Type::cluster, Type::endpoints, Type::listener, Type::route, Type::virtual_host}) {
     if (of(type).subscribed) subscribe_first(type);

@@ -18,6 +18,7 @@
 namespace graymesh::ads {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
@@ -197,6 +198,21 @@ TEST_F(ADelta, NamesAllThatItHoldsWhenItComesBackAndCountsWhatIsSentAgain) {
   EXPECT_EQ(of(Type::endpoints).resent, 1u);
   hear<envoy::config::endpoint::v3::ClusterLoadAssignment>({endpoints("a", "")}, {"a"});
   EXPECT_EQ(of(Type::endpoints).emptied, 1u);
+}
+
+TEST_F(ADelta, AsksForTheEndpointsOfClustersOfAMessageThatWasCut) {
+  requests();
+  const std::string bytes = framed(
+      response<envoy::config::cluster::v3::Cluster>({cluster("a"), cluster("b")}, {"a", "b"}));
+  EXPECT_TRUE(proxy.hear(std::string_view(bytes).substr(0, bytes.size() - 1), ++now));
+  ASSERT_GT(proxy.held(Type::cluster), 0u);
+  EXPECT_THAT(requests(), IsEmpty());
+  proxy.connected();
+  const auto back = requests();
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[1].type_url(), url_of(Type::endpoints));
+  EXPECT_THAT(back[1].resource_names_subscribe(), Contains("a"));
+  EXPECT_EQ(back[1].initial_resource_versions_size(), 0);
 }
 
 TEST_F(ADelta, ForgetsWhatIsRemovedAndAsksNoLongerForItsEndpoints) {
