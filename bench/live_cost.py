@@ -10,6 +10,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -57,9 +58,13 @@ def tap(mesh, end):
     """The load, tapped: how many requests were sent, and told."""
     command = [case.PROGRAMS / "graymesh", "--server", mesh.api, "tap", "--service", "web", "--per-second", "1000",
                "--for", f"{int(end - time.monotonic())}s", "-o", "json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        sent = load(mesh, end)
-        told = process.communicate(timeout=60)[0].count("\n")
+    # Into a file: a pipe that nobody reads holds the tap up.
+    with tempfile.TemporaryFile("w+") as lines:
+        with subprocess.Popen(command, stdout=lines, stderr=subprocess.DEVNULL) as process:
+            sent = load(mesh, end)
+            process.wait(60)
+        lines.seek(0)
+        told = lines.read().count("\n")
     if process.returncode != 0 or told == 0:
         raise SystemExit(f"the tap ended with {process.returncode} and told of {told} requests")
     return f"{sent:.0f}, told {told}"
