@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tools")]
 import carriage_test  # noqa: E402
 import case  # noqa: E402
-from measure import Running  # noqa: E402
+from measure import cpu_seconds  # noqa: E402
 from release_case import application  # noqa: E402
 
 SERVICES = int(sys.argv[1]) if len(sys.argv) > 1 else 10
@@ -82,15 +82,15 @@ def main():
     try:
         for _ in range(20):
             mesh.get("shop.example")
-        server = Running(mesh.control_plane.child.pid, None)
+        server = mesh.control_plane.child.pid
         print(f"{SERVICES + 2} proxies, each case for {SECONDS} s\n"
               "case                     CPU, % of a core   sidecars asked   requests", flush=True)
         for _ in range(3):
             for name, case_of in CASES:
                 time.sleep(3)  # what the case before asked for is over
-                asked, used, begun = reads(mesh), server.cpu(), time.monotonic()
+                asked, used, begun = reads(mesh), cpu_seconds(server), time.monotonic()
                 requests = case_of(mesh, begun + SECONDS)
-                used, took = server.cpu() - used, time.monotonic() - begun
+                used, took = cpu_seconds(server) - used, time.monotonic() - begun
                 print(f"{name:24} {used / took * 100:17.2f}  {reads(mesh) - asked:15}   {requests or '-'}", flush=True)
     finally:
         mesh.stop()

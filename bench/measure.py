@@ -68,6 +68,11 @@ class Mesh:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def cpu_seconds(pid):
+    """That all threads of the process have run: its CPU clock, in ns by the kernel."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
 class Running:
     """A process whose CPU time and memory are looked at."""
 
@@ -75,8 +80,7 @@ class Running:
         self.pid, self.xds = pid, xds
 
     def cpu(self):
-        """Seconds that all of its threads have run: the process's CPU clock, in ns by the kernel."""
-        return time.clock_gettime(~self.pid << 3 | 2)
+        return cpu_seconds(self.pid)
 
     def memory(self, what="VmHWM"):
         """MB; VmHWM: the most there ever was, VmRSS: now."""

@@ -19,6 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tools")]
 import carriage_test  # noqa: E402
+from measure import cpu_seconds  # noqa: E402
 from release_case import application  # noqa: E402
 
 NUMBERS = [int(word) for word in sys.argv[1:] if word.isdigit()]
@@ -28,11 +29,6 @@ NOTHING = ("off", "off", "")
 CASES = (NOTHING, ("off", "on", ""), *(() if "--metrics" in sys.argv else (("1%", "off", ""), ("1%", "off", "feature-a"))))
 LANE = {"apiVersion": "graymesh.io/v1alpha1", "kind": "Lane", "metadata": {"name": "feature-a", "namespace": "fe-pre"},
         "spec": {}}
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def envoy_at(address):

@@ -18,7 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tools")]
 import carriage_test  # noqa: E402
 from release_case import application  # noqa: E402
-from request_cost import cpu_seconds, envoy_at  # noqa: E402
+from measure import cpu_seconds  # noqa: E402
+from request_cost import envoy_at  # noqa: E402
 
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 8
 USERS = """\

@@ -27,6 +27,13 @@ class Limits : public RpcServer {
     }
     return sent;
   }
+
+  // So that the socket alone holds up what is sent to it.
+  static void opens_windows(RawClient& client) {
+    client.say(NGHTTP2_SETTINGS, 0, 0,
+               big_endian(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 2) + big_endian(1 << 30));
+    client.say(NGHTTP2_WINDOW_UPDATE, 0, 0, big_endian(1 << 30));
+  }
 };
 
 TEST_F(Limits, WhatNobodyAsksForCostsOneWindow) {
@@ -135,9 +142,7 @@ TEST_F(Limits, SomethingElseThanHttp2IsHungUpOn) {
 TEST_F(Limits, WhoReadsNothingHoldsUpOneMessage) {
   start({.ping_every = 1h});
   RawClient client(server->port(), true, 4096), other(server->port());
-  client.say(NGHTTP2_SETTINGS, 0, 0,
-             big_endian(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 2) + big_endian(1 << 30));
-  client.say(NGHTTP2_WINDOW_UPDATE, 0, 0, big_endian(1 << 30));
+  opens_windows(client);
   client.call(1, "/t/Held");
   const auto call = held();
   const auto body = std::make_shared<std::string>(std::size_t{16} << 20, 'x');
@@ -153,9 +158,7 @@ TEST_F(Limits, WhoReadsNothingHoldsUpOneMessage) {
 TEST_F(Limits, WhoReadsHalfWayThroughGetsTheRest) {
   start({.ping_every = 1h});  // nothing else makes it go on
   RawClient client(server->port(), true, 4096);
-  client.say(NGHTTP2_SETTINGS, 0, 0,
-             big_endian(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 2) + big_endian(1 << 30));
-  client.say(NGHTTP2_WINDOW_UPDATE, 0, 0, big_endian(1 << 30));
+  opens_windows(client);
   client.call(1, "/t/Held");
   const auto call = held();
   const auto body = std::make_shared<std::string>(std::size_t{8} << 20, 'x');
