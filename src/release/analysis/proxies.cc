@@ -23,7 +23,7 @@ verdict::Arm arm_of(const live::Counts& counts) {
 verdict::Latencies latencies_of(const live::Counts& counts) {
   verdict::Latencies out{};
   for (const auto& [bucket, count] : counts.ms)
-    out[verdict::bucket_of(live::lower_bound(bucket + std::size_t{1}))] += count;
+    verdict::add(out, live::lower_bound(bucket), live::lower_bound(bucket + std::size_t{1}), count);
   return out;
 }
 

@@ -83,11 +83,12 @@ Result<std::optional<Latencies>> read_prometheus_latencies(std::string_view json
     }
     if (below.empty()) return std::optional<Latencies>();
     Latencies out{};
-    double before = 0;
+    double before = 0, low = 0;
     for (const auto& [bound, count] : below) {
       // An increase is reckoned for each bound by itself.
-      out.at(bucket_of(bound)) += std::max(0.0, count - before);
+      add(out, low, bound, std::max(0.0, count - before));
       before = std::max(before, count);
+      low = bound;
     }
     return std::optional(out);
   } catch (const std::exception& fault) {  // nlohmann's, and those above

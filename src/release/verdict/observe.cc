@@ -13,6 +13,7 @@ namespace {
 constexpr double latencies_min = 100, latencies_memory = 20000;
 // And less than this is not felt by anybody.
 constexpr double slower_ms_min = 5;
+constexpr double first_bound_ms = 0.5, buckets_a_doubling = 8;
 // Recent: what the time to a verdict is reckoned with.
 constexpr double rate_memory_seconds = 120;
 
@@ -22,10 +23,20 @@ double count(const Latencies& latencies) {
   return sum;
 }
 
-// Requests in buckets above the one that `limit_ms` is in.
+// Where in its bucket `ms` is: 0 just above the bound before, 1 at its own. Requests are taken to
+// lie in a bucket evenly by the logarithm.
+double within(double ms, std::size_t bucket) {
+  const double at = std::log2(ms / first_bound_ms) * buckets_a_doubling;
+  return std::clamp(at + 1 - static_cast<double>(bucket), 0.0, 1.0);
+}
+
+// Requests that took longer than `limit_ms`. Of those in its own bucket a share: the same for both
+// versions, so each request counts by a weight between 0 and 1, and a factor of weights has a mean
+// below that of the same shares of whole requests (it is convex in each).
 double slower_than(const Latencies& latencies, double limit_ms) {
-  double sum = 0;
-  for (std::size_t i = bucket_of(limit_ms) + 1; i < latencies.size(); ++i) sum += latencies[i];
+  const std::size_t at = bucket_of(limit_ms);
+  double sum = latencies[at] * (1 - within(limit_ms, at));
+  for (std::size_t i = at + 1; i < latencies.size(); ++i) sum += latencies[i];
   return sum;
 }
 
@@ -33,13 +44,16 @@ double slower_than(const Latencies& latencies, double limit_ms) {
 std::optional<double> slow_from(const Latencies& baseline, const Metric& metric) {
   const double all = count(baseline);
   if (all < latencies_min) return std::nullopt;
-  double sum = 0;
+  double below = 0;
   std::size_t at = 0;
-  while (at + 1 < baseline.size() && (sum += baseline[at]) < metric.quantile * all) ++at;
-  const double quantile = bound_ms(at);
-  if (std::isinf(quantile)) return std::nullopt;
+  while (at + 1 < baseline.size() && below + baseline[at] < metric.quantile * all)
+    below += baseline[at++];
+  if (at + 1 == baseline.size()) return std::nullopt;
+  const double inside = baseline[at] > 0 ? (metric.quantile * all - below) / baseline[at] : 1;
+  const double quantile = bound_ms(at) * std::exp2((inside - 1) / buckets_a_doubling);
   const double limit = std::max(quantile * (1 + metric.slower), quantile + slower_ms_min);
-  return bound_ms(bucket_of(limit));
+  if (bucket_of(limit) + 1 == baseline.size()) return std::nullopt;
+  return limit;
 }
 
 void add(Pair& to, const Pair& more) {
@@ -88,14 +102,31 @@ std::optional<Pair> counted(const Sample& sample, const Metric& metric, const La
 
 double bound_ms(std::size_t bucket) {
   if (bucket + 1 >= latency_buckets) return std::numeric_limits<double>::infinity();
-  return 0.5 * std::exp2(static_cast<double>(bucket) / 3);
+  return first_bound_ms * std::exp2(static_cast<double>(bucket) / buckets_a_doubling);
 }
 
 std::size_t bucket_of(double upper_bound_ms) {
-  if (!(upper_bound_ms > 0.5)) return 0;
+  if (!(upper_bound_ms > first_bound_ms)) return 0;
   // What is a bound up to rounding is that bound.
-  const double at = std::ceil(std::log2(upper_bound_ms / 0.5) * 3 - 1e-9);
+  const double at =
+      std::ceil(std::log2(upper_bound_ms / first_bound_ms) * buckets_a_doubling - 1e-9);
   return at >= latency_buckets - 1 ? latency_buckets - 1 : static_cast<std::size_t>(at);
+}
+
+void add(Latencies& to, double low_ms, double high_ms, double count) {
+  const double low = std::max(low_ms, first_bound_ms);
+  const std::size_t last = bucket_of(high_ms);
+  if (!(high_ms > low) || std::isinf(high_ms)) {
+    to[last] += count;
+    return;
+  }
+  const double whole = std::log2(high_ms / low);
+  for (double from = low; from < high_ms;) {
+    const std::size_t at = std::min(bucket_of(from * (1 + 1e-6)), last);
+    const double until = at == last ? high_ms : bound_ms(at);
+    to[at] += count * std::log2(until / from) / whole;
+    from = until;
+  }
 }
 
 void begin_step(State& state, std::size_t step) {

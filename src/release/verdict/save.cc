@@ -49,6 +49,20 @@ Learned learned(const Json& json) {
           number(json.at(5))};
 }
 
+// Those that counted something: [[bucket, count], ...].
+Json of(const Latencies& latencies) {
+  Json out = Json::array();
+  for (std::size_t i = 0; i < latencies.size(); ++i) {
+    if (latencies[i] != 0) out.push_back({i, latencies[i]});
+  }
+  return out;
+}
+Latencies latencies(const Json& json) {
+  Latencies out{};
+  for (const Json& entry : json) out.at(entry.at(0).get<std::size_t>()) = number(entry.at(1));
+  return out;
+}
+
 }  // namespace
 
 std::string save(const State& state) {
@@ -64,7 +78,7 @@ std::string save(const State& state) {
               {"silent_seconds", state.silent_seconds},
               {"rate", of(state.rate)},
               {"rate_seconds", state.rate_seconds},
-              {"baseline_ms", state.baseline_ms},
+              {"baseline_ms", of(state.baseline_ms)},
               {"comparisons", std::move(comparisons)}}
       .dump();
 }
@@ -78,8 +92,7 @@ Result<State> load(std::string_view text) {
     out.silent_seconds = number(json.at("silent_seconds"));
     out.rate = pair(json.at("rate"));
     out.rate_seconds = number(json.at("rate_seconds"));
-    for (std::size_t i = 0; i < latency_buckets; ++i)
-      out.baseline_ms.at(i) = number(json.at("baseline_ms").at(i));
+    out.baseline_ms = latencies(json.at("baseline_ms"));
     for (const auto& [name, it] : json.at("comparisons").items())
       out.comparisons[name] = {learned(it.at("learned")), stake(it.at("worse")),
                                stake(it.at("as_good")),   pair(it.at("pending")),

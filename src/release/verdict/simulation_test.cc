@@ -1,4 +1,4 @@
-// A small cut of bench/verdict_bench.cc, whose figures are in docs/verdicts.md.
+// A small cut of bench/verdict_power.cc, whose figures are in docs/verdicts.md.
 #include <gtest/gtest.h>
 
 #include "release/verdict/testing.h"
@@ -43,6 +43,23 @@ TEST(AVersionTwoPointsWorse, IsFound) {
 TEST(AVersionAtTheMargin, IsCalledHealthyInUnderOneOfTwenty) {
   const World world{.per_second = 30, .gray_share = 0.2, .worse = 0.005, .hours = 1};
   EXPECT_LE(called(Verdict::Word::healthy, world, 60, false), 3);
+}
+
+// Half as slow again is 1.8 points beyond the limit, where the margin is one.
+TEST(AVersionBeyondTheMarginOfLatency, IsFoundAndNotCalledHealthy) {
+  const std::vector<Metric> latency{
+      {.kind = Metric::Kind::latency, .name = "p99 latency", .margin = 0.01}};
+  const World world{.per_second = 100, .gray_share = 0.2, .slower = 1.5, .hours = 0.5};
+  int healthy = 0, unhealthy = 0;
+  for (int i = 0; i < 40; ++i) {
+    Simulation simulation(20261130 + static_cast<std::uint64_t>(i));
+    simulation.with_latency = true;
+    const auto word = simulation.run(world, latency, chances, false).word;
+    healthy += word == Verdict::Word::healthy ? 1 : 0;
+    unhealthy += word == Verdict::Word::unhealthy ? 1 : 0;
+  }
+  EXPECT_LE(healthy, 2);
+  EXPECT_GE(unhealthy, 36);
 }
 
 }  // namespace

@@ -30,12 +30,15 @@ struct Pair {
   bool operator==(const Pair&) const = default;
 };
 
-// Requests by how long they took: 0.5 ms, then three buckets for each doubling, the last without
-// end. Each counts what took at most its bound, and longer than the one before.
-inline constexpr std::size_t latency_buckets = 56;
+// Requests by how long they took: up to 0.5 ms, then eight buckets for each doubling, the last
+// without end. Each counts what took at most its bound, and longer than the one before.
+inline constexpr std::size_t latency_buckets = 146;
 using Latencies = std::array<double, latency_buckets>;
 double bound_ms(std::size_t bucket);           // infinite for the last
 std::size_t bucket_of(double upper_bound_ms);  // the first whose bound is at least that
+// `count` requests of which is known that they took longer than `low_ms` and at most `high_ms`:
+// spread evenly by the logarithm over the buckets between.
+void add(Latencies& to, double low_ms, double high_ms, double count);
 
 // What is compared.
 struct Metric {

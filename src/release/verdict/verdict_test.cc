@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "release/verdict/evidence.h"
 
@@ -133,7 +134,7 @@ TEST(Latency, IsJudgedByWhatTheBaselineTakesAtTheSameTime) {
   EXPECT_EQ(judge({{"web", same}}, latency, chances).word, Word::healthy);
   const Verdict verdict = judge({{"web", slow}}, latency, chances);
   EXPECT_EQ(verdict.word, Word::unhealthy);
-  EXPECT_NE(verdict.why.find("requests took over 81 ms, of the baseline's"), std::string::npos)
+  EXPECT_NE(verdict.why.find("requests took over 79 ms, of the baseline's"), std::string::npos)
       << verdict.why;
 }
 
@@ -151,6 +152,52 @@ TEST(Latencies, HaveEachBoundInItsOwnBucket) {
   EXPECT_EQ(bucket_of(0), 0u);
   EXPECT_EQ(bucket_of(NAN), 0u);
   EXPECT_EQ(bucket_of(1e9), latency_buckets - 1);
+}
+
+double sum(const Latencies& latencies) {
+  double out = 0;
+  for (const double one : latencies) out += one;
+  return out;
+}
+
+TEST(Latencies, OfWhichOnlyBoundsAreKnownAreSpreadBetweenThem) {
+  Latencies spread{};
+  add(spread, 10, 40, 6);  // two doublings
+  EXPECT_NEAR(sum(spread), 6, 1e-9);
+  double up_to_20 = 0;
+  for (std::size_t i = 0; bound_ms(i) <= 20 * 1.001; ++i) up_to_20 += spread[i];
+  EXPECT_NEAR(up_to_20, 3, 0.4);  // 20 ms is inside a bucket
+  for (std::size_t i = 0; i < latency_buckets; ++i)
+    EXPECT_EQ(spread[i] > 0, i >= bucket_of(10.001) && i <= bucket_of(40)) << i;
+  Latencies edges{};
+  add(edges, 0, 0.2, 1);
+  add(edges, 0, 0.5, 1);
+  EXPECT_EQ(edges[0], 2);
+  add(edges, 1e6, 2e6, 1);
+  add(edges, 30, std::numeric_limits<double>::infinity(), 1);
+  EXPECT_EQ(edges.back(), 2);
+  add(edges, 5, 5, 1);
+  add(edges, NAN, NAN, 1);
+  add(edges, 0, 1e9, 1);
+  EXPECT_NEAR(sum(edges), 7, 1e-9);
+}
+
+// Limits lie where they are, not at the next bound of a bucket.
+TEST(Latency, IsSlowFromAQuarterBeyondTheBaselinesQuantile) {
+  const Metric p99{.kind = Metric::Kind::latency, .name = "p99 latency", .margin = 0.01};
+  for (double ms = 20; ms < 200; ms *= 1.013) {
+    State state;
+    Sample sample = interval(100, 0, 10000, 0);
+    sample.gray_ms.emplace();
+    sample.baseline_ms.emplace();
+    // Log-uniform between half and twice as long as `ms`: p99 is at 2^0.98.
+    for (Latencies* to : {&*sample.gray_ms, &*sample.baseline_ms}) add(*to, ms / 2, ms * 2, 10000);
+    observe(state, {p99}, sample);
+    observe(state, {p99}, sample);
+    const double slow = state.comparisons["p99 latency"].slow_ms;
+    const double exact = ms * std::exp2(0.98) * 1.25;
+    EXPECT_NEAR(slow, exact, exact * 0.05) << ms;
+  }
 }
 
 TEST(State, IsTheSameAfterItWasKept) {
