@@ -127,6 +127,8 @@ class Channel {
   const Step& cleared() const { return cleared_; }  // the same, and its removals
   const std::map<NameHash, Refusal>& refusals() const { return refusals_; }
   std::size_t names() const { return subscription_.names.size(); }
+  // SotwRequest::names_hash of what it is subscribed to by now; 0: not known.
+  std::uint64_t names_hash() const { return names_hash_; }
   // What the last request no longer wants of what was told.
   const std::vector<std::string>& dropped() const { return dropped_; }
   // It wants fewer names, perhaps of what no longer is there: state of the world is not told that.
@@ -222,6 +224,7 @@ class Channel {
   Subscription subscription_;
   // State of the world: what the last request named: "*", how many others, their sum.
   std::optional<std::tuple<bool, std::size_t, std::uint64_t>> asked_;
+  std::uint64_t names_hash_ = 0;
   std::vector<std::string> dropped_;
   bool shrank_ = false;
   Names unasked_;  // told before they were asked for

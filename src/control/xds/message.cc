@@ -1,10 +1,12 @@
 #include "control/xds/message.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 
 #include "base/fields.h"
+#include "base/hash.h"
 #include "control/xds/node.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
@@ -82,6 +84,26 @@ bool take_names(std::string_view bytes, DeltaRequest& request, std::string& rest
   return whole && usual;
 }
 
+// The bytes that names are in, if they stand together, as every client writes them; empty if not.
+// All else comes to `rest`.
+std::string_view names_of(std::string_view bytes, std::string& rest) {
+  constexpr std::uint64_t resource_names = 3;
+  std::string_view names;
+  bool together = true;
+  const bool whole = each_field(bytes, [&](const Field& field) {
+    if (field.number != resource_names) {
+      rest += field.whole;
+    } else if (names.empty()) {
+      names = field.whole;
+    } else if (names.data() + names.size() == field.whole.data()) {
+      names = {names.data(), names.size() + field.whole.size()};
+    } else {
+      together = false;
+    }
+  });
+  return whole && together ? names : std::string_view();
+}
+
 bool take_names(std::string_view bytes, SotwRequest& request, std::string& rest) {
   bool usual = true;
   const bool whole = each_field(bytes, [&](const Field& field) {
@@ -126,9 +148,30 @@ Result<DeltaRequest> decode_delta(std::string_view bytes, bool want_node) {
 Result<SotwRequest> decode_sotw(std::string_view bytes, bool want_node) {
   SotwRequest request;
   auto message = TRY(read_rest<v3::DiscoveryRequest>(bytes, request));
+  if (std::string rest; const auto names = names_of(bytes, rest); !names.empty())
+    request.names_hash = hash64(names);
   TRY(read_head(message, want_node, request));
   request.version = std::move(*message.mutable_version_info());
   take(message.resource_names(), request.names);
+  return request;
+}
+
+std::optional<SotwRequest> decode_same(std::string_view bytes, const NamesHashes& last) {
+  std::string rest;
+  const std::string_view names = names_of(bytes, rest);
+  if (names.empty()) return std::nullopt;
+  const std::uint64_t hash = hash64(names);
+  if (std::ranges::find(last, hash) == last.end()) return std::nullopt;
+  v3::DiscoveryRequest message;
+  SotwRequest request;
+  if (!read(rest, message) || !read_head(message, false, request)) return std::nullopt;
+  const auto type = std::ranges::find(resource::all_types, request.type_url,
+                                      [](resource::Type one) { return type_url(one); });
+  if (type == resource::all_types.end() || last[static_cast<std::size_t>(*type)] != hash)
+    return std::nullopt;
+  request.version = std::move(*message.mutable_version_info());
+  request.names_hash = hash;
+  request.same_names = true;
   return request;
 }
 

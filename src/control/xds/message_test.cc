@@ -99,6 +99,53 @@ TEST(ASotwRequest, IsReadWithAllItsNames) {
   EXPECT_THAT(read->names, ElementsAre("outbound|80||a", ""));
 }
 
+TEST(ASotwRequest, WithTheNamesOfTheLastTimeIsReadWithoutThem) {
+  auto message = sotw_request();
+  message.set_type_url(std::string(type_url(resource::Type::endpoints)));
+  const auto first = decode_sotw(message.SerializeAsString(), false).value();
+  EXPECT_FALSE(first.same_names);
+  NamesHashes last{};
+  last[static_cast<std::size_t>(resource::Type::endpoints)] = first.names_hash;
+  message.set_response_nonce("8");
+  const auto same = decode_same(message.SerializeAsString(), last);
+  ASSERT_TRUE(same);
+  EXPECT_TRUE(same->same_names);
+  EXPECT_TRUE(same->names.empty());
+  EXPECT_EQ(same->nonce, "8");
+  EXPECT_EQ(same->error, "no");
+  EXPECT_EQ(same->version, "v");
+  EXPECT_EQ(same->names_hash, first.names_hash);
+
+  message.add_resource_names("outbound|80||b");
+  EXPECT_FALSE(decode_same(message.SerializeAsString(), last));
+
+  message = sotw_request();  // the same names, of another type
+  message.set_type_url(std::string(type_url(resource::Type::route)));
+  EXPECT_FALSE(decode_same(message.SerializeAsString(), last));
+}
+
+TEST(ASotwRequest, WithNamesThatDoNotStandTogetherIsReadWhole) {
+  auto message = sotw_request();
+  message.set_type_url(std::string(type_url(resource::Type::endpoints)));
+  const auto hash = decode_sotw(message.SerializeAsString(), false)->names_hash;
+  ASSERT_NE(hash, 0u);
+  std::string bytes = message.SerializeAsString();
+  put_field(bytes, 3, "outbound|80||b");
+  NamesHashes last{};
+  last.fill(hash);
+  EXPECT_FALSE(decode_same(bytes, last));
+  const auto read = decode_sotw(bytes, false).value();
+  EXPECT_EQ(read.names_hash, 0u);
+  EXPECT_THAT(read.names, ElementsAre("outbound|80||a", "", "outbound|80||b"));
+}
+
+TEST(ASotwRequest, WithoutNamesIsNeverOneWithThoseOfTheLastTime) {
+  auto message = sotw_request();
+  message.clear_resource_names();
+  EXPECT_FALSE(decode_same(message.SerializeAsString(), {}));
+  EXPECT_EQ(decode_sotw(message.SerializeAsString(), false)->names_hash, 0u);
+}
+
 TEST(ASotwRequest, IsReadTheSameIfANameIsNotAscii) {
   auto message = sotw_request();
   message.add_resource_names("größe");

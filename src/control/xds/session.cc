@@ -277,6 +277,12 @@ std::optional<Clock::Steady> Session::deadline() const {
   return first;
 }
 
+NamesHashes Session::names_hashes() const {
+  NamesHashes all{};
+  for (std::size_t i = 0; i < channels_.size(); ++i) all[i] = channels_[i].names_hash();
+  return all;
+}
+
 bool Session::in_step() const {
   return std::ranges::all_of(channels_, [&](const Channel& channel) {
     return !channel.heard() || (!channel.flight() && channel.cleared().update == target_.update);

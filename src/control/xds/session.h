@@ -58,6 +58,7 @@ class Session {
   std::optional<std::chrono::nanoseconds> take_convergence(Now now);
 
   bool delta() const { return delta_; }
+  NamesHashes names_hashes() const;
   const Channel& channel(resource::Type type) const {
     return channels_[static_cast<std::size_t>(type)];
   }

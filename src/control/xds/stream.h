@@ -100,6 +100,7 @@ class Stream final : public rpc::Reactor {
   void on_done(const Status& end) override;
 
   void take(const std::string& message);
+  bool repeats(const std::string& message);
   template <typename Request>
   void hear(Result<Request> request);
   void count_locked();

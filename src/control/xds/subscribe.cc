@@ -125,6 +125,7 @@ void Channel::unsubscribe(const Words& names, const Target& target) {
 }
 
 Status Channel::replace_names(const SotwRequest& request) {
+  if (request.same_names) return {};
   TRY(bounded(request.names.size()));
   Subscription next;
   std::vector<NameHash> hashes;
@@ -139,6 +140,7 @@ Status Channel::replace_names(const SotwRequest& request) {
     sum += claim_of(hashes.back(), 0);
   }
   // Each ACK says all names again: most often those of the last time.
+  names_hash_ = request.names_hash;
   const std::tuple asked(next.wildcard, hashes.size(), sum);
   if (std::exchange(asked_, asked) == asked) return {};
   named_ = named_ || !request.names.empty();
