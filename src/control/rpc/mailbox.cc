@@ -2,7 +2,36 @@
 
 #include <sys/eventfd.h>
 
+#include <algorithm>
+
 namespace graymesh::rpc {
+namespace {
+
+// What a thread asks together.
+struct Kept {
+  bool keeps = false;
+  std::vector<std::pair<Mailbox*, Ask>> asks{};
+};
+thread_local Kept kept;
+
+}  // namespace
+
+Together::Together() { kept.keeps = true; }
+
+Together::~Together() {
+  kept.keeps = false;
+  auto asks = std::exchange(kept.asks, {});
+  for (auto first = asks.begin(); first != asks.end();) {
+    Mailbox* const mailbox = first->first;
+    const CallPtr keeps_it = first->second.call;
+    const auto others = std::stable_partition(
+        first, asks.end(), [&](const auto& ask) { return ask.first == mailbox; });
+    mailbox->put([&](Mailbox::Mail& mail) {
+      for (auto ask = first; ask != others; ++ask) mail.asks.push_back(std::move(ask->second));
+    });
+    first = others;
+  }
+}
 
 Mailbox::Mailbox() : bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
@@ -19,6 +48,7 @@ void Mailbox::put(const Put& put) {
 }
 
 void Mailbox::post(Ask ask) {
+  if (kept.keeps) return void(kept.asks.emplace_back(this, std::move(ask)));
   put([&](Mail& mail) { mail.asks.push_back(std::move(ask)); });
 }
 

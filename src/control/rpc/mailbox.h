@@ -44,7 +44,7 @@ class Mailbox {
   Mailbox();
   int bell() const { return bell_.get(); }  // an eventfd, for an edge-triggered poll; -1: none
 
-  void post(Ask ask);
+  void post(Ask ask);  // at once, or when the thread's Together goes
   void post(Descriptor socket);
   void close();
   void stop();
@@ -57,6 +57,7 @@ class Mailbox {
   void shut();
 
  private:
+  friend class Together;
   template <typename Put>
   void put(const Put& put);
 

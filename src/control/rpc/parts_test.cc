@@ -123,6 +123,53 @@ TEST(Mailbox, RingsOnceWhenItsOwnerSleeps) {
   EXPECT_EQ(rings(), 0u);
 }
 
+TEST(Mailbox, RingsOnceForAllThatIsAskedTogetherAndKeepsItsOrder) {
+  const auto peer = std::make_shared<Peer>("x");
+  std::array<std::shared_ptr<Mailbox>, 2> mailboxes;
+  std::array<CallPtr, 2> calls;
+  Mailbox::Mail mail;
+  for (std::size_t i = 0; i < mailboxes.size(); ++i) {
+    mailboxes[i] = std::make_shared<Mailbox>();
+    calls[i] = std::make_shared<Call>("/t/M", peer, mailboxes[i], nullptr);
+    EXPECT_FALSE(mailboxes[i]->take(mail, true));
+  }
+  {
+    Together together;
+    for (int i = 0; i < 3; ++i) {
+      calls[0]->read();
+      calls[1]->cancel();
+      calls[0]->write({.head = std::to_string(i), .body = {}});
+    }
+    for (const auto& mailbox : mailboxes) EXPECT_FALSE(mailbox->take(mail, true)) << "not yet";
+    std::thread([&] { calls[1]->read(); }).join();  // others' asks go at once
+    EXPECT_TRUE(mailboxes[1]->take(mail, true));
+    EXPECT_EQ(mail.asks.size(), 1u);
+    mail = {};
+    EXPECT_FALSE(mailboxes[1]->take(mail, true));
+    std::uint64_t count = 0;
+    EXPECT_GT(::read(mailboxes[1]->bell(), &count, sizeof count), 0);
+  }
+  for (const auto& mailbox : mailboxes) {
+    std::uint64_t count = 0;
+    EXPECT_GT(::read(mailbox->bell(), &count, sizeof count), 0);
+    EXPECT_EQ(count, 1u);
+  }
+  ASSERT_TRUE(mailboxes[0]->take(mail, true));
+  ASSERT_EQ(mail.asks.size(), 6u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(std::holds_alternative<Ask::Read>(mail.asks[2 * i].what));
+    const auto* message = std::get_if<Message>(&mail.asks[2 * i + 1].what);
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->head, std::to_string(i));
+  }
+  mail = {};
+  ASSERT_TRUE(mailboxes[1]->take(mail, true));
+  EXPECT_EQ(mail.asks.size(), 3u);
+  mail = {};
+  calls[0]->read();
+  EXPECT_TRUE(mailboxes[0]->take(mail, true)) << "at once again";
+}
+
 TEST(Mailbox, KeepsNothingWhenItIsShut) {
   const auto mailbox = std::make_shared<Mailbox>();
   const auto peer = std::make_shared<Peer>("x");

@@ -99,6 +99,16 @@ class Call : public std::enable_shared_from_this<Call> {
 
 using CallPtr = std::shared_ptr<Call>;
 
+// While there is one, what its thread asks of calls is kept; they are asked when it goes. Who asks
+// many rings the bell of each loop once.
+class Together {
+ public:
+  Together();
+  ~Together();
+  Together(const Together&) = delete;
+  Together& operator=(const Together&) = delete;
+};
+
 // Who takes calls of one method; from a loop. Null: nobody hears of it, and it has been finished.
 // The reactor is kept until it is done.
 using Taker = std::function<std::shared_ptr<Reactor>(const CallPtr&)>;

@@ -148,8 +148,8 @@ Result<DeltaRequest> decode_delta(std::string_view bytes, bool want_node) {
 Result<SotwRequest> decode_sotw(std::string_view bytes, bool want_node) {
   SotwRequest request;
   auto message = TRY(read_rest<v3::DiscoveryRequest>(bytes, request));
-  if (std::string rest; const auto names = names_of(bytes, rest); !names.empty())
-    request.names_hash = hash64(names);
+  std::string rest;
+  if (const auto names = names_of(bytes, rest); !names.empty()) request.names_hash = hash64(names);
   TRY(read_head(message, want_node, request));
   request.version = std::move(*message.mutable_version_info());
   take(message.resource_names(), request.names);

@@ -278,9 +278,12 @@ void AdsServer::work() {
     for (; batch.size() < count && !queue_.empty(); queue_.pop_front())
       batch.push_back(std::move(queue_.front()));
     lock.unlock();
-    for (auto& stream : batch) {
-      stream->refresh();
-      stream.reset();  // perhaps the last one to know it: not under the lock
+    {
+      rpc::Together together;
+      for (auto& stream : batch) {
+        stream->refresh();
+        stream.reset();  // perhaps the last one to know it: not under the lock
+      }
     }
     batch.clear();
     lock.lock();

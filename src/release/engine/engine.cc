@@ -147,7 +147,14 @@ void Engine::start() {
         if (stop_) return;
         poked_ = false;
       }
+      const auto begun = std::chrono::steady_clock::now();
       next = step();
+      // A thousand proxies reach a revision one by one, and each pokes: half of a core at most is
+      // for looking at all of them.
+      const auto took = std::chrono::steady_clock::now() - begun;
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, std::min<std::chrono::nanoseconds>(took, std::chrono::milliseconds(20)),
+                     [&] { return stop_; });
     }
   });
 }
