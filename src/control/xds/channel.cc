@@ -213,9 +213,7 @@ std::vector<std::string> Channel::claimed() const {
 }
 
 std::size_t Channel::held_count() const {
-  std::size_t count = 0;
-  holding_.each(subscription_, [&](NameHash, const Held&) { ++count; });
-  return count;
+  return holding_.count(subscription_);
 }
 
 std::size_t Channel::owed(const resource::Config& config) const {

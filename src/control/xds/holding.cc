@@ -20,7 +20,8 @@ const ResourceSetPtr& empty_set() {
   return set;
 }
 
-ResourceSetPtr layer(std::span<const ResourceSetPtr> layers, std::size_t at) {
+// By reference: all streams ask at once, and each copy would be counted where all of them count.
+const ResourceSetPtr& layer(std::span<const ResourceSetPtr> layers, std::size_t at) {
   return at < layers.size() && layers[at] ? layers[at] : empty_set();
 }
 
@@ -191,9 +192,10 @@ bool Holding::advance(const Target& target, const Subscription& subscription,
 
 bool Holding::advance(Slot& slot, const ResourceSetPtr& target, const Subscription& subscription,
                       const std::function<bool(const Change&)>& visit) {
+  if (slot.size() == 1 && slot[0].base == target) return true;
   NameHash from = 0;
   for (std::size_t i = 0; i < slot.size(); ++i) {
-    const Segment segment = slot[i];
+    const Segment& segment = slot[i];
     if (segment.base != target) {
       const auto diff = diffs_->diff(segment.base, target);
       auto at = std::ranges::lower_bound(*diff, from, {}, &Change::hash);
@@ -232,6 +234,22 @@ void Holding::join_tail(Slot& slot, const Subscription& subscription) {
     exceptions_.emplace(at->hash, std::move(exception));
   }
   slot.erase(slot.end() - 2);
+}
+
+// Most often whole layers, of which nothing need be gone over: it is asked of every stream.
+std::size_t Holding::count(const Subscription& subscription) const {
+  std::size_t count = 0;
+  const bool whole = exceptions_.empty() && std::ranges::all_of(slots_, [&](const Slot& slot) {
+    if (slot.size() != 1) return false;
+    const Table& table = table_of(slot[0]);
+    count += table.entries().size();
+    return table.entries().empty() || subscription.wildcard ||
+           subscription.names.shares(table.names());
+  });
+  if (whole) return count;
+  count = 0;
+  each(subscription, [&](NameHash, const Held&) { ++count; });
+  return count;
 }
 
 void Holding::each(const Subscription& subscription,

@@ -43,6 +43,7 @@ class Names {
   }
   // Lies where `other` does, if it is the same, and tells whether.
   bool share(const SharedHashes& other);
+  bool shares(const SharedHashes& other) const { return sorted_ && sorted_ == other; }
 
  private:
   SharedHashes sorted_;  // null: none
@@ -116,6 +117,8 @@ class Holding {
   bool advance(const Target& target, const Subscription& subscription,
                const std::function<bool(const Change&)>& visit);
 
+  // How many names it holds something of.
+  std::size_t count(const Subscription& subscription) const;
   // All that is told, in no order: the base under its exceptions.
   void each(const Subscription& subscription,
             const std::function<void(NameHash, const Held&)>& visit) const;
