@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/fields.h"
 #include "control/resource/resource.h"
+#include "control/xds/message.h"
 #include "control/xds/session.h"
 
 namespace graymesh::xds {
@@ -103,7 +105,7 @@ class FakeProxy {
     request.type_url = std::move(url);
     names_[request.type_url] = names;
     request.names = names;
-    return session_.hear(std::move(request), now());
+    return says(request);
   }
   Status drops(Type type, const Texts& names) {
     DeltaRequest request;
@@ -118,7 +120,7 @@ class FakeProxy {
     request.version = std::move(version);
     request.names = names;
     names_[request.type_url] = std::move(names);
-    return session_.hear(std::move(request), now());
+    return says(request);
   }
 
   Status acks(Type type) { return answers(type, last(type), std::nullopt); }
@@ -137,7 +139,7 @@ class FakeProxy {
     request.nonce = nonce;
     request.names = names_[url];
     request.error = std::move(error);
-    return session_.hear(std::move(request), now());
+    return says(request);
   }
   const std::string& last(Type type) { return nonces_[std::string(type_url(type))]; }
   const std::string& version(Type type) { return versions_[std::string(type_url(type))]; }
@@ -191,6 +193,23 @@ class FakeProxy {
   std::chrono::nanoseconds written_ago{0};  // what it runs next
 
  private:
+  // By way of the wire (discovery.proto), as a Stream hears it.
+  Status says(const SotwRequest& request) {
+    std::string bytes;
+    if (!request.version.empty()) put_field(bytes, 1, request.version);
+    for (const auto name : request.names) put_field(bytes, 3, name);
+    put_field(bytes, 4, request.type_url);
+    if (!request.nonce.empty()) put_field(bytes, 5, request.nonce);
+    if (request.error) {
+      std::string detail;
+      put_field(detail, 2, *request.error);
+      put_field(bytes, 6, detail);
+    }
+    if (auto same = decode_same(bytes, session_.names_hashes()))
+      return session_.hear(*std::move(same), now());
+    return session_.hear(decode_sotw(bytes, false).value(), now());
+  }
+
   static std::string text_of(const resource::Resource& resource) {
     return resource.name() + (resource.body().empty() ? "" : "=" + std::string(resource.body()));
   }

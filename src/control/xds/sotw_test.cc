@@ -76,6 +76,33 @@ TEST(Sotw, NamesAddedToAnAckAreServed) {
   EXPECT_EQ(proxy.settles(), "EDS a") << "it gave up and came back";
 }
 
+TEST(Sotw, NamesThatComeAndGoAreThoseOfTheLastRequest) {
+  FakeProxy proxy(FakeProxy::sotw);
+  (void)proxy.runs({.endpoints = {"a", "b"}});
+  (void)proxy.asks(Type::endpoints, {"a"});
+  proxy.settles();
+  (void)proxy.asks(Type::endpoints, {"a", "b"});
+  proxy.settles();
+  (void)proxy.asks(Type::endpoints, {"a"});
+  (void)proxy.asks(Type::endpoints, {"a"});
+  (void)proxy.runs({.endpoints = {"a=2", "b=2"}});
+  EXPECT_EQ(proxy.settles(), "EDS a=2");
+}
+
+TEST(Sotw, OfAPartOfManyAreCountedThoseThatItHolds) {
+  FakeProxy proxy(FakeProxy::sotw);
+  (void)proxy.runs({.endpoints = many(100)});
+  (void)proxy.asks(Type::endpoints, many(100));
+  proxy.settles();
+  EXPECT_EQ(proxy.status(Type::endpoints).resources, 100u);
+  (void)proxy.asks(Type::endpoints, many(40));
+  proxy.settles();
+  EXPECT_EQ(proxy.status(Type::endpoints).resources, 40u);
+  (void)proxy.runs({.endpoints = many(30)});
+  proxy.settles();
+  EXPECT_EQ(proxy.status(Type::endpoints).resources, 30u);
+}
+
 TEST(Sotw, RequestThatAnswersAnOlderResponseIsIgnored) {
   FakeProxy proxy(FakeProxy::sotw);
   (void)proxy.runs({.routes = {"r", "s"}});
