@@ -56,6 +56,7 @@ Status Channel::hear(const SotwRequest& request, const resource::Config& config,
   shrank_ = false;
   answer(request, now);
   TRY(replace_names(request));
+  if (!request.same_names) (void)wants_all_of(Target(config.of(type_), *diffs_));
   if (!first) return {};
 
   returned_ = !request.version.empty();

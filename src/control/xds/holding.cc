@@ -25,6 +25,25 @@ const ResourceSetPtr& layer(std::span<const ResourceSetPtr> layers, std::size_t 
   return at < layers.size() && layers[at] ? layers[at] : empty_set();
 }
 
+// How many entries from `from` through `through` the subscription covers.
+std::size_t covered(const Table& table, NameHash from, NameHash through,
+                    const Subscription& subscription) {
+  const auto entries = table.entries();
+  const auto begin = std::ranges::lower_bound(entries, from, {}, &Table::Entry::hash);
+  const auto end = std::ranges::upper_bound(begin, entries.end(), through, {}, &Table::Entry::hash);
+  if (subscription.wildcard || subscription.names.shares(table.names()))
+    return static_cast<std::size_t>(end - begin);
+  const auto names = subscription.names.all();
+  auto name = std::ranges::lower_bound(names, from);
+  std::size_t count = 0;
+  for (auto entry = begin; entry != end; ++entry) {
+    while (name != names.end() && *name < entry->hash) ++name;
+    if (name == names.end()) break;
+    count += *name == entry->hash ? 1 : 0;
+  }
+  return count;
+}
+
 }  // namespace
 
 bool Names::contains(NameHash hash) const { return std::ranges::binary_search(all(), hash); }
@@ -236,19 +255,26 @@ void Holding::join_tail(Slot& slot, const Subscription& subscription) {
   slot.erase(slot.end() - 2);
 }
 
-// Most often whole layers, of which nothing need be gone over: it is asked of every stream.
+// It is asked of every stream, whenever somebody looks: layers are counted as wholes where they can
+// be, and nothing is copied.
 std::size_t Holding::count(const Subscription& subscription) const {
   std::size_t count = 0;
-  const bool whole = exceptions_.empty() && std::ranges::all_of(slots_, [&](const Slot& slot) {
-    if (slot.size() != 1) return false;
-    const Table& table = table_of(slot[0]);
-    count += table.entries().size();
-    return table.entries().empty() || subscription.wildcard ||
-           subscription.names.shares(table.names());
-  });
-  if (whole) return count;
-  count = 0;
-  each(subscription, [&](NameHash, const Held&) { ++count; });
+  for (const auto& slot : slots_) {
+    NameHash from = 0;
+    for (const auto& segment : slot) {
+      count += covered(table_of(segment), from, segment.through, subscription);
+      from = segment.through + 1;
+    }
+  }
+  for (const auto& [hash, exception] : exceptions_) {
+    if (subscription.covers(hash)) {
+      count -= static_cast<std::size_t>(std::ranges::count_if(slots_, [&](const Slot& slot) {
+        const auto segment = std::ranges::lower_bound(slot, hash, {}, &Segment::through);
+        return table_of(*segment).find(hash) != nullptr;
+      }));
+    }
+    count += exception.held ? 1 : 0;
+  }
   return count;
 }
 

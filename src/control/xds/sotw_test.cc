@@ -101,6 +101,15 @@ TEST(Sotw, OfAPartOfManyAreCountedThoseThatItHolds) {
   (void)proxy.runs({.endpoints = many(30)});
   proxy.settles();
   EXPECT_EQ(proxy.status(Type::endpoints).resources, 30u);
+  (void)proxy.asks(Type::endpoints, many(200));
+  (void)proxy.runs({.endpoints = many(150)});
+  proxy.hears();
+  (void)proxy.nacks(Type::endpoints, "one of them");
+  std::size_t held = 0;
+  const auto acked = proxy.session().acked();
+  for (const auto& layer : acked->of(Type::endpoints)) held += layer->size();
+  EXPECT_LT(held, 150u) << "what was refused is not held";
+  EXPECT_EQ(proxy.status(Type::endpoints).resources, held);
 }
 
 TEST(Sotw, RequestThatAnswersAnOlderResponseIsIgnored) {
