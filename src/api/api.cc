@@ -276,7 +276,7 @@ class HttpServer final : public Server {
     routes_.add("GET", "/api/v1/prometheus/sidecars", [this](const Call& call) {
       const push::StatePtr state = parts_.loop.state();
       send_json(call.response,
-                sidecar_targets(parts_.xds.status(), state ? state->snapshot.get() : nullptr));
+                sidecars_.targets(parts_.xds.status(), state ? state->snapshot.get() : nullptr));
     });
     routes_.add("GET", "/api/v1/proxies/{id}/config", [this](const Call& call) {
       if (call.request.has_param("at")) return send_past_config(call);
@@ -400,6 +400,7 @@ class HttpServer final : public Server {
   }
 
   Parts parts_;
+  Sidecars sidecars_;
   httplib::Server http_;
   Routes routes_;
   std::optional<Platform> platform_;

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -105,6 +106,43 @@ std::string team_of(const release::World& world, const release::Name& applicatio
 std::string words_for(const release::Release& release) {
   return release.members.empty() ? release.spec.tag
                                  : release.members.front().application + "/" + release.spec.tag;
+}
+
+// `workload`: what is known of its instance; null: nothing.
+json target_of(const resource::Node& node, const snapshot::Endpoint* workload) {
+  const bool v6 = node.address.find(':') != std::string::npos;
+  const std::string address = v6 ? "[" + node.address + "]" : node.address;
+  const bool placed = workload != nullptr && workload->locality != snapshot::Locality{};
+  json labels = {
+      {"pod", node.name},
+      {"proxy", node.kind == resource::Node::Kind::router ? "router" : "sidecar"},
+      {"source_namespace", node.namespace_},
+      {"source_workload", node.workload},
+      {"source_app", label(node, "app")},
+      {"source_stage", label(node, "stage")},
+      {"source_canarytag", label(node, "canarytag")},
+      {"source_version", label(node, "version")},
+      {"source_cluster", node.cluster_id},
+      {"source_region", placed ? workload->locality.region : node.region},
+      {"source_zone", placed ? workload->locality.zone : node.zone},
+  };
+  for (auto it = labels.begin(); it != labels.end();)
+    it = it->get_ref<const std::string&>().empty() ? labels.erase(it) : std::next(it);
+  json target = {{"targets", {fmt::format("{}:{}", address, stats_port)}}};
+  target["labels"] = std::move(labels);
+  return target;
+}
+
+// When the machine started, in seconds since 1970: "btime 1796028000" of /proc/stat.
+std::optional<double> boot_time() {
+  constexpr std::string_view name = "\nbtime ";
+  const auto text = read_file("/proc/stat");
+  const auto at = text ? text->find(name) : std::string::npos;
+  long long seconds = 0;
+  if (at == std::string::npos) return std::nullopt;
+  const char* begin = text->data() + at + name.size();
+  const auto [end, fault] = std::from_chars(begin, text->data() + text->size(), seconds);
+  return fault == std::errc() ? std::optional(static_cast<double>(seconds)) : std::nullopt;
 }
 
 }  // namespace
@@ -277,6 +315,11 @@ std::string process_series() {
         "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total {}\n",
         cpu);
   }
+  if (const auto booted = boot_time(); booted && fields.size() > 19) {
+    const double since_boot = fields[19] / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    out += gauges_text("process_start_time_seconds", "When graymeshd started, since 1970.",
+                       {{{}, *booted + since_boot}});
+  }
   numbers(*statm);
   if (fields.size() > 1) {
     out += gauges_text("process_resident_memory_bytes", "Resident memory of graymeshd.",
@@ -285,36 +328,23 @@ std::string process_series() {
   return out;
 }
 
-json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies,
-                     const snapshot::Snapshot* snapshot) {
-  json out = json::array();
-  std::set<std::string> seen;  // a proxy with two streams is one target
-  for (const auto& proxy : proxies) {
-    const auto& node = proxy.node;
-    if (node.kind == resource::Node::Kind::other || !seen.insert(node.id).second) continue;
-    const bool v6 = node.address.find(':') != std::string::npos;
-    const std::string address = v6 ? "[" + node.address + "]" : node.address;
-    const auto* workload = snapshot != nullptr ? snapshot->workload(node.address) : nullptr;
-    const bool placed = workload != nullptr && workload->locality != snapshot::Locality{};
-    json labels = {
-        {"pod", node.name},
-        {"proxy", node.kind == resource::Node::Kind::router ? "router" : "sidecar"},
-        {"source_namespace", node.namespace_},
-        {"source_workload", node.workload},
-        {"source_app", label(node, "app")},
-        {"source_stage", label(node, "stage")},
-        {"source_canarytag", label(node, "canarytag")},
-        {"source_version", label(node, "version")},
-        {"source_cluster", node.cluster_id},
-        {"source_region", placed ? workload->locality.region : node.region},
-        {"source_zone", placed ? workload->locality.zone : node.zone},
-    };
-    for (auto it = labels.begin(); it != labels.end();)
-      it = it->get_ref<const std::string&>().empty() ? labels.erase(it) : std::next(it);
-    json target = {{"targets", {fmt::format("{}:{}", address, stats_port)}}};
-    target["labels"] = std::move(labels);
-    out.push_back(std::move(target));
+json Sidecars::targets(const std::vector<xds::ProxyStatus>& connected,
+                       const snapshot::Snapshot* snapshot) {
+  const auto workload_at = [snapshot](const std::string& address) {
+    return snapshot != nullptr ? snapshot->workload(address) : nullptr;
+  };
+  const std::lock_guard lock(mutex_);
+  std::set<std::string> now;
+  for (const auto& proxy : connected) {
+    if (proxy.node.kind == resource::Node::Kind::other) continue;
+    now.insert(proxy.node.address);
+    seen_.insert_or_assign(proxy.node.address, proxy.node);  // two streams of a proxy are one
   }
+  std::erase_if(seen_, [&](const auto& one) {
+    return !now.contains(one.first) && workload_at(one.first) == nullptr;
+  });
+  json out = json::array();
+  for (const auto& [address, node] : seen_) out.push_back(target_of(node, workload_at(address)));
   return out;
 }
 

@@ -5,6 +5,8 @@
 // releases that are not over by their members, lanes by the applications that they pass.
 #pragma once
 
+#include <map>
+#include <mutex>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -22,11 +24,22 @@ std::string release_series(const release::View& view, const std::vector<xds::Pro
 std::string lane_series(const release::View& view, const traffic::Table& traffic);
 std::string process_series();  // CPU and memory of graymeshd, by Prometheus' own names
 
-// The bodies of Prometheus' HTTP service discovery: [{"targets": ["127.1.0.1:15090"], "labels":
-// {...}}] for each connected Envoy. Labels are of the proxy itself and begin with "source_": what
-// its series say of the called service has the plain names. Region and zone are of its pod or
-// WorkloadEntry in `snapshot` (a label, or the node; null: none yet), else what its bootstrap says.
-nlohmann::json sidecar_targets(const std::vector<xds::ProxyStatus>& proxies,
-                               const snapshot::Snapshot* snapshot);
+// Where Envoys show their statistics. One whose stream has broken goes on serving, and so it stays
+// here for as long as its pod or WorkloadEntry is there: that it is cut off can be seen in its own
+// statistics only. Any thread.
+class Sidecars {
+ public:
+  // The body of Prometheus' HTTP service discovery: [{"targets": ["127.1.0.1:15090"], "labels":
+  // {...}}] for each Envoy. Labels are of the proxy itself and begin with "source_": what its
+  // series say of the called service has the plain names. Region and zone are of its pod or
+  // WorkloadEntry in `snapshot` (a label, or the node; null: none yet), else what its bootstrap
+  // says.
+  nlohmann::json targets(const std::vector<xds::ProxyStatus>& connected,
+                         const snapshot::Snapshot* snapshot);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, resource::Node> seen_;  // by address: one instance has it at a time
+};
 
 }  // namespace graymesh::api

@@ -54,8 +54,21 @@ TEST(ProxySeries, AreBoundedWhenEveryProxyLags) {
   EXPECT_THAT(page, Not(HasSubstr("pod=\"p149\""))) << "the 51st";
 }
 
+model::ObjectPtr pod(const char* address, const char* labels) {
+  return model::read(std::string("apiVersion: v1\nkind: Pod\nmetadata: {name: web-0, namespace: "
+                                 "fe-pre, labels: {") +
+                         labels + "}}\nstatus: {phase: Running, podIP: " + address + "}\n",
+                     "pod.yaml")[0]
+      .object;
+}
+
+std::shared_ptr<const snapshot::Snapshot> snapshot_of(
+    const std::vector<model::ObjectPtr>& objects) {
+  return snapshot::build(objects, std::make_shared<const model::MeshConfig>(), nullptr, 1).snapshot;
+}
+
 TEST(SidecarTargets, AreWhereEnvoysShowTheirStatistics) {
-  const auto targets = sidecar_targets({proxy("web-0", State::synced)}, nullptr);
+  const auto targets = Sidecars().targets({proxy("web-0", State::synced)}, nullptr);
   ASSERT_EQ(targets.size(), 1u);
   EXPECT_EQ(targets[0]["targets"], nlohmann::json({"127.1.0.2:15090"}));
   EXPECT_EQ(targets[0]["labels"]["source_canarytag"], "feature-a");
@@ -63,19 +76,10 @@ TEST(SidecarTargets, AreWhereEnvoysShowTheirStatistics) {
 }
 
 TEST(SidecarTargets, AreWhereTheirPodIsOrElseTheirBootstrapSays) {
-  const auto pod = [](const char* address, const char* labels) {
-    return model::read(std::string("apiVersion: v1\nkind: Pod\nmetadata: {name: web-0, namespace: "
-                                   "fe-pre, labels: {") +
-                           labels + "}}\nstatus: {phase: Running, podIP: " + address + "}\n",
-                       "pod.yaml")[0]
-        .object;
-  };
   auto one = proxy("web-0", State::synced);
   one.node.region = "us";
   const auto place = [&](const model::ObjectPtr& of_pod) {
-    const auto built = snapshot::build(std::vector{of_pod},
-                                       std::make_shared<const model::MeshConfig>(), nullptr, 1);
-    const auto labels = sidecar_targets({one}, built.snapshot.get())[0]["labels"];
+    const auto labels = Sidecars().targets({one}, snapshot_of({of_pod}).get())[0]["labels"];
     return labels.value("source_region", "") + "/" + labels.value("source_zone", "");
   };
   EXPECT_EQ(place(pod("127.1.0.2", "topology.istio.io/locality: eu.eu-1")), "eu/eu-1");
@@ -87,12 +91,38 @@ TEST(SidecarTargets, LeaveOutWhatIsNoEnvoyAndNameEachOnce) {
   auto grpc = proxy("client", State::synced);
   grpc.node.kind = resource::Node::Kind::other;
   const auto web = proxy("web-0", State::synced);
-  EXPECT_EQ(sidecar_targets({grpc, web, web}, nullptr).size(), 1u);
+  EXPECT_EQ(Sidecars().targets({grpc, web, web}, nullptr).size(), 1u);
+}
+
+TEST(SidecarTargets, StayWhenTheyAreCutOffForAsLongAsTheirPodIsThere) {
+  const auto there = snapshot_of({pod("127.1.0.2", "app: web")}), gone = snapshot_of({});
+  Sidecars sidecars;
+  const auto connected = sidecars.targets({proxy("web-0", State::synced)}, there.get());
+  EXPECT_EQ(sidecars.targets({}, there.get()), connected);
+  EXPECT_EQ(sidecars.targets({}, gone.get()), nlohmann::json::array());
+  EXPECT_EQ(sidecars.targets({}, there.get()), nlohmann::json::array()) << "nobody knows it";
+}
+
+TEST(SidecarTargets, AreOfWhoHasTheAddressNow) {
+  const auto there = snapshot_of({pod("127.1.0.2", "app: web")});
+  Sidecars sidecars;
+  sidecars.targets({proxy("web-0", State::synced)}, there.get());
+  const auto next = sidecars.targets({proxy("web-1", State::synced)}, there.get());
+  ASSERT_EQ(next.size(), 1u);
+  EXPECT_EQ(next[0]["labels"]["pod"], "web-1");
 }
 
 TEST(ProcessSeries, TellOfThisProcess) {
   EXPECT_THAT(process_series(), HasSubstr("\nprocess_resident_memory_bytes "));
   EXPECT_THAT(process_series(), HasSubstr("\nprocess_cpu_seconds_total "));
+  const std::string page = process_series(), name = "\nprocess_start_time_seconds ";
+  const auto at = page.find(name);
+  ASSERT_NE(at, std::string::npos);
+  const auto ago =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count() -
+      std::stod(page.substr(at + name.size()));
+  EXPECT_GT(ago, -2);  // the boot is known to the second
+  EXPECT_LT(ago, 3600);
 }
 
 }  // namespace
