@@ -69,7 +69,7 @@ void add_render_command(CLI::App& app, const Common& common, Chosen& chosen) {
       "--monitoring", options->monitoring,
       "Prometheus' scrapes, rules and alerts, Alertmanager's routes, Grafana's dashboards");
   what->require_option(1);
-  command->add_option("-n,--namespace", options->namespace_, "only of this namespace")
+  command->add_option("-n,--namespace", options->namespace_, "with --istio: only of this namespace")
       ->envname("GRAYMESH_NAMESPACE");
   add_output(command, options->output);
   add_monitoring_options(command, options->of_monitoring);

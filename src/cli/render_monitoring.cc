@@ -154,11 +154,15 @@ void add_monitoring_options(CLI::App* command, MonitoringOptions& options) {
   command->add_option("--remote-write", out.remote_write, "URL that gets every sample; repeatable")
       ->type_name("URL")
       ->group(group);
-  command->add_option("--shards", out.shards, "of the data plane's Prometheus (operator)")
+  command->add_option("--shards", out.shards, "of the data plane's Prometheus; for the operator")
       ->check(CLI::Range(1, 100))
       ->group(group);
+  command->add_option("--monitoring-namespace", out.namespace_, "of the objects; for the operator")
+      ->capture_default_str()
+      ->group(group);
   command
-      ->add_option("--graymeshd", options.graymeshd, "where Prometheus finds it; default: --server")
+      ->add_option("--graymeshd", options.graymeshd,
+                   "where Prometheus finds it, with --plain; default: --server")
       ->type_name("HOST:PORT")
       ->group(group);
   command->add_option("--alertmanager", out.alertmanager, "with --plain")

@@ -32,15 +32,15 @@ const std::vector<Alert> given_table = {
 };
 
 const std::vector<Alert> service_table = {
-    // Called, and not one call reached an instance. A service that was never called, or whose
-    // connections are idle and closed, is not down.
+    // Called, and not one instance answered a byte, of whatever protocol. A service that was never
+    // called, or whose connections are idle and closed, is not down.
     {.name = "ServiceUnavailable",
      .expr = R"((
   sum by (namespace, service) (rate(envoy_cluster_upstream_cx_none_healthy[1m])) > 0
     or sum by (namespace, service) (rate(envoy_cluster_upstream_cx_connect_fail[1m])) > 0
 )
 unless on (namespace, service)
-  sum by (namespace, service) (rate(envoy_cluster_upstream_rq{response_code_class=~"2xx|3xx|4xx"}[1m])) > 0)",
+  sum by (namespace, service) (rate(envoy_cluster_upstream_cx_rx_bytes_total[1m])) > 0)",
      .hold = 30s,
      .severity = "page",
      .summary = "Calls of {{ $labels.service }}.{{ $labels.namespace }} reach no instance"},
@@ -128,6 +128,13 @@ const std::vector<Alert> mesh_table = {
      .about = About::mesh,
      .summary =
          "graymeshd {{ $labels.instance }} does not answer: proxies go on with what they have"},
+    // Each time it is back before ControlPlaneDown, and its counters begin anew.
+    {.name = "ControlPlaneRestarts",
+     .expr = R"(changes(process_start_time_seconds{job="graymeshd"}[10m]) > 2)",
+     .hold = 0s,
+     .severity = "page",
+     .about = About::mesh,
+     .summary = "graymeshd {{ $labels.instance }} began anew {{ $value }} times in 10 minutes"},
     {.name = "ProxiesCutOff",
      .expr = R"(count(envoy_control_plane_connected_state == 0) > 0)",
      .hold = 60s,

@@ -10,7 +10,7 @@ namespace graymesh::monitoring {
 namespace {
 
 struct Query {
-  const char* expr;
+  std::string expr;
   const char* legend = "";
 };
 struct Panel {
@@ -20,6 +20,16 @@ struct Panel {
   const char* kind = "timeseries";
   bool traces = false;  // its series have exemplars
 };
+
+// Share of requests `part` in requests `all` (label matchers of envoy_cluster_upstream_rq). Without
+// one it is 0, which is not the same as to know nothing.
+std::string share(const std::string& by, const std::string& part, const std::string& all) {
+  const auto rate = [&by](const std::string& of) {
+    return "sum by (" + by + ") (rate(envoy_cluster_upstream_rq{" + of + "}[$__rate_interval]))";
+  };
+  return "(" + rate(part) + " or 0 * " + rate(all) + ") / " + rate(all);
+}
+
 struct Dashboard {
   const char* name;
   const char* title;
@@ -66,9 +76,10 @@ const std::vector<Dashboard> table = {
             "{{service}}.{{namespace}}"}}},
          {"Healthy instances",
           "short",
-          {{R"(sum by (namespace) (graymesh_service_endpoints{namespace=~"$namespace",health="healthy"}))",
+          // Each graymeshd tells of all.
+          {{R"(sum by (namespace) (max by (namespace, service) (graymesh_service_endpoints{namespace=~"$namespace",health="healthy"})))",
             "{{namespace}}"}}},
-         {"Proxies", "short", {{"graymesh_proxies", "{{state}}"}}},
+         {"Proxies", "short", {{"sum by (state) (graymesh_proxies)", "{{state}}"}}},
          {"Who calls whom",
           "reqps",
           {{R"(sum by (source_workload, source_canarytag, service, canarytag) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace"}[$__rate_interval])))",
@@ -95,8 +106,9 @@ const std::vector<Dashboard> table = {
             "{{response_code}}"}}},
          {"Share of 5xx by version",
           "percentunit",
-          {{R"(sum by (stage, canarytag) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",service=~"$service",response_code_class="5xx"}[$__rate_interval])) / sum by (stage, canarytag) (rate(envoy_cluster_upstream_rq)" GRAYMESH_OF
-            R"([$__rate_interval])))",
+          {{share("stage, canarytag",
+                  R"(namespace=~"$namespace",service=~"$service",response_code_class="5xx")",
+                  R"(namespace=~"$namespace",service=~"$service")"),
             "{{stage}} {{canarytag}}"}}},
          {"Latency",
           "ms",
@@ -120,7 +132,7 @@ const std::vector<Dashboard> table = {
             "{{source_workload}}"}}},
          {"Healthy instances",
           "short",
-          {{R"(graymesh_service_endpoints{namespace=~"$namespace",service=~"$service",health="healthy"})",
+          {{R"(max by (namespace, service) (graymesh_service_endpoints{namespace=~"$namespace",service=~"$service",health="healthy"}))",
             "{{service}}.{{namespace}}"}}},
          {"Connections",
           "short",
@@ -168,11 +180,11 @@ const std::vector<Dashboard> table = {
      "Control plane and push",
      {},
      {
-         {"Proxies by state", "short", {{"graymesh_proxies", "{{state}}"}}},
-         {"Streams", "short", {{"graymesh_xds_streams", "{{protocol}}"}}},
+         {"Proxies by state", "short", {{"sum by (state) (graymesh_proxies)", "{{state}}"}}},
+         {"Streams", "short", {{"sum by (protocol) (graymesh_xds_streams)", "{{protocol}}"}}},
          {"Streams opened",
           "short",
-          {{"increase(graymesh_xds_streams_opened_total[5m])", "in 5 minutes"}}},
+          {{"sum(increase(graymesh_xds_streams_opened_total[5m]))", "in 5 minutes"}}},
          {"A change until ACK",
           "s",
           {{"histogram_quantile(0.5, sum by (le) "
@@ -189,26 +201,31 @@ const std::vector<Dashboard> table = {
           {{"sum by (type) (rate(graymesh_xds_push_bytes_total[5m]))", "{{type}}"}}},
          {"ACKs and NACKs",
           "reqps",
-          {{"rate(graymesh_xds_acks_total[5m])", "ACK"},
+          {{"sum(rate(graymesh_xds_acks_total[5m]))", "ACK"},
            {"sum by (type) (rate(graymesh_xds_nacks_total[5m]))", "NACK {{type}}"}}},
          {"Sent all again",
           "short",
           {{"sum by (type) (increase(graymesh_xds_resyncs_total[5m]))", "{{type}} in 5 minutes"}}},
-         {"Snapshots built", "short", {{"increase(graymesh_snapshots_total[5m])", "in 5 minutes"}}},
+         {"Snapshots built",
+          "short",
+          {{"increase(graymesh_snapshots_total[5m])", "{{instance}} in 5 minutes"}}},
          {"Building one",
           "s",
           {{"histogram_quantile(0.99, sum by (le) "
             "(rate(graymesh_snapshot_build_seconds_bucket[5m])))",
             "p99"}}},
-         {"Longest without an ACK", "s", {{"graymesh_proxy_stale_seconds_max", "longest"}}},
+         {"Longest without an ACK", "s", {{"max(graymesh_proxy_stale_seconds_max)", "longest"}}},
          {"Objects",
           "short",
-          {{"sum by (kind) (graymesh_objects)", "{{kind}}"},
-           {"sum by (kind) (graymesh_objects_refused)", "refused {{kind}}"}}},
+          {{"max by (kind) (graymesh_objects)", "{{kind}}"},
+           {"max by (kind) (graymesh_objects_refused)", "refused {{kind}}"}}},
          {"CPU",
           "percentunit",
-          {{R"(rate(process_cpu_seconds_total{job="graymeshd"}[$__rate_interval]))", "cores"}}},
-         {"Memory", "bytes", {{R"(process_resident_memory_bytes{job="graymeshd"})", "resident"}}},
+          {{R"(rate(process_cpu_seconds_total{job="graymeshd"}[$__rate_interval]))",
+            "{{instance}}"}}},
+         {"Memory",
+          "bytes",
+          {{R"(process_resident_memory_bytes{job="graymeshd"})", "{{instance}}"}}},
      }},
     {"release",
      "Release",
@@ -233,8 +250,9 @@ const std::vector<Dashboard> table = {
             "{{service}} {{stage}} {{canarytag}}"}}},
          {"Share of gray",
           "percentunit",
-          {{R"(sum by (service) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",stage="gray"}[$__rate_interval])) / sum by (service) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace"}[$__rate_interval])))",
-            "{{service}}"}}},
+          {{share("namespace, service", R"(namespace=~"$namespace",stage="gray")",
+                  R"(namespace=~"$namespace")"),
+            "{{service}}.{{namespace}}"}}},
          {"Latency p99, gray and baseline",
           "ms",
           {{R"(histogram_quantile(0.99, sum by (le, service, stage, canarytag) (rate(envoy_cluster_upstream_rq_time_bucket{namespace=~"$namespace",stage!=""}[$__rate_interval]))))",
@@ -247,7 +265,7 @@ const std::vector<Dashboard> table = {
      "Lane",
      {"namespace", "lane"},
      {
-         {"Requests in the lane by service",
+         {"Answered by the lane's versions",
           "reqps",
           {{R"(sum by (service) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval])))",
             "{{service}}"}}},
@@ -293,7 +311,8 @@ const std::vector<Dashboard> table = {
             "{{destination_region}}"}}},
          {"Share of 5xx",
           "percentunit",
-          {{R"(sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region",response_code_class="5xx"}[$__rate_interval])) / sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region"}[$__rate_interval])))",
+          {{share("source_region", R"(source_region=~"$region",response_code_class="5xx")",
+                  R"(source_region=~"$region")"),
             "{{source_region}}"}}},
          {"Latency p99",
           "ms",
@@ -338,7 +357,7 @@ Json annotations() {
              {"enable", true},
              {"datasource", datasource},
              {"expr", "graymesh_release_phase_started_seconds * 1000"},
-             {"useValueForTime", "on"},
+             {"useValueForTime", true},
              {"titleFormat", "{{release}} {{phase}}"},
              {"tagKeys", "namespace,release,phase"},
              {"iconColor", "blue"}}}}};

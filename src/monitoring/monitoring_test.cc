@@ -280,8 +280,9 @@ TEST(Operator, SpellsItsObjectsAsTheirDefinitionsDo) {
     }
     EXPECT_EQ(object.dump().find("_configs\""), std::string::npos) << name;
   }
-  EXPECT_EQ(kinds, (std::set<std::string>{"Alertmanager", "AlertmanagerConfig", "PodMonitor",
-                                          "Prometheus", "PrometheusRule", "ServiceMonitor"}));
+  EXPECT_EQ(kinds, (std::set<std::string>{"Alertmanager", "AlertmanagerConfig", "ClusterRole",
+                                          "ClusterRoleBinding", "PodMonitor", "Prometheus",
+                                          "PrometheusRule", "ServiceAccount", "ServiceMonitor"}));
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ Json business_jobs(const Description& description) {
   Json federate = fixed("mesh", {address(description, 0)});
   federate["metrics_path"] = "/federate";
   federate["honor_labels"] = true;
-  federate["params"] = {{"match[]", {R"({__name__=~"graymesh:.+"})"}}};
+  federate["params"] = {{"match[]", {by_service_series}}};
   jobs.push_back(std::move(federate));
   return jobs;
 }

@@ -99,9 +99,9 @@ Json latency_group(const Slo& slo) {
   Json rules = Json::array();
   const std::string of = fmt::format(R"(namespace="{}",service="{}")", slo.namespace_, slo.service);
   for (const char* window : windows) {
-    // Envoy's bounds are milliseconds.
+    // Envoy's bounds are milliseconds. Prometheus 3 keeps them as 250.0.
     const std::string within = fmt::format(
-        R"(sum by (namespace, service) (rate(envoy_cluster_upstream_rq_time_bucket{{{},le="{}"}}[{}])))",
+        R"(sum by (namespace, service) (rate(envoy_cluster_upstream_rq_time_bucket{{{},le=~"{}(?:[.]0)?"}}[{}])))",
         of, slo.threshold->count(), window);
     const std::string all = fmt::format(
         "sum by (namespace, service) (rate(envoy_cluster_upstream_rq_time_count{{{}}}[{}]))", of,

@@ -37,6 +37,9 @@ Json ratio_group();  // recording: shares of errors over the windows that SLOs a
 Json latency_group(const Slo& slo);  // the same of slow answers; null without a threshold
 Json istio_group();                  // recording: Istio's standard metrics
 
+// What is recorded by service, which the Prometheus of the business federates.
+inline constexpr const char* by_service_series = R"({__name__=~"graymesh:.+"})";
+
 // "15s", "1500ms".
 std::string text(std::chrono::milliseconds span);
 

@@ -37,6 +37,7 @@ FIRES = {
     "ServiceAnswered503": ({f'envoy_cluster_upstream_rq_503{{pod="web-0",{BASE}}}': BURST}, SERVICE),
     "BusinessIrregularity": ({rq(BASE, "4xx"): BURST}, SERVICE),
     "ServiceUnavailable": ({f'envoy_cluster_upstream_cx_none_healthy{{pod="web-0",{BASE}}}': BURST,
+                            f'envoy_cluster_upstream_cx_rx_bytes_total{{pod="web-0",{BASE}}}': RESTING,
                             rq(BASE, "5xx"): BURST}, SERVICE),
     "ServiceHasNoInstance": ({f'graymesh_service_endpoints{{{WEB},health="healthy"}}': gauge(2, 0)}, SERVICE),
     "ServiceAnswers503": ({f'envoy_cluster_upstream_rq_503{{pod="web-0",{GRAY}}}': BURST, rq(GRAY, "5xx"): BURST,
@@ -48,6 +49,8 @@ FIRES = {
     "ServiceTelemetryVanished": ({f'envoy_cluster_upstream_rq_total{{pod="web-0",{WEB}}}': "0+1x8 _x40 9+1x250",
                                   f'graymesh_service_endpoints{{{WEB},health="healthy"}}': "2x300"}, SERVICE),
     "ControlPlaneDown": ({'up{job="graymeshd",instance="m"}': gauge(1, 0)}, MESH),
+    "ControlPlaneRestarts": ({'process_start_time_seconds{job="graymeshd",instance="m"}': "100x8 101+15x40 700x250"},
+                             {**MESH, "instance": "m"}),
     "ProxiesCutOff": ({'envoy_control_plane_connected_state{pod="web-0"}': gauge(1, 0)}, MESH),
     "SidecarNotScraped": ({'up{job="graymesh-sidecars",pod="web-0"}': gauge(1, 0)}, MESH),
     "ProxyMissing": ({"graymesh_proxies_missing": gauge(0, 1)}, MESH),
@@ -82,8 +85,9 @@ FIRES = {
 QUIET = {
     # Weaknesses of the three rules, which the ones beside them do not have.
     "ServiceUnavailable": {f'envoy_cluster_upstream_cx_active{{pod="a",{WEB}}}': "0x300",  # never called
-                           f'envoy_cluster_upstream_cx_connect_fail{{pod="web-0",{BASE}}}': BURST,  # one of two is dead
-                           rq(BASE, "2xx"): STEADY},
+                           # One of two is dead, of HTTP or of TCP.
+                           f'envoy_cluster_upstream_cx_connect_fail{{pod="web-0",{BASE}}}': BURST,
+                           f'envoy_cluster_upstream_cx_rx_bytes_total{{pod="web-0",{BASE}}}': STEADY},
     "ServiceHasNoInstance": {f'graymesh_service_endpoints{{{WEB},health="healthy"}}': "0x300"},  # never had one
     "ServiceAnswers503": {f'envoy_cluster_upstream_rq_503{{pod="web-0",{BASE}}}': RESTING, rq(BASE, "5xx"): RESTING},
     "ServiceErrors": {rq(BASE, "3xx"): BURST, rq(BASE, "4xx"): BURST, rq(BASE, "5xx"): RESTING},
@@ -92,6 +96,7 @@ QUIET = {
                               rq(BASE, "5xx"): BURST, rq(BASE, "2xx"): STEADY},
     "ServiceTelemetryVanished": {f'envoy_cluster_upstream_rq_total{{pod="web-0",{WEB}}}': "0+1x8 _x290",
                                  f'graymesh_service_endpoints{{{WEB},health="healthy"}}': "0x300"},  # taken away
+    "ControlPlaneRestarts": {'process_start_time_seconds{job="graymeshd",instance="m"}': "100x20 400x280"},  # an upgrade
     "ProxyStale": {'graymesh_proxy_stale_seconds{source_namespace="shop",pod="web-0"}': "2x300"},
     "PushSlow": {'graymesh_xds_convergence_seconds_bucket{le="5"}': "0+2x300",
                  'graymesh_xds_convergence_seconds_bucket{le="+Inf"}': "0+2x300"},
