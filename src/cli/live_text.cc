@@ -170,6 +170,12 @@ std::string live_notes(const json& page) {
   if (source == "requests") out += ", of requests that were logged";
   if (source == "prometheus") out += ", from Prometheus";
   out += "\n";
+  if (page.contains("items") && page["items"].empty()) {
+    out += source == "requests"
+               ? "no requests seen; of lanes that are declared only: `graymesh lane "
+                 "list`\n"
+               : "no requests seen\n";
+  }
   if (const double silent = number_at(proxies, "silent"); silent > 0)
     out += fmt::format("{:.0f} proxies do not answer: what they call is missing\n", silent);
   if (const double left = number_at(proxies, "leftOut"); left > 0)

@@ -65,6 +65,12 @@ TEST(LiveText, DrawsAGraph) {
 TEST(LiveText, SaysWhoWasNotHeard) {
   EXPECT_THAT(live_notes(sample()), HasSubstr("over 10 s up to"));
   EXPECT_THAT(live_notes(sample()), HasSubstr("1 proxies do not answer"));
+  EXPECT_THAT(live_notes(sample()), Not(HasSubstr("no requests")));
+  const auto nothing = [](const char* source) {
+    return json{{"source", source}, {"seconds", 10}, {"items", json::array()}};
+  };
+  EXPECT_THAT(live_notes(nothing("statistics")), HasSubstr("\nno requests seen\n"));
+  EXPECT_THAT(live_notes(nothing("requests")), HasSubstr("lanes that are declared"));
 }
 
 TEST(LiveText, FitsTheWindow) {

@@ -71,6 +71,13 @@ Json tree(const Words& words, const Description& description) {
                    {{"alertname", "=~",
                      "ServiceAnswers503|ServiceErrors|GrayWorseThanBaseline|AvailabilityBurns.*"}},
                    {"namespace", "service"}),
+           // What burns fast burns by every longer measure.
+           inhibit({{"alertname", "=", "AvailabilityBurnsFast"}},
+                   {{"alertname", "=~", "AvailabilityBurns(Medium|Slow|Steady)"}},
+                   {"namespace", "service"}),
+           inhibit({{"alertname", "=", "LatencyBurnsFast"}},
+                   {{"alertname", "=~", "LatencyBurns(Medium|Slow|Steady)"}},
+                   {"namespace", "service"}),
            // Without a control plane every proxy is cut off.
            inhibit({{"alertname", "=", "ControlPlaneDown"}},
                    {{"alertname", "=~", "ProxiesCutOff|ProxyMissing"}}, Json::array()),

@@ -292,16 +292,16 @@ std::vector<Alert> slo_alerts(const Slo& slo) {
     const std::string of =
         fmt::format(R"({{namespace="{}",service="{}"}})", slo.namespace_, slo.service);
     const double limit = window.burn * (100 - objective) / 100;
-    out.push_back(
-        {.name = fmt::format("{}Burns{}", what, window.name),
-         .expr = fmt::format("{0}{1}{2} > {4:.8g}\nand {0}{3}{2} > {4:.8g}", record, window.longer,
-                             of, window.shorter, limit),
-         .severity = window.severity,
-         .summary = fmt::format(
-             "{{{{ $labels.service }}}}.{{{{ $labels.namespace }}}}: {{{{ $value | "
-             "humanizePercentage }}}} {} over {}, {:g} times what {:g} % over 30 days allows",
-             std::string_view(what) == "Availability" ? "errors" : "too slow", window.longer,
-             window.burn, objective)});
+    out.push_back({.name = fmt::format("{}Burns{}", what, window.name),
+                   .expr = fmt::format("{0}{1}{2} > {4:.8g}\nand {0}{3}{2} > {4:.8g}", record,
+                                       window.longer, of, window.shorter, limit),
+                   .severity = window.severity,
+                   .summary = fmt::format(
+                       "{{{{ $labels.service }}}}.{{{{ $labels.namespace }}}}: {{{{ $value | "
+                       "humanizePercentage }}}} {} over {}, more than {:g} times what {:g} % over "
+                       "30 days allows",
+                       std::string_view(what) == "Availability" ? "errors" : "too slow",
+                       window.longer, window.burn, objective)});
   };
   for (const Window& window : windows) {
     add("Availability", "graymesh:errors:ratio_rate", slo.availability, window);
