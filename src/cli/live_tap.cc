@@ -74,6 +74,7 @@ class Listener {
   void sum_up() const {
     const auto matched = left_.value("matched", std::uint64_t{0});
     const auto over = left_.value("overTheBound", std::uint64_t{0});
+    if (shown_ == 0) fmt::print(stderr, "graymesh: no such request came\n");
     if (over > 0)
       fmt::print(stderr,
                  "graymesh: {} of {} requests were not shown: more than {} a second "

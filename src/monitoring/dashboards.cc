@@ -18,7 +18,8 @@ struct Panel {
   const char* unit;  // Grafana's: reqps, percentunit, ms, s, bytes, short, Bps
   std::vector<Query> queries;
   const char* kind = "timeseries";
-  bool traces = false;  // its series have exemplars
+  bool traces = false;     // its series have exemplars
+  const char* about = "";  // what its title does not say
 };
 
 // Share of requests `part` in requests `all` (label matchers of envoy_cluster_upstream_rq). Without
@@ -69,11 +70,18 @@ const std::vector<Dashboard> table = {
          {"Share of 5xx by service",
           "percentunit",
           {{R"(topk(10, graymesh:errors:ratio_rate5m{namespace=~"$namespace"}))",
-            "{{service}}.{{namespace}}"}}},
+            "{{service}}.{{namespace}}"}},
+          "timeseries",
+          false,
+          "The ten highest, over five minutes."},
          {"Latency p99 by service",
           "ms",
           {{R"(topk(10, histogram_quantile(0.99, sum by (le, namespace, service) (rate(envoy_cluster_upstream_rq_time_bucket{namespace=~"$namespace"}[$__rate_interval])))))",
-            "{{service}}.{{namespace}}"}}},
+            "{{service}}.{{namespace}}"}},
+          "timeseries",
+          false,
+          "The ten highest. Until the answer was there, each try by itself, as the callers' "
+          "proxies measured it."},
          {"Healthy instances",
           "short",
           // Each graymeshd tells of all.
@@ -124,7 +132,9 @@ const std::vector<Dashboard> table = {
             R"([$__rate_interval]))))",
             "{{lane}}"}},
           "timeseries",
-          true},
+          true,
+          "Of calls that were logged: all in lanes, 1 % of the others. To find a trace of a slow "
+          "one; the rates are not the mesh's."},
          {"Callers",
           "reqps",
           {{R"(sum by (source_workload) (rate(envoy_cluster_upstream_rq)" GRAYMESH_OF
@@ -137,7 +147,10 @@ const std::vector<Dashboard> table = {
          {"Connections",
           "short",
           {{R"(sum by (service) (envoy_cluster_upstream_cx_active)" GRAYMESH_OF ")",
-            "{{service}} open"}}},
+            "{{service}} open"}},
+          "timeseries",
+          false,
+          "Open now, of all callers. Idle ones are closed: 0 is no fault."},
          {"Calls that found no instance",
           "reqps",
           {{R"(sum by (service) (rate(envoy_cluster_upstream_cx_none_healthy)" GRAYMESH_OF
@@ -192,7 +205,10 @@ const std::vector<Dashboard> table = {
             "p50"},
            {"histogram_quantile(0.99, sum by (le) "
             "(rate(graymesh_xds_convergence_seconds_bucket[5m])))",
-            "p99"}}},
+            "p99"}},
+          "timeseries",
+          false,
+          "From the writing of a change, or the coming of a proxy, to its last ACK."},
          {"Responses",
           "reqps",
           {{"sum by (type) (rate(graymesh_xds_pushes_total[5m]))", "{{type}}"}}},
@@ -205,7 +221,11 @@ const std::vector<Dashboard> table = {
            {"sum by (type) (rate(graymesh_xds_nacks_total[5m]))", "NACK {{type}}"}}},
          {"Sent all again",
           "short",
-          {{"sum by (type) (increase(graymesh_xds_resyncs_total[5m]))", "{{type}} in 5 minutes"}}},
+          {{"sum by (type) (increase(graymesh_xds_resyncs_total[5m]))", "{{type}} in 5 minutes"}},
+          "timeseries",
+          false,
+          "Proxies that came back and held nothing of what they shall have: runbook "
+          "ProxiesSentAllAgain."},
          {"Snapshots built",
           "short",
           {{"increase(graymesh_snapshots_total[5m])", "{{instance}} in 5 minutes"}}},
@@ -268,7 +288,11 @@ const std::vector<Dashboard> table = {
          {"Answered by the lane's versions",
           "reqps",
           {{R"(sum by (service) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval])))",
-            "{{service}}"}}},
+            "{{service}}"}},
+          "timeseries",
+          false,
+          "What the baseline answered in the lane is not in it: see what each application "
+          "received."},
          {"Answers by class",
           "reqps",
           {{R"(sum by (response_code_class) (rate(envoy_cluster_upstream_rq{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval])))",
@@ -278,7 +302,8 @@ const std::vector<Dashboard> table = {
           {{R"(histogram_quantile(0.99, sum by (le, service) (rate(graymesh_logged_call_duration_seconds_bucket{namespace=~"$namespace",lane=~"$lane",lane!=""}[$__rate_interval]))))",
             "{{service}}"}},
           "timeseries",
-          true},
+          true,
+          "Of calls in the lane, which are all logged."},
          {"Received, by application (last 1 to 2 hours)",
           "short",
           {{R"(graymesh_lane_requests{namespace=~"$namespace",lane=~"$lane"})",
@@ -304,11 +329,18 @@ const std::vector<Dashboard> table = {
          {"Requests made",
           "reqps",
           {{R"(sum by (source_region) (rate(envoy_cluster_upstream_rq{source_region=~"$region"}[$__rate_interval])))",
-            "{{source_region}}"}}},
+            "{{source_region}}"}},
+          "timeseries",
+          false,
+          "By the region of the callers."},
          {"Requests received",
           "reqps",
           {{R"(sum by (destination_region) (rate(istio_requests_total{reporter="destination",destination_region=~"$region"}[$__rate_interval])))",
-            "{{destination_region}}"}}},
+            "{{destination_region}}"}},
+          "timeseries",
+          false,
+          "By the region of who was called. Without Istio's metrics (GRAYMESH_REQUEST_METRICS off) "
+          "there is none."},
          {"Share of 5xx",
           "percentunit",
           {{share("source_region", R"(source_region=~"$region",response_code_class="5xx")",
@@ -378,14 +410,17 @@ Json panel(const Panel& panel, int at) {
     targets.push_back(std::move(target));
   }
   constexpr int width = 12, height = 8;  // of 24: two in a row
-  return {{"id", at + 1},
-          {"type", panel.kind},
-          {"title", panel.title},
-          {"datasource", datasource},
-          {"gridPos", {{"x", at % 2 * width}, {"y", at / 2 * height}, {"w", width}, {"h", height}}},
-          {"fieldConfig", {{"defaults", {{"unit", panel.unit}}}, {"overrides", Json::array()}}},
-          {"options", Json::object()},
-          {"targets", std::move(targets)}};
+  Json out = {
+      {"id", at + 1},
+      {"type", panel.kind},
+      {"title", panel.title},
+      {"datasource", datasource},
+      {"gridPos", {{"x", at % 2 * width}, {"y", at / 2 * height}, {"w", width}, {"h", height}}},
+      {"fieldConfig", {{"defaults", {{"unit", panel.unit}}}, {"overrides", Json::array()}}},
+      {"options", Json::object()},
+      {"targets", std::move(targets)}};
+  if (*panel.about != '\0') out["description"] = panel.about;
+  return out;
 }
 
 }  // namespace
