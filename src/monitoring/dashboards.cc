@@ -208,17 +208,18 @@ const std::vector<Dashboard> table = {
             "p99"}},
           "timeseries",
           false,
-          "From the writing of a change, or the coming of a proxy, to its last ACK."},
+          "From the writing of a change, or the coming of a proxy, to its last ACK. Over five "
+          "minutes: changes are rare."},
          {"Responses",
           "reqps",
-          {{"sum by (type) (rate(graymesh_xds_pushes_total[5m]))", "{{type}}"}}},
+          {{"sum by (type) (rate(graymesh_xds_pushes_total[$__rate_interval]))", "{{type}}"}}},
          {"Bytes sent",
           "Bps",
-          {{"sum by (type) (rate(graymesh_xds_push_bytes_total[5m]))", "{{type}}"}}},
+          {{"sum by (type) (rate(graymesh_xds_push_bytes_total[$__rate_interval]))", "{{type}}"}}},
          {"ACKs and NACKs",
           "reqps",
-          {{"sum(rate(graymesh_xds_acks_total[5m]))", "ACK"},
-           {"sum by (type) (rate(graymesh_xds_nacks_total[5m]))", "NACK {{type}}"}}},
+          {{"sum(rate(graymesh_xds_acks_total[$__rate_interval]))", "ACK"},
+           {"sum by (type) (rate(graymesh_xds_nacks_total[$__rate_interval]))", "NACK {{type}}"}}},
          {"Sent all again",
           "short",
           {{"sum by (type) (increase(graymesh_xds_resyncs_total[5m]))", "{{type}} in 5 minutes"}},
@@ -314,7 +315,8 @@ const std::vector<Dashboard> table = {
             "{{lane}} {{service}} > {{to}}"}}},
          {"Logged requests",
           "reqps",
-          {{"rate(graymesh_lane_log_requests_total[5m])", "{{result}}"}}},
+          {{"sum by (result) (rate(graymesh_lane_log_requests_total[$__rate_interval]))",
+            "{{result}}"}}},
      }},
     // By the locality of the proxies that counted: of callers, and of who was called. Which region
     // called which, nobody counts.
@@ -359,7 +361,7 @@ const Json datasource = {{"type", "prometheus"}, {"uid", "${datasource}"}};
 
 Json templating(const Dashboard& dashboard) {
   Json list = {{{"name", "datasource"},
-                {"label", "Prometheus"},
+                {"label", "Data source"},
                 {"type", "datasource"},
                 {"query", "prometheus"}}};
   for (const char* name : dashboard.variables) {
