@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
 CACHE = pathlib.Path(os.environ.get("GRAYMESH_CACHE") or pathlib.Path.home() / ".cache/graymesh")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from operator_test import lost  # noqa: E402
+from kinds import lost  # noqa: E402
 from rules_test import APPLICATION  # noqa: E402
 
 sys.path[1:1] = [str(path) for path in CACHE.glob("venv/lib/python3*/site-packages")]

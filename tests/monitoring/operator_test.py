@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
 CACHE = pathlib.Path(os.environ.get("GRAYMESH_CACHE") or pathlib.Path.home() / ".cache/graymesh")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from kinds import lost  # noqa: E402
 from rules_test import APPLICATION  # noqa: E402
 
 sys.path[1:1] = [str(path) for path in CACHE.glob("venv/lib/python3*/site-packages")]
@@ -23,18 +24,6 @@ try:
 except ImportError as error:
     print(f"skipped: {error}; tools/install-deps --test brings it")
     sys.exit(77)
-
-
-def lost(written, read, path=""):
-    """The fields that the CRD does not have: they are not there when the object was read."""
-    if isinstance(written, dict) and isinstance(read, dict):
-        for key, value in written.items():
-            yield from lost(value, read[key], f"{path}.{key}") if key in read else [f"{path}.{key}"]
-    elif isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
-        for index, (one, other) in enumerate(zip(written, read)):
-            yield from lost(one, other, f"{path}[{index}]")
-    elif isinstance(written, (dict, list)):
-        yield path
 
 
 def faults(document):
