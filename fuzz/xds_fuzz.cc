@@ -93,8 +93,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if ((what & 3) == 2) proxy.clock.advance(std::chrono::seconds(20));
     if ((what & 3) == 3) ack_all(proxy);
     const bool want_node = (what & 0x80) != 0;
-    auto same = proxy.session().delta() ? std::nullopt
-                                        : decode_same(bytes, proxy.session().names_hashes());
+    auto same =
+        proxy.session().delta() ? std::nullopt : decode_same(bytes, proxy.session().names_hashes());
     const bool goes_on = proxy.session().delta() ? hear(proxy, decode_delta(bytes, want_node))
                          : same                  ? hear(proxy, Result(*std::move(same)))
                                                  : hear(proxy, decode_sotw(bytes, want_node));

@@ -213,9 +213,7 @@ std::vector<std::string> Channel::claimed() const {
   return names;
 }
 
-std::size_t Channel::held_count() const {
-  return holding_.count(subscription_);
-}
+std::size_t Channel::held_count() const { return holding_.count(subscription_); }
 
 std::size_t Channel::owed(const resource::Config& config) const {
   std::size_t bytes = 0, resources = 0;
