@@ -80,9 +80,9 @@ format-check: tools
 	@clang-format --dry-run -Werror $(sources)
 
 .PHONY: tidy
-tidy: tools  ## runs clang-tidy on src/
+tidy: tools  ## runs clang-tidy on what changed in src/ since it was clean (FILES: some, or folders)
 	@cmake --preset tidy >/dev/null
-	@run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -extra-arg=-Wno-unused-command-line-argument -j $(JOBS) -p build-tidy '$(CURDIR)/src/.*\.cc$$' 2>/dev/null
+	@tools/tidy -j $(JOBS) $(FILES)
 
 .PHONY: faults
 faults: build  ## kills, stops and cuts off control planes before real Envoys in network namespaces; tells how soon they are current
