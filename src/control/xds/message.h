@@ -42,8 +42,8 @@ using NamesHashes = std::array<std::uint64_t, resource::type_count>;
 // invalid_argument: not a message, no type_url, or (if `want_node`) no node or a bad one.
 Result<DeltaRequest> decode_delta(std::string_view bytes, bool want_node);
 Result<SotwRequest> decode_sotw(std::string_view bytes, bool want_node);
-// The same, if it names what the last request of its type named; in a tenth of the time, as no name
-// is read. Nullopt: it has to be decoded. The node is not read: it comes with the first request.
+// The same, if it names what the last request of its type named: no name is read then. Nullopt: it
+// has to be decoded. The node is not read: it comes with the first request.
 std::optional<SotwRequest> decode_same(std::string_view bytes, const NamesHashes& last);
 
 struct Response {

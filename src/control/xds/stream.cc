@@ -12,7 +12,7 @@ namespace {
 
 // ACKs and single names are shorter, and cost a few microseconds.
 constexpr std::size_t short_bytes_max = 16u << 10;
-// The same names once more are gone over in 50 microseconds.
+// The same names once more cost one look at their bytes: no more of them than others can wait for.
 constexpr std::size_t same_bytes_max = 512u << 10;
 
 constexpr auto never = std::numeric_limits<Clock::Steady::rep>::max();
