@@ -3,21 +3,16 @@
 SDK: tools/requirements-grafana.txt): a field that they do not have is a slip of the pen, a unit as well."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = pathlib.Path(os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
-CACHE = pathlib.Path(os.environ.get("GRAYMESH_CACHE") or pathlib.Path.home() / ".cache/graymesh")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from kinds import lost  # noqa: E402
-from rules_test import APPLICATION  # noqa: E402
+from rules_test import APPLICATION, PROGRAMS  # noqa: E402
 
-sys.path[1:1] = [str(path) for path in CACHE.glob("venv/lib/python3*/site-packages")]
 try:
     from grafana_foundation_sdk.cog import plugins
     from grafana_foundation_sdk.cog.encoder import JSONEncoder

@@ -1,4 +1,12 @@
-"""What is written, held against the kinds of those who read it."""
+"""What is written, held against the kinds of those who read it. Imported, it lets them be imported, if
+tools/install-deps --test has brought them."""
+
+import os
+import pathlib
+import sys
+
+CACHE = pathlib.Path(os.environ.get("GRAYMESH_CACHE") or pathlib.Path.home() / ".cache/graymesh")
+sys.path[1:1] = [str(path) for path in CACHE.glob("venv/lib/python3*/site-packages")]
 
 
 def lost(written, read, path=""):

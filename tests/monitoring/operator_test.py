@@ -2,7 +2,6 @@
 """What `graymesh render --monitoring` writes for prometheus-operator, held against the operator's own CRDs
 (as models that were generated from them: tools/requirements-operator.txt)."""
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -11,14 +10,10 @@ import unittest
 
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = pathlib.Path(os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
-CACHE = pathlib.Path(os.environ.get("GRAYMESH_CACHE") or pathlib.Path.home() / ".cache/graymesh")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from kinds import lost  # noqa: E402
-from rules_test import APPLICATION  # noqa: E402
+from rules_test import APPLICATION, PROGRAMS  # noqa: E402
 
-sys.path[1:1] = [str(path) for path in CACHE.glob("venv/lib/python3*/site-packages")]
 try:
     from cloudcoil.models.prometheus_operator import v1, v1alpha1
 except ImportError as error:

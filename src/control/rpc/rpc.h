@@ -100,7 +100,7 @@ class Call : public std::enable_shared_from_this<Call> {
 using CallPtr = std::shared_ptr<Call>;
 
 // While there is one, what its thread asks of calls is kept; they are asked when it goes. Who asks
-// many rings the bell of each loop once.
+// many rings the bell of each loop once. Not one inside another.
 class Together {
  public:
   Together();

@@ -139,8 +139,8 @@ Status Channel::replace_names(const SotwRequest& request) {
     hashes.push_back(hash_of(name));
     sum += claim_of(hashes.back(), 0);
   }
-  // Each ACK says all names again: most often those of the last time.
   names_hash_ = request.names_hash;
+  // The same in another order, or not in one piece, is the same as well.
   const std::tuple asked(next.wildcard, hashes.size(), sum);
   if (std::exchange(asked_, asked) == asked) return {};
   named_ = named_ || !request.names.empty();
