@@ -70,14 +70,17 @@ void Loop::run() {
       objects = std::exchange(waiting_, nullptr);
       since = since_;
     }
-    build(std::move(objects), since);
+    // Those who are told wait for nothing that can be done behind their backs: the State before is
+    // let go, and what there is counted, when all know of the news.
+    const StatePtr before = state_.get();
+    build(std::move(objects), since, before.get());
     if (tell_) tell_();
+    count(*state_.get());
   }
 }
 
-void Loop::build(source::ObjectsPtr objects, Clock::Steady since) {
+void Loop::build(source::ObjectsPtr objects, Clock::Steady since, const State* before) {
   const auto begin = clock_.now();
-  const StatePtr before = state_.get();
   std::vector<model::ObjectPtr> serving;
   serving.reserve(objects->entries.size());
   for (const auto& [key, entry] : objects->entries) {
@@ -98,7 +101,6 @@ void Loop::build(source::ObjectsPtr objects, Clock::Steady since) {
       .histogram("graymesh_snapshot_build_seconds", "Time to build one Snapshot.",
                  metrics::duration_bounds())
       .observe(seconds(clock_.now() - begin));
-  count(*next);
   state_.publish(std::move(next));
 }
 

@@ -63,7 +63,7 @@ class Loop final : public xds::ConfigSource {
 
  private:
   void run();
-  void build(source::ObjectsPtr objects, Clock::Steady since);
+  void build(source::ObjectsPtr objects, Clock::Steady since, const State* before);
   void count(const State& state);
 
   std::shared_ptr<const model::MeshConfig> mesh_;

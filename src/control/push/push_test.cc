@@ -6,9 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -192,6 +194,7 @@ TEST(Loop, CountsWhatServesAndWhatIsRefused) {
                                       "VirtualService\nmetadata: {name: web, namespace: shop}\n"
                                       "spec: {hots: [web]}\n---\n: [\n"));
   ASSERT_TRUE(told.of(1));
+  told.loop.stop();  // it counts when it has told
 
   const std::string page = told.metrics.page();
   EXPECT_THAT(page, HasSubstr("graymesh_objects{kind=\"Service\"} 2\n"));
@@ -200,6 +203,35 @@ TEST(Loop, CountsWhatServesAndWhatIsRefused) {
   EXPECT_THAT(page, HasSubstr("graymesh_documents_refused_nameless 1\n"));
   EXPECT_THAT(page, HasSubstr("graymesh_snapshots_total 1\n"));
   EXPECT_THAT(page, HasSubstr("graymesh_snapshot_build_seconds_count 1\n"));
+}
+
+TEST(Loop, TellsBeforeItLetsGoOfWhatWasAndCounts) {
+  SystemClock clock;
+  metrics::Registry metrics;
+  Loop loop(std::make_shared<const model::MeshConfig>(), metrics, clock);
+  std::weak_ptr<const State> first;
+  std::promise<void> first_told;
+  bool first_lives = false;
+  std::string page;
+  loop.on_publish([&] {
+    if (loop.state()->snapshot->number() == 1) {
+      first = loop.state();
+      first_told.set_value();
+      return;
+    }
+    first_lives = !first.expired();
+    page = metrics.page();
+  });
+  loop.changed(objects_of(1, service("web")));
+  first_told.get_future().wait();
+  loop.changed(objects_of(2, service("web", 81)));
+  while (loop.state()->snapshot->number() == 1) std::this_thread::yield();
+  loop.stop();
+
+  EXPECT_TRUE(first_lives);
+  EXPECT_THAT(page, HasSubstr("graymesh_snapshot_number 1\n")) << "what was, while it tells";
+  EXPECT_TRUE(first.expired());
+  EXPECT_THAT(metrics.page(), HasSubstr("graymesh_snapshot_number 2\n"));
 }
 
 TEST(Loop, EndsWithWorkWaiting) {
