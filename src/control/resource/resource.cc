@@ -1,6 +1,7 @@
 #include "control/resource/resource.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/hash.h"
 
@@ -87,33 +88,42 @@ Resource::Resource(Type type, std::string name, std::string_view body,
   body_ = frame_.size() - body.size();
 }
 
-ResourceSet::ResourceSet(std::vector<ResourcePtr> resources) : resources_(std::move(resources)) {
+ResourceSet::ResourceSet(std::vector<ResourcePtr> resources) {
   const auto by_name = [](const ResourcePtr& a, const ResourcePtr& b) {
     return a->name() < b->name();
   };
-  if (!std::ranges::is_sorted(resources_, by_name)) std::ranges::stable_sort(resources_, by_name);
+  if (!std::ranges::is_sorted(resources, by_name)) std::ranges::stable_sort(resources, by_name);
   const auto same = [](const ResourcePtr& a, const ResourcePtr& b) {
     return a->name() == b->name();
   };
-  resources_.erase(std::unique(resources_.begin(), resources_.end(), same), resources_.end());
-  for (const auto& resource : resources_) bytes_ += resource->body().size();
+  resources.erase(std::unique(resources.begin(), resources.end(), same), resources.end());
+  for (const auto& resource : resources) bytes_ += resource->body().size();
+  resources_ = Pieces<ResourcePtr>(std::move(resources));
+}
+
+std::size_t ResourceSet::place_of(std::string_view name) const {
+  const auto places = std::views::iota(std::size_t{0}, size());
+  return *std::ranges::lower_bound(
+      places, name, {}, [this](std::size_t i) { return std::string_view(resources_[i]->name()); });
 }
 
 const ResourcePtr* ResourceSet::find(std::string_view name) const {
-  const auto at = std::ranges::lower_bound(
-      resources_, name, {}, [](const ResourcePtr& r) { return std::string_view(r->name()); });
-  return at != resources_.end() && (*at)->name() == name ? &*at : nullptr;
+  const std::size_t at = place_of(name);
+  return at < size() && resources_[at]->name() == name ? &resources_[at] : nullptr;
 }
 
 std::shared_ptr<const ResourceSet> ResourceSet::with(std::span<const ResourcePtr> resources) const {
-  auto next = std::make_shared<ResourceSet>(*this);
+  auto next = std::make_shared<ResourceSet>();
+  next->bytes_ = bytes_;
+  std::vector<Pieces<ResourcePtr>::Change> changes;
+  changes.reserve(resources.size());
   for (const auto& resource : resources) {
-    const auto at = find(resource->name()) - resources_.data();
-    auto& place = next->resources_[static_cast<std::size_t>(at)];
+    const std::size_t at = place_of(resource->name());
     next->bytes_ += resource->body().size();
-    next->bytes_ -= place->body().size();
-    place = resource;
+    next->bytes_ -= resources_[at]->body().size();
+    changes.emplace_back(at, resource);
   }
+  next->resources_ = resources_.with(changes);
   return next;
 }
 

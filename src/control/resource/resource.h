@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/pieces.h"
+
 namespace graymesh::resource {
 
 enum class Type : std::uint8_t { cluster, endpoints, listener, route };
@@ -60,14 +62,15 @@ class Resource {
 
 using ResourcePtr = std::shared_ptr<const Resource>;
 
-// Resources of one type, sorted by name, each name once. Equal pointers mean equal bytes.
+// Resources of one type, sorted by name, each name once. Equal pointers mean equal bytes. Sets that
+// came of one another by with() share what did not change, and are compared by that.
 class ResourceSet {
  public:
   ResourceSet() = default;
   explicit ResourceSet(
       std::vector<ResourcePtr> resources);  // sorts; of equal names the first stays
 
-  std::span<const ResourcePtr> all() const { return resources_; }
+  const Pieces<ResourcePtr>& all() const { return resources_; }
   const ResourcePtr* find(std::string_view name) const;  // null if absent
   // The same, but for those of these names, which are all in it.
   std::shared_ptr<const ResourceSet> with(std::span<const ResourcePtr> resources) const;
@@ -75,7 +78,9 @@ class ResourceSet {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  std::vector<ResourcePtr> resources_;
+  std::size_t place_of(std::string_view name) const;  // where it is, or would be
+
+  Pieces<ResourcePtr> resources_;
   std::size_t bytes_ = 0;  // sum of bodies
 };
 

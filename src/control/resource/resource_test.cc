@@ -49,6 +49,21 @@ TEST(ResourceSet, WithOthersInPlaceOfThoseOfTheirNames) {
   EXPECT_EQ(set.bytes(), 6u) << "itself it stays as it was";
 }
 
+TEST(ResourceSet, SharesWithTheOneThatItCameOfWhatDidNotChange) {
+  std::vector<ResourcePtr> all;
+  for (int i = 1'000; i < 2'000; ++i)
+    all.push_back(std::make_shared<const Resource>(Type::endpoints, std::to_string(i), "x"));
+  const ResourceSet set(all);
+  const auto other = std::make_shared<const Resource>(Type::endpoints, "1500", "yy");
+  const auto next = set.with(std::vector<ResourcePtr>{other});
+  std::size_t apart = 0;
+  for (std::size_t i = 0; i < set.size(); ++i) {
+    apart += &next->all()[i] != &set.all()[i] ? 1 : 0;
+    EXPECT_EQ(next->all()[i], i == 500 ? other : all[i]);
+  }
+  EXPECT_LE(apart, Pieces<ResourcePtr>::piece_size);
+}
+
 TEST(Config, FindsAResourceInAnyLayer) {
   Config config;
   const auto resource = std::make_shared<const Resource>(Type::listener, "x", "");

@@ -22,7 +22,7 @@ std::shared_ptr<const std::vector<std::size_t>> within_clusters(
 // `before` itself if none of `moved` is seen.
 AnswersPtr moved_on(const AnswersPtr& before, const std::vector<snapshot::ServicePtr>& moved,
                     const snapshot::Snapshot& snapshot) {
-  std::shared_ptr<Answers> next;
+  std::vector<Pieces<snapshot::EndpointsPtr>::Change> changes;
   for (const auto& service : moved) {
     const auto at = std::ranges::lower_bound(
         *before->services, service->host, {},
@@ -30,11 +30,13 @@ AnswersPtr moved_on(const AnswersPtr& before, const std::vector<snapshot::Servic
     if (at == before->services->end() || at->service->host != service->host ||
         at->service->namespace_ != service->namespace_)
       continue;
-    if (!next) next = std::make_shared<Answers>(*before);
-    const auto place = static_cast<std::size_t>(at - before->services->begin());
-    next->endpoints[place] = snapshot.endpoints(*at->service);
+    changes.emplace_back(static_cast<std::size_t>(at - before->services->begin()),
+                         snapshot.endpoints(*at->service));
   }
-  return next ? next : before;
+  if (changes.empty()) return before;
+  auto next = std::make_shared<Answers>(*before);
+  next->endpoints = before->endpoints.with(changes);
+  return next;
 }
 
 }  // namespace
@@ -59,8 +61,10 @@ AnswersPtr AnswerBook::find(const std::shared_ptr<const void>& view,
   made->view = view;
   made->services = &services;
   made->within_clusters = within_clusters(services);
-  made->endpoints.reserve(services.size());
-  for (const auto& seen : services) made->endpoints.push_back(snapshot_->endpoints(*seen.service));
+  std::vector<snapshot::EndpointsPtr> endpoints;
+  endpoints.reserve(services.size());
+  for (const auto& seen : services) endpoints.push_back(snapshot_->endpoints(*seen.service));
+  made->endpoints = Pieces<snapshot::EndpointsPtr>(std::move(endpoints));
   const std::lock_guard lock(mutex_);
   return answers_.emplace(view.get(), std::move(made)).first->second;
 }

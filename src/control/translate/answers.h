@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/pieces.h"
 #include "control/snapshot/snapshot.h"
 #include "control/translate/scopes.h"
 
@@ -17,7 +18,7 @@ namespace graymesh::translate {
 struct Answers {
   std::shared_ptr<const void> view;                              // keeps `services`
   const std::vector<snapshot::SeenService>* services = nullptr;  // of the view
-  std::vector<snapshot::EndpointsPtr> endpoints;                 // of those, in their order
+  Pieces<snapshot::EndpointsPtr> endpoints;                      // of those, in their order
   // Places of those whose endpoints are part of their clusters: not by EDS.
   std::shared_ptr<const std::vector<std::size_t>> within_clusters;
 };

@@ -110,6 +110,23 @@ TEST(Generations, AnEndpointMakesTheAssignmentsOfItsServiceAnewAndNothingElse) {
   EXPECT_EQ(before.resource(Type::endpoints, other), after.resource(Type::endpoints, other));
 }
 
+TEST(Generations, AnEndpointLeavesTheRestOfTheAssignmentsWhereTheyLie) {
+  Mesh mesh = shop(200);
+  Control control(mesh);
+  const auto node = sidecar_node("10.9.0.1", "shop");
+  const auto before = control.ask(node);
+  mesh.apply(pod("shop/s7-more", "10.2.0.1", {{"app", "s7"}, {"v", "b"}}));
+  control.update();
+  const auto after = control.ask(node);
+  const auto &was = layer(before, Type::endpoints)->all(),
+             &is = layer(after, Type::endpoints)->all();
+  ASSERT_EQ(was.size(), 600u);
+  std::size_t apart = 0;
+  for (std::size_t i = 0; i < is.size(); ++i) apart += &was[i] != &is[i] ? 1 : 0;
+  EXPECT_GT(apart, 0u);
+  EXPECT_LE(apart, 2 * Pieces<resource::ResourcePtr>::piece_size) << "two changed";
+}
+
 TEST(Generations, ARuleMakesTheClustersOfItsServiceAnewAndNothingElse) {
   Mesh mesh = shop(50);
   Control control(mesh);

@@ -49,30 +49,43 @@ bool compare(const ResourceSet& set, const BundlePtr& before, const BundlePtr& a
 // is not all that changed.
 std::shared_ptr<Layer> patched(const Layer& old, const AnswersPtr& answers, Memo& memo,
                                const ComputeOne& compute) {
-  auto next = std::make_shared<Layer>(old);
   Resources changes;
-  for (std::size_t i = 0; i < answers->endpoints.size(); ++i) {
-    if (answers->endpoints[i] == old.answers->endpoints[i]) continue;
-    next->bundles[i] = compute((*answers->services)[i], answers->endpoints[i], memo);
-    if (!compare(*old.set, old.bundles[i], next->bundles[i], changes)) return nullptr;
-  }
+  std::vector<Pieces<BundlePtr>::Change> moved;
+  const auto &now = answers->endpoints, &then = old.answers->endpoints;
+  const bool same_names = now.each_apart(then, [&](std::size_t i) {
+    if (now[i] == then[i]) return true;
+    auto bundle = compute((*answers->services)[i], now[i], memo);
+    if (!compare(*old.set, old.bundles[i], bundle, changes)) return false;
+    moved.emplace_back(i, std::move(bundle));
+    return true;
+  });
+  if (!same_names) return nullptr;
+  auto next = std::make_shared<Layer>();
   next->answers = answers;
-  if (!changes.empty()) next->set = old.set->with(changes);
+  next->bundles = old.bundles.with(moved);
+  next->set = changes.empty() ? old.set : old.set->with(changes);
   return next;
 }
 
 std::shared_ptr<Layer> from_all(const Layer* old, const AnswersPtr& answers, Memo& memo,
                                 const ComputeOne& compute) {
-  auto next = std::make_shared<Layer>();
   Resources all;
+  std::vector<BundlePtr> bundles;
+  bundles.reserve(answers->endpoints.size());
   for (std::size_t i = 0; i < answers->endpoints.size(); ++i) {
     auto bundle = compute((*answers->services)[i], answers->endpoints[i], memo);
     if (bundle) all.insert(all.end(), bundle->begin(), bundle->end());
-    next->bundles.push_back(std::move(bundle));
+    bundles.push_back(std::move(bundle));
   }
+  auto next = std::make_shared<Layer>();
   next->answers = answers;
+  next->bundles = Pieces<BundlePtr>(std::move(bundles));
   next->set = share_with(old ? old->set : nullptr, all);
   return next;
+}
+
+bool same_services(const Answers& a, const Answers& b) {
+  return a.services == b.services || *a.services == *b.services;
 }
 
 }  // namespace
@@ -104,7 +117,7 @@ LayerPtr make_layer(const LayerPtr& old, Inputs inputs, AnswersPtr answers, cons
   }
   Memo memo(&root);
   std::shared_ptr<Layer> out;
-  if (same_inputs && *old->answers->services == *answers->services)
+  if (same_inputs && same_services(*old->answers, *answers))
     out = patched(*old, answers, memo, compute);
   if (!out) out = from_all(old.get(), answers, memo, compute);
   out->inputs = std::move(inputs);

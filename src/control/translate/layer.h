@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/pieces.h"
 #include "control/resource/resource.h"
 #include "control/translate/answers.h"
 #include "control/translate/memo.h"
@@ -27,7 +28,7 @@ struct Layer {
   std::shared_ptr<const Memo> memo;
   // Made service by service (endpoints): for whom, and what each gave.
   AnswersPtr answers;
-  std::vector<BundlePtr> bundles;
+  Pieces<BundlePtr> bundles;
 };
 using LayerPtr = std::shared_ptr<const Layer>;
 

@@ -17,13 +17,15 @@ Change change(NameHash hash, const resource::ResourcePtr* from, const resource::
   return {hash, from, to, to ? static_cast<std::uint32_t>((*to)->delta_frame().size()) : 0};
 }
 
-// Most often one endpoint of one service has changed: then the two are gone through side by side.
+// Most often one endpoint of one service has changed: then the two are gone through side by side
+// where they are not one.
 void compare_in_place(const Table& from, const Table& to, Diff& diff) {
-  const auto a = from.all(), b = to.all();
-  for (std::size_t i = 0; i < b.size(); ++i) {
+  const auto &a = from.all(), &b = to.all();
+  b.each_apart(a, [&](std::size_t i) {
     if (a[i] != b[i] && a[i]->version() != b[i]->version())
       diff.push_back(change(b[i]->name_hash(), &a[i], &b[i]));
-  }
+    return true;
+  });
   std::ranges::sort(diff, {}, &Change::hash);
 }
 
@@ -56,10 +58,9 @@ std::shared_ptr<const Diff> compare(const Table& from, const Table& to) {
   return diff;
 }
 
-bool same_names(std::span<const resource::ResourcePtr> a,
-                std::span<const resource::ResourcePtr> b) {
-  return std::ranges::equal(a, b, [](const auto& one, const auto& other) {
-    return one == other || one->name() == other->name();
+bool same_names(const Pieces<resource::ResourcePtr>& a, const Pieces<resource::ResourcePtr>& b) {
+  return a.size() == b.size() && b.each_apart(a, [&](std::size_t i) {
+    return a[i] == b[i] || a[i]->name() == b[i]->name();
   });
 }
 
@@ -71,10 +72,10 @@ std::uint64_t claim_of(NameHash name, std::uint64_t version) {
   return hash64({reinterpret_cast<const char*>(&version), sizeof version}, name);
 }
 
-Table::Table(const ResourceSet& set) : all_(set.all()) {
+Table::Table(const ResourceSet& set) : all_(&set.all()) {
   auto entries = std::make_shared<std::vector<Entry>>();
   entries->reserve(set.size());
-  for (const auto& resource : all_)
+  for (const auto& resource : *all_)
     entries->push_back({resource->name_hash(), static_cast<std::uint32_t>(entries->size())});
   std::ranges::sort(*entries, {}, &Entry::hash);
   if (set.size() >= kept_size_min) {
@@ -87,12 +88,12 @@ Table::Table(const ResourceSet& set) : all_(set.all()) {
 }
 
 Table::Table(const ResourceSet& set, const Table& like)
-    : entries_(like.entries_), names_(like.names_), all_(set.all()) {}
+    : entries_(like.entries_), names_(like.names_), all_(&set.all()) {}
 
 std::uint64_t Table::claims() const {
   std::uint64_t sum = claims_.load(std::memory_order_relaxed);
   if (sum != 0) return sum;
-  for (const auto& resource : all_) sum += claim_of(resource->name_hash(), resource->version());
+  for (const auto& resource : *all_) sum += claim_of(resource->name_hash(), resource->version());
   claims_.store(sum, std::memory_order_relaxed);
   return sum;
 }

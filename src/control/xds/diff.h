@@ -40,8 +40,8 @@ class Table {
   Table(const resource::ResourceSet& set, const Table& like);
 
   std::span<const Entry> entries() const { return *entries_; }
-  std::span<const resource::ResourcePtr> all() const { return all_; }  // of the set
-  const resource::ResourcePtr& of(const Entry& entry) const { return all_[entry.place]; }
+  const Pieces<resource::ResourcePtr>& all() const { return *all_; }  // of the set
+  const resource::ResourcePtr& of(const Entry& entry) const { return (*all_)[entry.place]; }
   const resource::ResourcePtr* find(NameHash hash) const;  // null if absent
   bool same_names(const Table& other) const { return entries_ == other.entries_; }
   const SharedHashes& names() const { return names_; }  // null for a small set
@@ -50,7 +50,7 @@ class Table {
  private:
   std::shared_ptr<const std::vector<Entry>> entries_;
   SharedHashes names_;
-  std::span<const resource::ResourcePtr> all_;
+  const Pieces<resource::ResourcePtr>* all_;
   mutable std::atomic<std::uint64_t> claims_ = 0;  // 0: not summed up yet
 };
 
