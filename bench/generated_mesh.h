@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "control/resource/node.h"
 #include "model/model.h"
 
 namespace graymesh::bench {
@@ -41,6 +42,25 @@ inline Objects generate(int services) {
   result.reserve(objects.size());
   for (auto& [key, object] : objects) result.push_back(std::move(object));
   return result;
+}
+
+// A sidecar for every pod.
+inline std::vector<resource::Node> nodes_of(const Objects& objects) {
+  std::vector<resource::Node> nodes;
+  for (const auto& object : objects) {
+    const auto* pod = std::get_if<model::Pod>(&object->spec);
+    if (!pod || pod->ips.empty()) continue;
+    resource::Node node;
+    node.kind = resource::Node::Kind::sidecar;
+    node.namespace_ = object->meta.key.namespace_;
+    node.name = object->meta.key.name;
+    node.address = pod->ips.front();
+    node.addresses = {node.address};
+    node.labels = object->meta.labels;
+    node.user_agent = "envoy 1.40.0";
+    nodes.push_back(std::move(node));
+  }
+  return nodes;
 }
 
 }  // namespace graymesh::bench

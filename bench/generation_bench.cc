@@ -20,36 +20,18 @@ namespace {
 using bench::Objects;
 using GenerationPtr = std::shared_ptr<const translate::Generation>;
 
-// A sidecar for every pod.
-std::vector<resource::Node> nodes_of(const Objects& objects) {
-  std::vector<resource::Node> nodes;
-  for (const auto& object : objects) {
-    const auto* pod = std::get_if<model::Pod>(&object->spec);
-    if (!pod || pod->ips.empty()) continue;
-    resource::Node node;
-    node.kind = resource::Node::Kind::sidecar;
-    node.namespace_ = object->meta.key.namespace_;
-    node.name = object->meta.key.name;
-    node.address = pod->ips.front();
-    node.addresses = {node.address};
-    node.labels = object->meta.labels;
-    node.user_agent = "envoy 1.40.0";
-    nodes.push_back(std::move(node));
-  }
-  return nodes;
-}
-
 struct World {
   Objects objects;
   std::vector<resource::Node> nodes;
   std::shared_ptr<const model::MeshConfig> mesh = std::make_shared<const model::MeshConfig>();
   snapshot::SnapshotPtr snapshot;
 
-  explicit World(int services) : objects(bench::generate(services)), nodes(nodes_of(objects)) {
+  explicit World(int services)
+      : objects(bench::generate(services)), nodes(bench::nodes_of(objects)) {
     build();
   }
 
-  void build() { snapshot = snapshot::build(objects, mesh, snapshot.get(), 1).snapshot; }
+  void build() { snapshot = snapshot::build(objects, mesh, snapshot.get(), 1); }
   // What is kept of each node.
   using Kept = std::vector<std::shared_ptr<void>>;
   void ask_all(const translate::Generation& generation, Kept& kept) const {

@@ -71,9 +71,9 @@ Mesh make(int services) {
       objects.push_back(document.object);
   }
   Mesh mesh;
-  mesh.before = snapshot::build(objects, config, nullptr, 1).snapshot;
+  mesh.before = snapshot::build(objects, config, nullptr, 1);
   objects.back() = model::read(rule(services - 1, "changed"), "bench.yaml").front().object;
-  mesh.after = snapshot::build(objects, config, mesh.before.get(), 2).snapshot;
+  mesh.after = snapshot::build(objects, config, mesh.before.get(), 2);
   return mesh;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/snapshot/snapshot.h"
@@ -31,18 +32,17 @@ std::shared_ptr<const model::MeshConfig> config() {
   return defaults;
 }
 
-// Replaces one object by a changed copy, and gives its place.
+// What replaces one object by a changed copy; nothing if there is none of its kind.
 template <typename Spec, typename Change>
-std::size_t change_one(Objects& objects, const Change& change) {
+snapshot::Changes change_one(const Objects& objects, const Change& change) {
   for (std::size_t n = 0; n < objects.size(); ++n) {
-    const std::size_t i = (objects.size() / 4 + n) % objects.size();
-    if (!std::holds_alternative<Spec>(objects[i]->spec)) continue;
-    auto copy = std::make_shared<model::Object>(*objects[i]);
+    const auto& object = objects[(objects.size() / 4 + n) % objects.size()];
+    if (!std::holds_alternative<Spec>(object->spec)) continue;
+    auto copy = std::make_shared<model::Object>(*object);
     change(std::get<Spec>(copy->spec));
-    objects[i] = std::move(copy);
-    return i;
+    return {.gone = {object}, .come = {std::move(copy)}};
   }
-  return objects.size();
+  return {};
 }
 
 void from_nothing(benchmark::State& state) {
@@ -56,18 +56,16 @@ BENCHMARK(from_nothing)->Arg(100)->Arg(700)->Arg(2000)->Arg(10000)->Unit(benchma
 // Builds upon the Snapshot before, again and again, one object going to and fro.
 template <typename Spec, typename Change>
 void with_change(benchmark::State& state, const Change& change) {
-  const Objects before = mesh_of(state.range(0));
-  Objects after = before;
-  if (change_one<Spec>(after, change) == after.size()) {
+  const Objects& objects = mesh_of(state.range(0));
+  auto forth = change_one<Spec>(objects, change);
+  if (forth.gone.empty()) {
     state.SkipWithError("no object to change");
     return;
   }
-  auto last = snapshot::build(before, config(), nullptr, 1).snapshot;
-  bool changed = false;
+  auto last = snapshot::build(objects, config(), nullptr, 1);
   for (auto _ : state) {
-    changed = !changed;
-    last = snapshot::build(changed ? after : before, config(), last.get(), last->number() + 1)
-               .snapshot;
+    last = snapshot::build(forth, config(), *last, last->number() + 1);
+    std::swap(forth.gone, forth.come);
   }
 }
 
@@ -104,7 +102,7 @@ BENCHMARK(nothing_changed)->Arg(700)->Unit(benchmark::kMillisecond);
 
 // The view of a namespace that has not been asked for.
 void view(benchmark::State& state) {
-  const auto built = snapshot::build(mesh_of(state.range(0)), config(), nullptr, 1).snapshot;
+  const auto built = snapshot::build(mesh_of(state.range(0)), config(), nullptr, 1);
   int n = 0;
   for (auto _ : state) {
     benchmark::DoNotOptimize(built->view("namespace-" + std::to_string(++n), {}));

@@ -91,7 +91,7 @@ void BM_OpenFolderAndBuildSnapshot(benchmark::State& state) {
     benchmark::DoNotOptimize(built);
     state.PauseTiming();
     folder->reset();
-    built = {};
+    built = nullptr;
     state.ResumeTiming();
   }
 }

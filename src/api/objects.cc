@@ -117,12 +117,13 @@ json to_json(const model::Problem& problem) {
 json objects_page(const push::State& state, const ObjectQuery& query) {
   json items = json::array();
   const auto kind = kind_named(query.kind);
+  const auto across = state.snapshot->problems();
   for (const auto& [key, entry] : state.objects->entries) {
     if (!query.kind.empty() && (!kind || key.kind != *kind)) continue;
     if (!query.namespace_.empty() && key.namespace_ != query.namespace_) continue;
     if (!query.name.empty() && key.name != query.name) continue;
     if (!query.state.empty() && state_of(entry) != query.state) continue;
-    items.push_back(object(key, entry, state.problems));
+    items.push_back(object(key, entry, across));
   }
   return {{"snapshot", state.snapshot->number()},
           {"items", std::move(items)},

@@ -142,8 +142,8 @@ Told tell(const Json& object, const std::string& more, const std::string& mesh_c
   std::ranges::sort(objects, {}, [](const auto& one) { return one->meta.key; });
   const auto built = snapshot::build(
       objects, std::make_shared<const model::MeshConfig>(config.config), nullptr, 1);
-  for (const auto& problem : built.problems) told.warnings += model::to_string(problem) + "\n";
-  const translate::Generation generation(built.snapshot, nullptr);
+  for (const auto& problem : built->problems()) told.warnings += model::to_string(problem) + "\n";
+  const translate::Generation generation(built, nullptr);
   for (resource::Node node : {sidecar_node("web"), sidecar_node("pay"), sidecar_node("cart"),
                               sidecar_node("web", "fe-online"), on_loopback("web"), gateway_node(),
                               other_gateway(), proxyless()}) {

@@ -304,10 +304,10 @@ void Mesh::change(std::string_view yaml) {
     objects_.push_back(document.object);
   }
   std::ranges::sort(objects_, {}, [](const auto& object) { return object->meta.key; });
-  auto built = snapshot::build(objects_, mesh_config_,
-                               generation_ ? &generation_->snapshot() : nullptr, ++number_);
-  for (const auto& problem : built.problems) problems_.push_back(to_string(problem));
-  generation_ = std::make_shared<const translate::Generation>(built.snapshot, generation_);
+  const auto built = snapshot::build(objects_, mesh_config_,
+                                     generation_ ? &generation_->snapshot() : nullptr, ++number_);
+  for (const auto& problem : built->problems()) problems_.push_back(to_string(problem));
+  generation_ = std::make_shared<const translate::Generation>(built, generation_);
 }
 
 void Mesh::dump(std::string_view yaml) const {

@@ -20,11 +20,73 @@ constexpr Kind kinds[] = {Kind::namespace_,       Kind::node,           Kind::po
 
 double seconds(Clock::Steady::duration span) { return std::chrono::duration<double>(span).count(); }
 
+std::vector<model::ObjectPtr> serving(const source::Entries& entries) {
+  std::vector<model::ObjectPtr> all;
+  all.reserve(entries.size());
+  for (const auto& [key, entry] : entries) {
+    if (entry.serving) all.push_back(entry.serving);
+  }
+  return all;
+}
+
+snapshot::Changes changes_between(const source::Entries& before, const source::Entries& now) {
+  snapshot::Changes changes;
+  now.each_apart(before, [&](const model::Key&, const source::Entry* was, const source::Entry* is) {
+    const auto gone = was ? was->serving : nullptr, come = is ? is->serving : nullptr;
+    if (gone == come) return;
+    if (gone) changes.gone.push_back(gone);
+    if (come) changes.come.push_back(come);
+  });
+  return changes;
+}
+
+// Goes through all objects: when somebody looks, not at every change.
+void count(const State& state, metrics::Registry& metrics) {
+  struct Count {
+    double serving = 0, refused = 0;
+  };
+  std::map<Kind, Count> counts;
+  for (const Kind kind : kinds) counts[kind] = {};
+  for (const auto& [key, entry] : state.objects->entries) {
+    if (entry.serving) ++counts[key.kind].serving;
+    if (!entry.errors.empty()) ++counts[key.kind].refused;
+  }
+  for (const auto& [kind, count] : counts) {
+    const std::string name(name_of(kind));
+    metrics.gauge("graymesh_objects", "Objects that serve.", {{"kind", name}}).set(count.serving);
+    metrics
+        .gauge(
+            "graymesh_objects_refused",
+            "Objects whose newest text is refused; their last good state serves, if there was one.",
+            {{"kind", name}})
+        .set(count.refused);
+  }
+  metrics
+      .gauge("graymesh_documents_refused_nameless", "Refused documents whose name cannot be read.")
+      .set(static_cast<double>(state.objects->nameless.size()));
+  double passed_over = 0;
+  for (const auto& [kind, number] : state.objects->passed_over)
+    passed_over += static_cast<double>(number);
+  metrics.gauge("graymesh_documents_passed_over", "Documents of kinds that are not ours to read.")
+      .set(passed_over);
+  const auto problems = state.snapshot->problems();
+  const auto errors = std::ranges::count(problems, Problem::Severity::error, &Problem::severity);
+  metrics.gauge("graymesh_problems", "Errors across objects that are good each by itself.")
+      .set(static_cast<double>(errors));
+  metrics.gauge("graymesh_snapshot_number", "Number of the newest Snapshot.")
+      .set(static_cast<double>(state.snapshot->number()));
+}
+
 }  // namespace
 
 Loop::Loop(std::shared_ptr<const model::MeshConfig> mesh, metrics::Registry& metrics,
            const Clock& clock)
-    : mesh_(std::move(mesh)), metrics_(metrics), clock_(clock), thread_([this] { run(); }) {}
+    : mesh_(std::move(mesh)), metrics_(metrics), clock_(clock) {
+  metrics_.before_page([state = state_, &metrics] {
+    if (const StatePtr newest = state->get()) count(*newest, metrics);
+  });
+  thread_ = std::thread([this] { run(); });
+}
 
 Loop::~Loop() { stop(); }
 
@@ -55,7 +117,7 @@ resource::ConfigPtr Loop::config_for(const resource::Node& node) {
 }
 
 resource::ConfigPtr Loop::config_for(const resource::Node& node, std::shared_ptr<void>& kept) {
-  const StatePtr state = state_.get();
+  const StatePtr state = state_->get();
   return state ? state->generation->config_for(node, kept) : nullptr;
 }
 
@@ -70,29 +132,20 @@ void Loop::run() {
       objects = std::exchange(waiting_, nullptr);
       since = since_;
     }
-    // Those who are told wait for nothing that can be done behind their backs: the State before is
-    // let go, and what there is counted, when all know of the news.
-    const StatePtr before = state_.get();
+    const StatePtr before = state_->get();  // is let go when all know of the news
     build(std::move(objects), since, before.get());
     if (tell_) tell_();
-    count(*state_.get());
   }
 }
 
 void Loop::build(source::ObjectsPtr objects, Clock::Steady since, const State* before) {
   const auto begin = clock_.now();
-  std::vector<model::ObjectPtr> serving;
-  serving.reserve(objects->entries.size());
-  for (const auto& [key, entry] : objects->entries) {
-    if (entry.serving) serving.push_back(entry.serving);
-  }
-  const std::uint64_t number = objects->number;
-  snapshot::Built built =
-      snapshot::build(serving, mesh_, before ? before->snapshot.get() : nullptr, number);
   auto next = std::make_shared<State>();
+  next->snapshot =
+      before ? snapshot::build(changes_between(before->objects->entries, objects->entries), mesh_,
+                               *before->snapshot, objects->number)
+             : snapshot::build(serving(objects->entries), mesh_, nullptr, objects->number);
   next->objects = std::move(objects);
-  next->snapshot = std::move(built.snapshot);
-  next->problems = std::move(built.problems);
   next->generation = std::make_shared<const translate::Generation>(
       next->snapshot, before ? before->generation : nullptr);
   next->built = clock_.wall();
@@ -101,45 +154,8 @@ void Loop::build(source::ObjectsPtr objects, Clock::Steady since, const State* b
       .histogram("graymesh_snapshot_build_seconds", "Time to build one Snapshot.",
                  metrics::duration_bounds())
       .observe(seconds(clock_.now() - begin));
-  state_.publish(std::move(next));
-}
-
-void Loop::count(const State& state) {
-  struct Count {
-    double serving = 0, refused = 0;
-  };
-  std::map<Kind, Count> counts;
-  for (const Kind kind : kinds) counts[kind] = {};
-  for (const auto& [key, entry] : state.objects->entries) {
-    if (entry.serving) ++counts[key.kind].serving;
-    if (!entry.errors.empty()) ++counts[key.kind].refused;
-  }
-  for (const auto& [kind, count] : counts) {
-    const std::string name(name_of(kind));
-    metrics_.gauge("graymesh_objects", "Objects that serve.", {{"kind", name}}).set(count.serving);
-    metrics_
-        .gauge(
-            "graymesh_objects_refused",
-            "Objects whose newest text is refused; their last good state serves, if there was one.",
-            {{"kind", name}})
-        .set(count.refused);
-  }
-  metrics_
-      .gauge("graymesh_documents_refused_nameless", "Refused documents whose name cannot be read.")
-      .set(static_cast<double>(state.objects->nameless.size()));
-  double passed_over = 0;
-  for (const auto& [kind, number] : state.objects->passed_over)
-    passed_over += static_cast<double>(number);
-  metrics_.gauge("graymesh_documents_passed_over", "Documents of kinds that are not ours to read.")
-      .set(passed_over);
-  double problems = 0;
-  for (const auto& problem : state.problems)
-    problems += problem.severity == Problem::Severity::error;
-  metrics_.gauge("graymesh_problems", "Errors across objects that are good each by itself.")
-      .set(problems);
-  metrics_.gauge("graymesh_snapshot_number", "Number of the newest Snapshot.")
-      .set(static_cast<double>(state.snapshot->number()));
   metrics_.counter("graymesh_snapshots_total", "Snapshots built.").add();
+  state_->publish(std::move(next));
 }
 
 }  // namespace graymesh::push

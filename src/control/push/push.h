@@ -30,7 +30,6 @@ struct State {
   source::ObjectsPtr objects;
   snapshot::SnapshotPtr snapshot;
   std::shared_ptr<const translate::Generation> generation;
-  std::vector<model::Problem> problems;  // across objects; those of single objects are in `objects`
   Clock::Wall built{};
   Clock::Steady since{};  // when the first change that is in it was seen
 };
@@ -55,7 +54,7 @@ class Loop final : public xds::ConfigSource {
   void changed(source::ObjectsPtr objects);
 
   // Null until the first objects are built.
-  StatePtr state() const { return state_.get(); }
+  StatePtr state() const { return state_->get(); }
 
   // From the newest State's Generation; null before the first.
   resource::ConfigPtr config_for(const resource::Node& node);
@@ -64,13 +63,12 @@ class Loop final : public xds::ConfigSource {
  private:
   void run();
   void build(source::ObjectsPtr objects, Clock::Steady since, const State* before);
-  void count(const State& state);
 
   std::shared_ptr<const model::MeshConfig> mesh_;
   metrics::Registry& metrics_;
   const Clock& clock_;
   std::function<void()> tell_;
-  Published<State> state_;
+  const std::shared_ptr<Published<State>> state_ = std::make_shared<Published<State>>();
 
   std::mutex mutex_;
   std::condition_variable wake_;

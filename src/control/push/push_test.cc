@@ -182,7 +182,8 @@ TEST(Loop, TellsProblemsAcrossObjects) {
 
   std::string problems;
   const auto state = told.loop.state();
-  for (const auto& problem : state->problems) problems += model::to_string(problem) + '\n';
+  for (const auto& problem : state->snapshot->problems())
+    problems += model::to_string(problem) + '\n';
   EXPECT_THAT(problems, HasSubstr("VirtualService shop/web"));
   EXPECT_THAT(problems, HasSubstr("nobody"));
 }
@@ -194,8 +195,6 @@ TEST(Loop, CountsWhatServesAndWhatIsRefused) {
                                       "VirtualService\nmetadata: {name: web, namespace: shop}\n"
                                       "spec: {hots: [web]}\n---\n: [\n"));
   ASSERT_TRUE(told.of(1));
-  told.loop.stop();  // it counts when it has told
-
   const std::string page = told.metrics.page();
   EXPECT_THAT(page, HasSubstr("graymesh_objects{kind=\"Service\"} 2\n"));
   EXPECT_THAT(page, HasSubstr("graymesh_objects{kind=\"Pod\"} 0\n"));
@@ -205,14 +204,13 @@ TEST(Loop, CountsWhatServesAndWhatIsRefused) {
   EXPECT_THAT(page, HasSubstr("graymesh_snapshot_build_seconds_count 1\n"));
 }
 
-TEST(Loop, TellsBeforeItLetsGoOfWhatWasAndCounts) {
+TEST(Loop, TellsBeforeItLetsGoOfWhatWas) {
   SystemClock clock;
   metrics::Registry metrics;
   Loop loop(std::make_shared<const model::MeshConfig>(), metrics, clock);
   std::weak_ptr<const State> first;
   std::promise<void> first_told;
   bool first_lives = false;
-  std::string page;
   loop.on_publish([&] {
     if (loop.state()->snapshot->number() == 1) {
       first = loop.state();
@@ -220,7 +218,6 @@ TEST(Loop, TellsBeforeItLetsGoOfWhatWasAndCounts) {
       return;
     }
     first_lives = !first.expired();
-    page = metrics.page();
   });
   loop.changed(objects_of(1, service("web")));
   first_told.get_future().wait();
@@ -229,9 +226,7 @@ TEST(Loop, TellsBeforeItLetsGoOfWhatWasAndCounts) {
   loop.stop();
 
   EXPECT_TRUE(first_lives);
-  EXPECT_THAT(page, HasSubstr("graymesh_snapshot_number 1\n")) << "what was, while it tells";
   EXPECT_TRUE(first.expired());
-  EXPECT_THAT(metrics.page(), HasSubstr("graymesh_snapshot_number 2\n"));
 }
 
 TEST(Loop, EndsWithWorkWaiting) {

@@ -127,6 +127,10 @@ TerritoryPtr settle(const NamespaceObjectsPtr& objects, const Data& data, const 
   if (nodes_same && past.same({Kind::service, Kind::service_entry, Kind::endpoint_slice, Kind::pod,
                                Kind::workload_entry})) {
     territory.running = known->running;
+  } else if (nodes_same &&
+             past.same({Kind::service, Kind::service_entry, Kind::pod, Kind::workload_entry})) {
+    territory.running = std::make_shared<const Running>(derive_running(
+        *objects, *known->objects, *territory.services, *data.localities, *known->running));
   } else {
     const bool same_workloads = nodes_same && past.same({Kind::pod, Kind::workload_entry});
     const WorkloadsPtr workloads =
@@ -177,10 +181,11 @@ bool same_lines(const Data& data, const Data& before, std::initializer_list<Kind
   });
 }
 
-std::vector<model::Problem> find_problems(Data& data, const Data* before) {
+void find_problems(Data& data, const Data* before) {
   Unchanged unchanged;
-  unchanged.rules = before != nullptr && data.catalog->rules == before->catalog->rules &&
-                    data.catalog->services == before->catalog->services;
+  unchanged.rules = before != nullptr && (data.catalog == before->catalog ||
+                                          (data.catalog->rules == before->catalog->rules &&
+                                           data.catalog->services == before->catalog->services));
   unchanged.rule_lines = unchanged.rules && same_lines(data, *before, {Kind::destination_rule});
   if (before != nullptr && data.catalog == before->catalog &&
       same_lines(data, *before,
@@ -199,38 +204,39 @@ std::vector<model::Problem> find_problems(Data& data, const Data* before) {
   data.subset_problems = std::make_shared<const SubsetProblems>(
       find_subset_problems(*data.catalog, data.objects, find,
                            before == nullptr ? nullptr : before->subset_problems.get(), unchanged));
-
-  std::vector<model::Problem> result = data.declared_problems->problems;
-  const auto add = [&result](const std::vector<model::Problem>& problems) {
-    result.insert(result.end(), problems.begin(), problems.end());
-  };
-  for (const auto& [name, group] : data.subset_problems->by_namespace) add(group->problems);
-  for (const auto& [name, territory] : data.territories) {
-    add(territory->services->problems);
-    add(territory->running->problems);
-  }
-  return result;
 }
 
-}  // namespace
-
-Built build(std::span<const model::ObjectPtr> objects,
-            std::shared_ptr<const model::MeshConfig> mesh, const Snapshot* previous,
-            std::uint64_t number) {
-  const Data* before = previous == nullptr ? nullptr : &previous->data();
-  auto data = std::make_shared<Data>();
+// From the objects that are in `data`.
+SnapshotPtr build(std::shared_ptr<Data> data, std::shared_ptr<const model::MeshConfig> mesh,
+                  const Data* before, std::uint64_t number) {
   data->number = number;
   data->mesh = std::move(mesh);
   if (before != nullptr && *before->mesh == *data->mesh) data->mesh = before->mesh;
-  data->objects = arrange(objects, before == nullptr ? nullptr : &before->objects);
   data->localities = localities_for(data->objects, before);
   settle_all(*data, before);
   make_catalog_and_views(*data, before);
   data->reduced = std::make_shared<ReducedEndpoints>(
       before == nullptr ? nullptr : before->reduced.get(), data->territories);
-  std::vector<model::Problem> problems = find_problems(*data, before);
-  return {.snapshot = std::make_shared<const Snapshot>(std::move(data)),
-          .problems = std::move(problems)};
+  find_problems(*data, before);
+  return std::make_shared<const Snapshot>(std::move(data));
+}
+
+}  // namespace
+
+SnapshotPtr build(std::span<const model::ObjectPtr> objects,
+                  std::shared_ptr<const model::MeshConfig> mesh, const Snapshot* previous,
+                  std::uint64_t number) {
+  const Data* before = previous == nullptr ? nullptr : &previous->data();
+  auto data = std::make_shared<Data>();
+  data->objects = arrange(objects, before == nullptr ? nullptr : &before->objects);
+  return build(std::move(data), std::move(mesh), before, number);
+}
+
+SnapshotPtr build(const Changes& changes, std::shared_ptr<const model::MeshConfig> mesh,
+                  const Snapshot& previous, std::uint64_t number) {
+  auto data = std::make_shared<Data>();
+  data->objects = arrange(changes, previous.data().objects);
+  return build(std::move(data), std::move(mesh), &previous.data(), number);
 }
 
 }  // namespace graymesh::snapshot

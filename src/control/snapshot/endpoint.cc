@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <tuple>
@@ -12,7 +14,7 @@
 namespace graymesh::snapshot {
 namespace {
 
-using Slices = std::unordered_map<std::string_view, std::vector<const model::Object*>>;
+using Slices = std::unordered_map<std::string_view, std::vector<model::ObjectPtr>>;  // by service
 
 // IPv4 and IPv6 as the model has checked them, told apart from names.
 bool is_ip(std::string_view address) {
@@ -27,14 +29,15 @@ enum class Readiness : std::uint8_t { ready, not_ready, draining, ended };
 // The endpoints of one service while they come together.
 class Gathering {
  public:
-  Gathering(const Services& services, std::size_t index, Running& running)
-      : service_(*services.services[index]), index_(index), running_(running) {
+  Gathering(const Services& services, std::size_t index, const Workloads& workloads)
+      : service_(*services.services[index]), index_(index), workloads_(workloads) {
     gathered_.by_port.resize(service_.ports.size());
     seen_.resize(service_.ports.size());
   }
 
   const Service& service() const { return service_; }
-  Running& running() { return running_; }
+  const Workloads& workloads() const { return workloads_; }
+  void tell(model::Problem problem) { answer_.problems.push_back(std::move(problem)); }
 
   bool keep_not_ready = false;  // publishNotReadyAddresses
   bool keep_unhealthy = false;  // the locality's distribution wants to know of them
@@ -43,8 +46,8 @@ class Gathering {
   void offer(std::size_t port, const Endpoint& base, const std::string& address,
              std::uint32_t number, Readiness readiness) {
     if (!seen_[port].emplace(address, number).second) return;
-    running_.by_address[address].push_back(
-        {.service = index_, .port = port, .target_port = number});
+    answer_.served.emplace_back(address,
+                                Served{.service = index_, .port = port, .target_port = number});
     const auto health = health_of(base, readiness);
     if (!health) return;
     Endpoint endpoint = base;
@@ -54,13 +57,16 @@ class Gathering {
     gathered_.by_port[port].push_back(std::move(endpoint));
   }
 
-  Endpoints take() {
+  // Equal endpoints are `known` ones.
+  AnswerPtr take(const EndpointsPtr& known, std::vector<model::ObjectPtr> slices) {
     for (auto& list : gathered_.by_port) {
       std::ranges::sort(list, {}, [](const Endpoint& endpoint) {
         return std::tie(endpoint.locality, endpoint.address, endpoint.port);
       });
     }
-    return std::move(gathered_);
+    answer_.endpoints = carry(known, std::move(gathered_));
+    answer_.slices = std::move(slices);
+    return std::make_shared<const Answer>(std::move(answer_));
   }
 
  private:
@@ -85,7 +91,8 @@ class Gathering {
 
   const Service& service_;
   std::size_t index_;
-  Running& running_;
+  const Workloads& workloads_;
+  Answer answer_;
   Endpoints gathered_;
   std::vector<std::set<std::pair<std::string, std::uint32_t>>> seen_;
 };
@@ -131,13 +138,12 @@ class Behind {
 
 void gather_slice(Gathering& gathering, const model::Object& object, const Localities& localities) {
   const auto& slice = object.as<model::EndpointSlice>();
-  Running& running = gathering.running();
   if (slice.address_type == "FQDN") {
-    running.problems.push_back(
+    gathering.tell(
         warning(object, {}, "addressType", "FQDN", "is not supported: the slice is left out"));
     return;
   }
-  const Behind behind(*running.workloads, localities);
+  const Behind behind(gathering.workloads(), localities);
   const auto& ports = gathering.service().ports;
   Endpoint plain;
   plain.namespace_ = object.meta.key.namespace_;
@@ -146,7 +152,7 @@ void gather_slice(Gathering& gathering, const model::Object& object, const Local
     for (const auto& address : endpoint.addresses) {
       const Endpoint* base = behind.of(endpoint, address, plain);
       if (base == nullptr) {
-        running.problems.push_back(
+        gathering.tell(
             warning(object, {}, fmt::format("endpoints[{}].targetRef.name", i), endpoint.pod,
                     "names a pod that is not there: the endpoint is left out until it comes"));
         break;
@@ -162,7 +168,7 @@ void gather_slice(Gathering& gathering, const model::Object& object, const Local
   }
 }
 
-bool is_endpoints(const model::Object* object) { return object->meta.api_kind == "Endpoints"; }
+bool is_endpoints(const model::ObjectPtr& object) { return object->meta.api_kind == "Endpoints"; }
 
 // Of a dual-stack pod, the addresses of the families that the service has.
 bool family_wanted(const model::Service& spec, const Workload& pod, const std::string& address) {
@@ -175,7 +181,7 @@ bool family_wanted(const model::Service& spec, const Workload& pod, const std::s
 }
 
 void gather_selected_pods(Gathering& gathering, const model::Service& spec) {
-  for (const Workload* workload : gathering.running().workloads->selected(spec.selector)) {
+  for (const Workload* workload : gathering.workloads().selected(spec.selector)) {
     const auto* pod = workload->pod();
     if (pod == nullptr || workload->gone) continue;
     const Readiness readiness = workload->ready    ? Readiness::ready
@@ -195,7 +201,7 @@ void gather_selected_pods(Gathering& gathering, const model::Service& spec) {
 
 void gather_selected_entries(Gathering& gathering, const model::Labels& selector) {
   const auto& ports = gathering.service().ports;
-  for (const Workload* workload : gathering.running().workloads->selected(selector)) {
+  for (const Workload* workload : gathering.workloads().selected(selector)) {
     const auto* entry = workload->entry();
     if (entry == nullptr || !(is_ip(entry->address) || is_unix(entry->address))) continue;
     for (std::size_t p = 0; p < ports.size(); ++p) {
@@ -208,21 +214,20 @@ void gather_selected_entries(Gathering& gathering, const model::Labels& selector
   }
 }
 
-void gather_kubernetes(Gathering& gathering, const model::Object& object, const Slices& slices,
-                       const Localities& localities) {
+void gather_kubernetes(Gathering& gathering, const model::Object& object,
+                       const std::vector<model::ObjectPtr>& slices, const Localities& localities) {
   const auto& spec = object.as<model::Service>();
   gathering.keep_not_ready = spec.publish_not_ready;
   gathering.keep_unhealthy =
       object.meta.annotations.contains("networking.istio.io/traffic-distribution");
   gathering.keep_draining = object.meta.labels.contains("istio.io/persistent-session");
 
-  const auto at = slices.find(object.meta.key.name);
-  if (at == slices.end()) {
+  if (slices.empty()) {
     gather_selected_pods(gathering, spec);
   } else {
     // Kubernetes mirrors Endpoints into slices: where there are slices, Endpoints are said twice.
-    const bool mirrored = !std::ranges::all_of(at->second, is_endpoints);
-    for (const auto* slice : at->second) {
+    const bool mirrored = !std::ranges::all_of(slices, is_endpoints);
+    for (const auto& slice : slices) {
       if (!mirrored || !is_endpoints(slice)) gather_slice(gathering, *slice, localities);
     }
   }
@@ -255,7 +260,7 @@ void gather_entry(Gathering& gathering, const model::Object& object) {
     offer_entry(gathering, spec, endpoint_of(endpoint, endpoint.labels, namespace_), endpoint.ports,
                 Readiness::ready);
   }
-  for (const Workload* workload : gathering.running().workloads->selected(spec.workload_selector)) {
+  for (const Workload* workload : gathering.workloads().selected(spec.workload_selector)) {
     if (workload->gone || workload->endpoint.address.empty()) continue;
     static const std::map<std::string, std::uint32_t> none;
     const auto* entry = workload->entry();
@@ -272,33 +277,181 @@ void gather_entry(Gathering& gathering, const model::Object& object) {
   }
 }
 
+// Who answers for the service at this place, by these slices. Equal endpoints are `known` ones.
+AnswerPtr answer_of(const Services& services, std::size_t place, const Workloads& workloads,
+                    std::vector<model::ObjectPtr> slices, const Localities& localities,
+                    const EndpointsPtr& known) {
+  Gathering gathering(services, place, workloads);
+  for (const auto& source : services.sources[place]) {
+    if (source->meta.key.kind == model::Kind::service) {
+      gather_kubernetes(gathering, *source, slices, localities);
+    } else {
+      gather_entry(gathering, *source);
+    }
+  }
+  return gathering.take(known, std::move(slices));
+}
+
+// Of a Kubernetes Service its name, by which slices call it; empty of a ServiceEntry.
+std::string_view kubernetes_name(const std::vector<model::ObjectPtr>& sources) {
+  const auto& key = sources.front()->meta.key;
+  return key.kind == model::Kind::service ? std::string_view(key.name) : std::string_view();
+}
+
+// Nothing if there is no such Kubernetes Service.
+std::optional<std::size_t> place_of(const Services& services, std::string_view name) {
+  if (services.services.empty()) return std::nullopt;
+  const auto& namespace_ = services.services.front()->namespace_;
+  const std::size_t at = services.index_of(model::full_host(std::string(name), namespace_));
+  if (at == services.services.size() || kubernetes_name(services.sources[at]) != name)
+    return std::nullopt;
+  return at;
+}
+
+const std::string& service_of(const model::ObjectPtr& slice) {
+  return slice->as<model::EndpointSlice>().service;
+}
+
+constexpr auto name_of_object = [](const model::ObjectPtr& object) -> std::string_view {
+  return object->meta.key.name;
+};
+
+// Slices that went and came, by service.
+struct Turn {
+  std::vector<model::ObjectPtr> gone, come;
+};
+using Turns = std::map<std::string_view, Turn>;
+
+// Both lists are sorted by name.
+Turns turns_between(const std::vector<model::ObjectPtr>& before,
+                    const std::vector<model::ObjectPtr>& now) {
+  Turns turns;
+  auto was = before.begin(), is = now.begin();
+  while (was != before.end() || is != now.end()) {
+    if (was != before.end() && is != now.end() && *was == *is) {
+      ++was;
+      ++is;
+    } else if (is == now.end() ||
+               (was != before.end() && name_of_object(*was) <= name_of_object(*is))) {
+      turns[service_of(*was)].gone.push_back(*was);
+      ++was;
+    } else {
+      turns[service_of(*is)].come.push_back(*is);
+      ++is;
+    }
+  }
+  return turns;
+}
+
+std::vector<model::ObjectPtr> with(std::vector<model::ObjectPtr> slices, const Turn& turn) {
+  std::erase_if(slices, [&](const auto& slice) {
+    return std::ranges::find(turn.gone, slice) != turn.gone.end();
+  });
+  slices.insert(slices.end(), turn.come.begin(), turn.come.end());
+  std::ranges::sort(slices, {}, name_of_object);
+  return slices;
+}
+
+// A piece has some addresses, so that copying one costs little beside copying the list of pieces.
+constexpr std::size_t addresses_to_a_piece = 8;
+constexpr std::size_t pieces_max = 1024;
+
 }  // namespace
+
+ServedAt::ServedAt(const Pieces<AnswerPtr>& answers) {
+  std::unordered_map<std::string_view, std::vector<Served>> all;
+  for (const auto& answer : answers) {
+    for (const auto& [address, served] : answer->served) all[address].push_back(served);
+  }
+  std::vector<Piece> pieces(
+      std::clamp<std::size_t>(all.size() / addresses_to_a_piece, 1, pieces_max));
+  pieces_.resize(pieces.size());
+  for (auto& [address, served] : all) pieces[piece_of(address)].emplace(address, std::move(served));
+  for (std::size_t i = 0; i < pieces.size(); ++i)
+    pieces_[i] = std::make_shared<const Piece>(std::move(pieces[i]));
+}
+
+std::size_t ServedAt::piece_of(std::string_view address) const {
+  return StringHash()(address) % pieces_.size();
+}
+
+const std::vector<Served>& ServedAt::of(std::string_view address) const {
+  static const std::vector<Served> nothing;
+  const Piece& piece = *pieces_[piece_of(address)];
+  const auto at = piece.find(address);
+  return at == piece.end() ? nothing : at->second;
+}
+
+ServedAt ServedAt::with(std::span<const AnswerPtr> before, std::span<const AnswerPtr> now) const {
+  std::map<std::size_t, Piece> changed;
+  const auto opened = [&](const std::string& address) -> std::vector<Served>& {
+    const std::size_t at = piece_of(address);
+    const auto [piece, fresh] = changed.try_emplace(at);
+    if (fresh) piece->second = *pieces_[at];
+    return piece->second[address];
+  };
+  for (const auto& answer : before) {
+    for (const auto& [address, served] : answer->served) std::erase(opened(address), served);
+  }
+  for (const auto& answer : now) {
+    for (const auto& [address, served] : answer->served) {
+      auto& all = opened(address);
+      all.insert(std::ranges::upper_bound(all, served.service, {}, &Served::service), served);
+    }
+  }
+  ServedAt next = *this;
+  for (auto& [at, piece] : changed) {
+    std::erase_if(piece, [](const auto& entry) { return entry.second.empty(); });
+    next.pieces_[at] = std::make_shared<const Piece>(std::move(piece));
+  }
+  return next;
+}
 
 Running derive_running(const NamespaceObjects& objects, const Services& services,
                        const Localities& localities, WorkloadsPtr workloads, const Running* before,
                        const Services* services_before) {
-  Running running(std::move(workloads));
   Slices slices;
   for (const auto& slice : objects.of(model::Kind::endpoint_slice)) {
-    slices[slice->as<model::EndpointSlice>().service].push_back(slice.get());
+    if (!service_of(slice).empty()) slices[service_of(slice)].push_back(slice);
   }
+  std::vector<AnswerPtr> answers;
+  answers.reserve(services.services.size());
   for (std::size_t i = 0; i < services.services.size(); ++i) {
-    Gathering gathering(services, i, running);
-    for (const auto& source : services.sources[i]) {
-      if (source->meta.key.kind == model::Kind::service) {
-        gather_kubernetes(gathering, *source, slices, localities);
-      } else {
-        gather_entry(gathering, *source);
-      }
-    }
     EndpointsPtr known;
     if (before != nullptr && services_before != nullptr) {
       const std::size_t at = services_before->index_of(services.services[i]->host);
-      if (at < before->endpoints.size()) known = before->endpoints[at];
+      if (at < before->answers.size()) known = before->endpoints(at);
     }
-    running.endpoints.push_back(carry(known, gathering.take()));
+    const auto own = slices.find(kubernetes_name(services.sources[i]));
+    answers.push_back(
+        answer_of(services, i, *workloads,
+                  own == slices.end() ? std::vector<model::ObjectPtr>() : std::move(own->second),
+                  localities, known));
   }
-  return running;
+  Pieces<AnswerPtr> all(std::move(answers));
+  ServedAt served(all);
+  return {
+      .workloads = std::move(workloads), .answers = std::move(all), .served = std::move(served)};
+}
+
+Running derive_running(const NamespaceObjects& objects, const NamespaceObjects& objects_before,
+                       const Services& services, const Localities& localities,
+                       const Running& before) {
+  std::vector<Pieces<AnswerPtr>::Change> changes;
+  std::vector<AnswerPtr> were, are;
+  for (const auto& [name, turn] : turns_between(objects_before.of(model::Kind::endpoint_slice),
+                                                objects.of(model::Kind::endpoint_slice))) {
+    const auto place = place_of(services, name);
+    if (!place) continue;
+    const AnswerPtr& was = before.answers[*place];
+    are.push_back(answer_of(services, *place, *before.workloads, with(was->slices, turn),
+                            localities, was->endpoints));
+    were.push_back(was);
+    changes.emplace_back(*place, are.back());
+  }
+  return {.workloads = before.workloads,
+          .answers = before.answers.with(changes),
+          .served = before.served.with(were, are)};
 }
 
 }  // namespace graymesh::snapshot

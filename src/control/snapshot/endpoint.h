@@ -5,12 +5,18 @@
 // hand); and always by the WorkloadEntries that it selects. A ServiceEntry is answered by its
 // inline endpoints, or by the pods and WorkloadEntries that it selects, or, over DNS, by its own
 // host.
+//
+// It is found out service by service, and where only slices changed, of their services alone.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "base/pieces.h"
 #include "control/snapshot/service.h"
 #include "control/snapshot/workload.h"
 
@@ -25,13 +31,38 @@ struct Served {
   bool operator==(const Served&) const = default;
 };
 
-struct Running {
-  explicit Running(WorkloadsPtr people) : workloads(std::move(people)) {}
-
-  WorkloadsPtr workloads;
-  std::vector<EndpointsPtr> endpoints;  // of Services::services, in their order
-  std::unordered_map<std::string, std::vector<Served>, StringHash, std::equal_to<>> by_address;
+// What answers for one service.
+struct Answer {
+  EndpointsPtr endpoints;
+  std::vector<std::pair<std::string, Served>> served;  // with the address
+  std::vector<model::ObjectPtr> slices;                // that it was made from, by name
   std::vector<model::Problem> problems;
+};
+using AnswerPtr = std::shared_ptr<const Answer>;
+
+// What each address serves, in the order of services. Cheap to copy with some services changed: it
+// is cut into pieces by the addresses' hashes, which copies share.
+class ServedAt {
+ public:
+  explicit ServedAt(const Pieces<AnswerPtr>& answers);
+
+  const std::vector<Served>& of(std::string_view address) const;  // empty if it serves nothing
+  // With `now` in place of `before`, which are of the same services.
+  ServedAt with(std::span<const AnswerPtr> before, std::span<const AnswerPtr> now) const;
+
+ private:
+  using Piece = std::unordered_map<std::string, std::vector<Served>, StringHash, std::equal_to<>>;
+  std::size_t piece_of(std::string_view address) const;
+
+  std::vector<std::shared_ptr<const Piece>> pieces_;  // never none
+};
+
+struct Running {
+  WorkloadsPtr workloads;
+  Pieces<AnswerPtr> answers;  // of Services::services, in their order
+  ServedAt served;
+
+  const EndpointsPtr& endpoints(std::size_t service) const { return answers[service]->endpoints; }
 };
 
 // Equal Endpoints keep the address they had in `before`, which belongs to `services_before`; both
@@ -39,5 +70,10 @@ struct Running {
 Running derive_running(const NamespaceObjects& objects, const Services& services,
                        const Localities& localities, WorkloadsPtr workloads, const Running* before,
                        const Services* services_before);
+
+// The same, where `objects` differ from those of `before` in nothing but slices.
+Running derive_running(const NamespaceObjects& objects, const NamespaceObjects& objects_before,
+                       const Services& services, const Localities& localities,
+                       const Running& before);
 
 }  // namespace graymesh::snapshot

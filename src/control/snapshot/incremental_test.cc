@@ -41,10 +41,10 @@ std::string head(Random& random, const std::string& kind, const std::string& mor
 }
 
 // One document; the few names there are make many of them replace one another.
-std::string any_document(Random& random) {
+std::string any_document(Random& random, std::size_t kind) {
   const std::string n = name(random);
   const std::string address = "10.0.0." + std::to_string(any(random, 5));
-  switch (any(random, 14)) {
+  switch (kind) {
     case 0:
       return head(random, "Service") + "spec: {selector: {app: " + n +
              "}, ports: [{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 81}]}\n";
@@ -99,6 +99,17 @@ std::string any_document(Random& random) {
   }
 }
 
+// "web.shop.svc.cluster.local[0]>8080 ..."
+std::string served(const Snapshot& snapshot, std::string_view namespace_,
+                   std::span<const std::string> addresses) {
+  std::string result;
+  for (const auto& inbound : snapshot.inbound(namespace_, addresses, {})) {
+    result += inbound.service->host + "[" + std::to_string(inbound.port) + "]>" +
+              std::to_string(inbound.target_port) + " ";
+  }
+  return result;
+}
+
 // Everything that a Snapshot says, without addresses.
 void expect_same(const Snapshot& a, const Snapshot& b) {
   const auto equal = [](const auto& x, const auto& y) {
@@ -127,43 +138,89 @@ void expect_same(const Snapshot& a, const Snapshot& b) {
       EXPECT_TRUE(*a.endpoints(*s.service) == *b.endpoints(*t.service)) << s.service->host;
       EXPECT_TRUE(s.rule == nullptr ? t.rule == nullptr : t.rule && *s.rule == *t.rule);
     }
-    const std::vector<std::string> addresses{"10.0.0.1"};
-    EXPECT_EQ(a.inbound(namespace_, addresses, {}).size(),
-              b.inbound(namespace_, addresses, {}).size());
+    for (int i = 0; i < 5; ++i) {
+      const std::vector<std::string> addresses{"10.0.0." + std::to_string(i)};
+      EXPECT_EQ(served(a, namespace_, addresses), served(b, namespace_, addresses));
+    }
   }
 }
+
+// A mesh to which something is done, and beside it all its objects.
+class Changing {
+ public:
+  explicit Changing(unsigned seed) : random_(seed) {}
+
+  void apply(std::size_t kind) {
+    const std::string text = any_document(random_, kind);
+    mesh_.apply(text);
+    for (const auto& document : model::read(text, "mesh.yaml")) {
+      if (document.object) objects_[document.object->meta.key] = document.object;
+    }
+  }
+  void apply_any() { apply(any(random_, 14)); }
+  // False: there is none of those that `is_one` means.
+  template <typename IsOne>
+  bool remove(const IsOne& is_one) {
+    std::vector<model::Key> keys;
+    for (const auto& [key, object] : objects_) {
+      if (is_one(key)) keys.push_back(key);
+    }
+    if (keys.empty()) return false;
+    const auto& key = keys[any(random_, keys.size())];
+    mesh_.remove(key.kind, key.namespace_, key.name);
+    objects_.erase(key);
+    return true;
+  }
+  Random& random() { return random_; }
+
+  void expect_same_as_from_nothing() {
+    std::vector<model::ObjectPtr> all;
+    all.reserve(objects_.size());
+    for (const auto& [key, object] : objects_) all.push_back(object);
+    const SnapshotPtr fresh = build(all, std::make_shared<const model::MeshConfig>(), nullptr, 1);
+    expect_same(mesh_.snapshot(), *fresh);
+    std::multiset<std::string> problems;
+    for (const auto& problem : fresh->problems()) problems.insert(model::to_string(problem));
+    const auto incremental = mesh_.problems();
+    EXPECT_EQ(std::multiset<std::string>(incremental.begin(), incremental.end()), problems);
+  }
+
+ private:
+  Random random_;
+  TestMesh mesh_;
+  std::map<model::Key, model::ObjectPtr> objects_;
+};
 
 class Incremental : public testing::TestWithParam<unsigned> {};
 
 TEST_P(Incremental, SaysTheSameAsFromNothing) {
-  Random random(GetParam());
-  TestMesh mesh;
-  std::map<model::Key, model::ObjectPtr> objects;
+  Changing mesh(GetParam());
   for (int step = 0; step < 150 && !HasFailure(); ++step) {
     SCOPED_TRACE(testing::Message() << "seed " << GetParam() << ", step " << step);
-    for (std::size_t changes = 1 + any(random, 3); changes > 0; --changes) {
-      if (!objects.empty() && any(random, 4) == 0) {
-        const auto at =
-            std::next(objects.begin(), static_cast<std::ptrdiff_t>(any(random, objects.size())));
-        mesh.remove(at->first.kind, at->first.namespace_, at->first.name);
-        objects.erase(at);
-      } else {
-        const std::string text = any_document(random);
-        mesh.apply(text);
-        for (const auto& document : model::read(text, "mesh.yaml")) {
-          if (document.object) objects[document.object->meta.key] = document.object;
-        }
-      }
+    for (std::size_t changes = 1 + any(mesh.random(), 3); changes > 0; --changes) {
+      const bool removed =
+          any(mesh.random(), 4) == 0 && mesh.remove([](const model::Key&) { return true; });
+      if (!removed) mesh.apply_any();
     }
-    std::vector<model::ObjectPtr> all;
-    all.reserve(objects.size());
-    for (const auto& [key, object] : objects) all.push_back(object);
-    const Built fresh = build(all, std::make_shared<const model::MeshConfig>(), nullptr, 1);
-    expect_same(mesh.snapshot(), *fresh.snapshot);
-    std::multiset<std::string> problems;
-    for (const auto& problem : fresh.problems) problems.insert(model::to_string(problem));
-    const auto incremental = mesh.problems();
-    EXPECT_EQ(std::multiset<std::string>(incremental.begin(), incremental.end()), problems);
+    mesh.expect_same_as_from_nothing();
+  }
+}
+
+// Then only the services of those slices are looked at again.
+TEST_P(Incremental, SaysTheSameAsFromNothingWhileOnlySlicesComeAndGo) {
+  constexpr std::size_t slice = 2;
+  Changing mesh(GetParam());
+  for (int i = 0; i < 60; ++i) mesh.apply_any();
+  mesh.expect_same_as_from_nothing();
+  for (int step = 0; step < 50 && !HasFailure(); ++step) {
+    SCOPED_TRACE(testing::Message() << "seed " << GetParam() << ", step " << step);
+    for (std::size_t changes = 1 + any(mesh.random(), 3); changes > 0; --changes) {
+      const bool removed = any(mesh.random(), 3) == 0 && mesh.remove([](const model::Key& key) {
+        return key.kind == model::Kind::endpoint_slice;
+      });
+      if (!removed) mesh.apply(slice);
+    }
+    mesh.expect_same_as_from_nothing();
   }
 }
 

@@ -28,13 +28,8 @@ bool same_workloads(const Running& a, const Running& b, std::span<const std::str
 }
 
 bool same_served(const Running& a, const Running& b, std::span<const std::string> addresses) {
-  static const std::vector<Served> nothing;
-  const auto served = [](const Running& running, const std::string& address) -> const auto& {
-    const auto at = running.by_address.find(address);
-    return at == running.by_address.end() ? nothing : at->second;
-  };
   return &a == &b || std::ranges::all_of(addresses, [&](const auto& address) {
-    return served(a, address) == served(b, address);
+    return a.served.of(address) == b.served.of(address);
   });
 }
 
@@ -54,13 +49,18 @@ std::vector<ServicePtr> Snapshot::moved(const Snapshot& since) const {
     const Territory* then = since.data_->territory(name);
     if (then != nullptr && then->running == territory->running) continue;
     const auto& services = territory->services->services;
+    const Running& running = *territory->running;
+    if (then != nullptr && then->services == territory->services) {
+      running.answers.each_apart(then->running->answers, [&](std::size_t i) {
+        if (then->running->endpoints(i) != running.endpoints(i)) moved.push_back(services[i]);
+        return true;
+      });
+      continue;
+    }
     for (std::size_t i = 0; i < services.size(); ++i) {
-      const std::size_t at = then == nullptr ? 0
-                             : then->services == territory->services
-                                 ? i
-                                 : then->services->index_of(services[i]->host);
-      const bool known = then != nullptr && at < then->running->endpoints.size();
-      if (!known || then->running->endpoints[at] != territory->running->endpoints[i])
+      const std::size_t at = then == nullptr ? 0 : then->services->index_of(services[i]->host);
+      const bool known = then != nullptr && at < then->running->answers.size();
+      if (!known || then->running->endpoints(at) != running.endpoints(i))
         moved.push_back(services[i]);
     }
   }

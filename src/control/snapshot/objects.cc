@@ -1,7 +1,7 @@
 #include "control/snapshot/objects.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <utility>
 
 namespace graymesh::snapshot {
 namespace {
@@ -10,59 +10,80 @@ constexpr auto name_of_object = [](const model::ObjectPtr& object) -> std::strin
   return object->meta.key.name;
 };
 
-using Changing = std::map<std::string_view, NamespaceObjects>;
+using List = NamespaceObjects::List;
 
-NamespaceObjects& opened(Changing& changing, const Objects& arranged, std::string_view name) {
-  const auto [at, fresh] = changing.try_emplace(name);
-  if (fresh) {
-    const auto before = arranged.namespaces.find(name);
-    if (before != arranged.namespaces.end()) at->second = *before->second;
+std::size_t kind_of(const model::ObjectPtr& object) {
+  return static_cast<std::size_t>(object->meta.key.kind);
+}
+
+// Of two of one name the later stays.
+List sorted(List list) {
+  std::ranges::stable_sort(list, {}, name_of_object);
+  const auto same = [](const auto& a, const auto& b) {
+    return name_of_object(a) == name_of_object(b);
+  };
+  // Backwards, so that the later of two stays, at the end.
+  list.erase(list.begin(), std::unique(list.rbegin(), list.rend(), same).base());
+  return list;
+}
+
+std::shared_ptr<const List> kept(List list) {
+  return list.empty() ? nullptr : std::make_shared<const List>(std::move(list));
+}
+
+// What of `made` is as it was, by address.
+NamespaceObjectsPtr share(NamespaceObjects made, const NamespaceObjectsPtr& before) {
+  bool all = before != nullptr;
+  for (std::size_t kind = 0; before && kind < NamespaceObjects::kinds; ++kind) {
+    auto& list = made.by_kind[kind];
+    const auto& was = before->by_kind[kind];
+    if (list && was && *list == *was) list = was;
+    all = all && list == was;
   }
-  return at->second;
+  return all ? before : std::make_shared<const NamespaceObjects>(std::move(made));
 }
 
-std::vector<model::ObjectPtr>& of(NamespaceObjects& objects, const model::ObjectPtr& object) {
-  return objects.by_kind[static_cast<std::size_t>(object->meta.key.kind)];
-}
+// Of one kind in one namespace.
+struct Changing {
+  List gone, come;
+};
 
-void remove(NamespaceObjects& objects, const model::ObjectPtr& object) {
-  auto& list = of(objects, object);
-  const auto at = std::ranges::lower_bound(list, name_of_object(object), {}, name_of_object);
-  if (at != list.end() && *at == object) list.erase(at);
-}
-
-void add(NamespaceObjects& objects, const model::ObjectPtr& object) {
-  auto& list = of(objects, object);
-  const auto at = std::ranges::lower_bound(list, name_of_object(object), {}, name_of_object);
-  if (at != list.end() && name_of_object(*at) == name_of_object(object)) {
-    *at = object;
-  } else {
-    list.insert(at, object);
+List changed(const List& before, const Changing& changing) {
+  List list = before;
+  List fresh;
+  const auto place = [&before](const model::ObjectPtr& object) {
+    return static_cast<std::size_t>(
+        std::ranges::lower_bound(before, name_of_object(object), {}, name_of_object) -
+        before.begin());
+  };
+  for (const auto& object : changing.gone) {
+    const std::size_t at = place(object);
+    if (at < before.size() && before[at] == object) list[at] = nullptr;
   }
-}
-
-// From nothing: insertion one by one would be quadratic.
-Objects arrange_anew(std::span<const model::ObjectPtr> objects) {
-  std::map<std::string_view, NamespaceObjects> namespaces;
-  for (const auto& object : objects) {
-    of(namespaces[object->meta.key.namespace_], object).push_back(object);
-  }
-  Objects result{.given = {objects.begin(), objects.end()}, .namespaces = {}};
-  for (auto& [name, held] : namespaces) {
-    for (auto& list : held.by_kind) {
-      std::ranges::stable_sort(list, {}, name_of_object);
-      // Backwards, so that the later of two stays, at the end.
-      const auto same = [](const auto& a, const auto& b) {
-        return name_of_object(a) == name_of_object(b);
-      };
-      list.erase(list.begin(), std::unique(list.rbegin(), list.rend(), same).base());
+  for (const auto& object : changing.come) {
+    const std::size_t at = place(object);
+    if (at < before.size() && name_of_object(before[at]) == name_of_object(object)) {
+      list[at] = object;
+    } else {
+      fresh.push_back(object);
     }
-    result.namespaces.emplace(name, std::make_shared<const NamespaceObjects>(std::move(held)));
   }
-  return result;
+  std::erase(list, nullptr);
+  if (fresh.empty()) return list;
+  fresh = sorted(std::move(fresh));
+  const auto middle = static_cast<std::ptrdiff_t>(list.size());
+  list.insert(list.end(), fresh.begin(), fresh.end());
+  std::ranges::inplace_merge(list, list.begin() + middle, {}, name_of_object);
+  return list;
 }
 
 }  // namespace
+
+const NamespaceObjects::List& NamespaceObjects::of(model::Kind kind) const {
+  static const List none;
+  const auto& list = by_kind[static_cast<std::size_t>(kind)];
+  return list ? *list : none;
+}
 
 model::ObjectPtr NamespaceObjects::find(model::Kind kind, std::string_view name) const {
   const auto& list = of(kind);
@@ -71,7 +92,7 @@ model::ObjectPtr NamespaceObjects::find(model::Kind kind, std::string_view name)
 }
 
 bool NamespaceObjects::empty() const {
-  return std::ranges::all_of(by_kind, [](const auto& list) { return list.empty(); });
+  return std::ranges::all_of(by_kind, [](const auto& list) { return list == nullptr; });
 }
 
 model::ObjectPtr Objects::find(const model::Key& key) const {
@@ -80,35 +101,37 @@ model::ObjectPtr Objects::find(const model::Key& key) const {
 }
 
 Objects arrange(std::span<const model::ObjectPtr> objects, const Objects* previous) {
-  if (previous == nullptr) return arrange_anew(objects);
+  std::map<std::string_view, std::array<List, NamespaceObjects::kinds>> namespaces;
+  for (const auto& object : objects)
+    namespaces[object->meta.key.namespace_][kind_of(object)].push_back(object);
+  Objects result;
+  for (auto& [name, lists] : namespaces) {
+    NamespaceObjects made;
+    for (std::size_t kind = 0; kind < lists.size(); ++kind)
+      made.by_kind[kind] = kept(sorted(std::move(lists[kind])));
+    NamespaceObjectsPtr before;
+    if (previous != nullptr) {
+      const auto at = previous->namespaces.find(name);
+      if (at != previous->namespaces.end()) before = at->second;
+    }
+    result.namespaces.emplace(name, share(std::move(made), before));
+  }
+  return result;
+}
 
-  // What changed stands between a common beginning and a common end.
-  std::span<const model::ObjectPtr> now = objects;
-  std::span<const model::ObjectPtr> then = previous->given;
-  while (!now.empty() && !then.empty() && now.front() == then.front()) {
-    now = now.subspan(1);
-    then = then.subspan(1);
-  }
-  while (!now.empty() && !then.empty() && now.back() == then.back()) {
-    now = now.first(now.size() - 1);
-    then = then.first(then.size() - 1);
-  }
-  const std::unordered_set<model::ObjectPtr> kept(then.begin(), then.end());
-  const std::unordered_set<model::ObjectPtr> wanted(now.begin(), now.end());
-  // With thousands of changes, sorting all is cheaper than inserting each.
-  if (now.size() > objects.size() / 2 + 64) return arrange_anew(objects);
-
-  Objects result{.given = {objects.begin(), objects.end()}, .namespaces = previous->namespaces};
-  Changing changing;
-  for (const auto& object : then) {
-    if (wanted.contains(object)) continue;
-    remove(opened(changing, result, object->meta.key.namespace_), object);
-  }
-  for (const auto& object : now) {
-    if (kept.contains(object)) continue;
-    add(opened(changing, result, object->meta.key.namespace_), object);
-  }
-  for (auto& [name, held] : changing) {
+Objects arrange(const Changes& changes, const Objects& previous) {
+  std::map<std::string_view, std::map<std::size_t, Changing>> namespaces;
+  for (const auto& object : changes.gone)
+    namespaces[object->meta.key.namespace_][kind_of(object)].gone.push_back(object);
+  for (const auto& object : changes.come)
+    namespaces[object->meta.key.namespace_][kind_of(object)].come.push_back(object);
+  Objects result = previous;
+  for (const auto& [name, kinds] : namespaces) {
+    const auto before = previous.namespaces.find(name);
+    NamespaceObjects held;
+    if (before != previous.namespaces.end()) held = *before->second;
+    for (const auto& [kind, changing] : kinds)
+      held.by_kind[kind] = kept(changed(held.of(static_cast<model::Kind>(kind)), changing));
     if (held.empty()) {
       result.namespaces.erase(std::string(name));
     } else {
@@ -122,7 +145,9 @@ Objects arrange(std::span<const model::ObjectPtr> objects, const Objects* previo
 bool same_objects(const NamespaceObjects* a, const NamespaceObjects* b, model::Kind kind) {
   if (a == b) return true;
   static const NamespaceObjects none;
-  return (a == nullptr ? none : *a).of(kind) == (b == nullptr ? none : *b).of(kind);
+  const auto &one = (a == nullptr ? none : *a).of(kind),
+             &other = (b == nullptr ? none : *b).of(kind);
+  return &one == &other || one == other;
 }
 
 }  // namespace graymesh::snapshot

@@ -7,8 +7,10 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "base/pieces.h"
 #include "control/snapshot/catalog.h"
 #include "control/snapshot/endpoint.h"
 #include "control/snapshot/objects.h"
@@ -55,13 +57,16 @@ struct SubsetProblems {
     ServicePtr service;
     EndpointsPtr endpoints;
     std::vector<std::string> empty;  // names of subsets
+    std::vector<model::Problem> problems;
   };
   // The rules for services of one namespace, checked and described. Taken over as a whole while
-  // nobody there comes or goes.
+  // nobody there comes or goes, and where only endpoints moved, but for the rules of theirs.
   struct Group {
     std::shared_ptr<const Running> running;
-    std::vector<Checked> checked;
-    std::vector<model::Problem> problems;
+    std::shared_ptr<const Services> services;
+    Pieces<Checked> checked;
+    // Places of services, and of a rule of theirs in `checked`; sorted.
+    std::shared_ptr<const std::vector<std::pair<std::size_t, std::size_t>>> by_service;
   };
   std::map<std::string, std::shared_ptr<const Group>, std::less<>> by_namespace;
 };

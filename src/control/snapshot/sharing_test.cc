@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "control/snapshot/snapshot_data.h"
 #include "control/snapshot/test_mesh.h"
 
 namespace graymesh::snapshot {
@@ -182,6 +183,32 @@ TEST(Sharing, AMeshConfigThatChangesElsewhereChangesNothing) {
   EXPECT_EQ(before.gateway, after.gateway);
 }
 
+std::string slice(const std::string& service, const std::string& ip) {
+  return "\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: " +
+         service + "-1, namespace: shop, labels: {kubernetes.io/service-name: " + service +
+         "}}\naddressType: IPv4\nports: [{name: http, port: 8080}]\nendpoints: [{addresses: [" +
+         ip + "]}]\n";
+}
+
+TEST(Sharing, ASliceLeavesAloneAllButTheAnswerOfItsService) {
+  TestMesh mesh(std::string(web) + pod("web-1", "10.0.0.1") + slice("web", "10.0.0.1") +
+                slice("cart", "10.0.0.2"));
+  const SnapshotPtr before = mesh.snapshot_ptr();
+  const SnapshotPtr after = mesh.apply(slice("cart", "10.0.0.3")).snapshot_ptr();
+
+  const auto &was = *before->data().territory("shop"), &is = *after->data().territory("shop");
+  const std::size_t of_cart = is.services->index_of("cart.shop.svc.cluster.local");
+  const std::size_t of_web = is.services->index_of("web.shop.svc.cluster.local");
+  EXPECT_NE(was.running->answers[of_cart], is.running->answers[of_cart]);
+  EXPECT_EQ(was.running->answers[of_web], is.running->answers[of_web]);
+  EXPECT_EQ(was.running->workloads, is.running->workloads);
+  for (const auto kind : {model::Kind::service, model::Kind::pod, model::Kind::virtual_service})
+    EXPECT_EQ(&was.objects->of(kind), &is.objects->of(kind));
+  EXPECT_EQ(before->data().territories.at("bank"), after->data().territories.at("bank"));
+  EXPECT_TRUE(is.running->served.of("10.0.0.2").empty());
+  EXPECT_EQ(is.running->served.of("10.0.0.3").size(), 1U);
+}
+
 TEST(Snapshot, HasTheLaterOfTwoObjectsOfOneName) {
   std::vector<model::ObjectPtr> objects;
   for (const auto* port : {"80", "81"}) {
@@ -193,9 +220,9 @@ TEST(Snapshot, HasTheLaterOfTwoObjectsOfOneName) {
   }
   const auto mesh = std::make_shared<const model::MeshConfig>();
   const auto first = build(objects, mesh, nullptr, 1);
-  EXPECT_EQ(first.snapshot->services()[0]->ports[0].number, 81U);
-  const auto second = build(objects, mesh, first.snapshot.get(), 2);
-  EXPECT_EQ(second.snapshot->services()[0], first.snapshot->services()[0]);
+  EXPECT_EQ(first->services()[0]->ports[0].number, 81U);
+  const auto second = build(objects, mesh, first.get(), 2);
+  EXPECT_EQ(second->services()[0], first->services()[0]);
 }
 
 TEST(Snapshot, IsReadFromManyThreadsWhileTheNextIsBuilt) {

@@ -31,9 +31,8 @@ class Ports {
 
   void add_addresses(std::span<const std::string> addresses) {
     for (const auto& address : addresses) {
-      const auto at = territory_.running->by_address.find(address);
-      if (at == territory_.running->by_address.end()) continue;
-      for (const Served& served : at->second) add(served.service, served.port, served.target_port);
+      for (const Served& served : territory_.running->served.of(address))
+        add(served.service, served.port, served.target_port);
     }
   }
 
@@ -79,8 +78,9 @@ ReducedEndpoints::ReducedEndpoints(
     const auto at = territories.find(namespace_);
     if (at == territories.end()) continue;
     const std::size_t index = at->second->services->index_of(host);
-    const auto& endpoints = at->second->running->endpoints;
-    if (index < endpoints.size() && endpoints[index] == entry.whole) made_.emplace(key, entry);
+    const Running& running = *at->second->running;
+    if (index < running.answers.size() && running.endpoints(index) == entry.whole)
+      made_.emplace(key, entry);
   }
 }
 
@@ -128,10 +128,25 @@ EndpointsPtr Snapshot::endpoints(const Service& service) const {
     return data_->reduced->get(service, nullptr, nullptr);
   }
   const ServicePtr& whole = territory->services->services[index];
-  const EndpointsPtr& endpoints = territory->running->endpoints[index];
+  const EndpointsPtr& endpoints = territory->running->endpoints(index);
   const bool same_ports =
       std::ranges::equal(whole->ports, service.ports, {}, &Port::number, &Port::number);
   return same_ports ? endpoints : data_->reduced->get(service, whole, endpoints);
+}
+
+std::vector<model::Problem> Snapshot::problems() const {
+  std::vector<model::Problem> result = data_->declared_problems->problems;
+  const auto add = [&result](const std::vector<model::Problem>& problems) {
+    result.insert(result.end(), problems.begin(), problems.end());
+  };
+  for (const auto& [name, group] : data_->subset_problems->by_namespace) {
+    for (const auto& checked : group->checked) add(checked.problems);
+  }
+  for (const auto& [name, territory] : data_->territories) {
+    add(territory->services->problems);
+    for (const auto& answer : territory->running->answers) add(answer->problems);
+  }
+  return result;
 }
 
 ViewPtr Snapshot::view(std::string_view namespace_, const model::Labels& labels) const {

@@ -270,6 +270,12 @@ class Snapshot {
   // false where the pod's annotation says so.
   bool lane_stamp(std::string_view address) const;
 
+  // What does not hold together across objects: a DestinationRule's subset that selects nothing, a
+  // VirtualService's destination that does not exist, delegates in a circle, clashing hosts. The
+  // object is used as far as it holds (Istio's behaviour): a warning names a field without effect,
+  // or one that leads nowhere; an error names a route that is left out. Put together when asked.
+  std::vector<model::Problem> problems() const;
+
   // Whether all that is declared is the same, by address: services, rules, routes, the mesh's
   // settings. Then only who runs may differ, and a View of one is that of the other.
   bool same_declared(const Snapshot& other) const;
@@ -287,19 +293,19 @@ class Snapshot {
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
-// What does not hold together across objects: a DestinationRule's subset that selects nothing, a
-// VirtualService's destination that does not exist, delegates in a circle, clashing hosts. The
-// object is used as far as it holds (Istio's behaviour): a warning names a field without effect, or
-// one that leads nowhere; an error names a route that is left out.
-struct Built {
-  SnapshotPtr snapshot;
-  std::vector<model::Problem> problems;
-};
-
 // Resolves the serving objects against each other. Values equal to those of `previous` (may be
 // null) are shared with it. `number` is the new Snapshot's.
-Built build(std::span<const model::ObjectPtr> objects,
-            std::shared_ptr<const model::MeshConfig> mesh, const Snapshot* previous,
-            std::uint64_t number);
+SnapshotPtr build(std::span<const model::ObjectPtr> objects,
+                  std::shared_ptr<const model::MeshConfig> mesh, const Snapshot* previous,
+                  std::uint64_t number);
+
+// Serving objects that are no longer, and that are new; one that is another now is in both.
+struct Changes {
+  std::vector<model::ObjectPtr> gone, come;
+};
+
+// The same of all objects of `previous` but for `changes`, at the cost of what those touch.
+SnapshotPtr build(const Changes& changes, std::shared_ptr<const model::MeshConfig> mesh,
+                  const Snapshot& previous, std::uint64_t number);
 
 }  // namespace graymesh::snapshot

@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <tuple>
+#include <utility>
 
 #include "control/snapshot/problems.h"
 #include "control/snapshot/warning.h"
@@ -53,32 +53,34 @@ Groups groups_of(const Catalog& catalog) {
       continue;
     }
     result[service->namespace_].push_back(
-        {.rule = rule, .service = service, .endpoints = nullptr, .empty = {}});
+        {.rule = rule, .service = service, .endpoints = nullptr, .empty = {}, .problems = {}});
   }
   return result;
 }
 
-std::vector<Problem> describe(const std::vector<Checked>& checked, const Objects& objects) {
+std::vector<Problem> describe(const Checked& checked, const Objects& objects) {
   std::vector<Problem> result;
-  for (const auto& [rule, service, endpoints, empty] : checked) {
-    for (const auto& name : empty) {
-      model::ObjectPtr object;
-      const auto* subset = written(*rule, name, objects, object);
-      if (subset == nullptr) continue;
-      const auto index = subset - object->as<model::DestinationRule>().subsets.data();
-      result.push_back(warning(*object, subset->position, fmt::format("subsets[{}]", index), name,
-                               fmt::format("selects no endpoint of {}", rule->spec.host)));
-    }
+  for (const auto& name : checked.empty) {
+    model::ObjectPtr object;
+    const auto* subset = written(*checked.rule, name, objects, object);
+    if (subset == nullptr) continue;
+    const auto index = subset - object->as<model::DestinationRule>().subsets.data();
+    result.push_back(warning(*object, subset->position, fmt::format("subsets[{}]", index), name,
+                             fmt::format("selects no endpoint of {}", checked.rule->spec.host)));
   }
   return result;
 }
 
 // Checks those whose endpoints or rule are not as in `before`, which has the same order as far as
-// the two agree.
-void check(std::vector<Checked>& checked, const Place& place, const Group* before) {
+// the two agree, and describes all.
+std::shared_ptr<const Group> check(std::vector<Checked> checked, const Place& place,
+                                   const Group* before, const Objects& objects) {
+  std::vector<std::pair<std::size_t, std::size_t>> by_service;
   std::size_t at = 0;
   for (Checked& one : checked) {
-    one.endpoints = place.running->endpoints[place.services->index_of(one.service->host)];
+    const std::size_t service = place.services->index_of(one.service->host);
+    by_service.emplace_back(service, by_service.size());
+    one.endpoints = place.running->endpoints(service);
     const Checked* known = nullptr;
     if (before != nullptr) {
       const auto& then = before->checked;
@@ -88,7 +90,39 @@ void check(std::vector<Checked>& checked, const Place& place, const Group* befor
     one.empty = known != nullptr && known->endpoints == one.endpoints
                     ? known->empty
                     : empty_subsets(*one.rule, *one.endpoints);
+    one.problems = describe(one, objects);
   }
+  std::ranges::sort(by_service);
+  return std::make_shared<const Group>(
+      Group{.running = place.running,
+            .services = place.services,
+            .checked = Pieces<Checked>(std::move(checked)),
+            .by_service = std::make_shared<const decltype(by_service)>(std::move(by_service))});
+}
+
+// Of the same rules in the same lines, for the same services: `before`, but for those whose
+// endpoints moved.
+std::shared_ptr<const Group> moved_on(const Group& before, const Place& place,
+                                      const Objects& objects) {
+  std::vector<Pieces<Checked>::Change> changes;
+  const Running &now = *place.running, &then = *before.running;
+  now.answers.each_apart(then.answers, [&](std::size_t i) {
+    if (now.endpoints(i) == then.endpoints(i)) return true;
+    const auto rules = std::ranges::equal_range(*before.by_service, i, {},
+                                                &std::pair<std::size_t, std::size_t>::first);
+    for (const auto& [service, rule] : rules) {
+      Checked one = before.checked[rule];
+      one.endpoints = now.endpoints(i);
+      one.empty = empty_subsets(*one.rule, *one.endpoints);
+      one.problems = describe(one, objects);
+      changes.emplace_back(rule, std::move(one));
+    }
+    return true;
+  });
+  auto next = std::make_shared<Group>(before);
+  next->running = place.running;
+  next->checked = before.checked.with(changes);
+  return next;
 }
 
 }  // namespace
@@ -106,22 +140,19 @@ SubsetProblems find_subset_problems(const Catalog& catalog, const Objects& objec
   }
   for (auto& [name, group] : result.by_namespace) {
     const Place place = find(name);
-    if (group && unchanged.rule_lines && group->running == place.running) continue;
+    if (group && unchanged.rule_lines && group->services == place.services) {
+      if (group->running != place.running) group = moved_on(*group, place, objects);
+      continue;
+    }
     const Group* known = nullptr;
     if (before != nullptr) {
       const auto at = before->by_namespace.find(name);
       if (at != before->by_namespace.end()) known = at->second.get();
     }
-    Group made;
-    made.running = place.running;
-    if (group) {
-      made.checked = group->checked;
-    } else {
-      made.checked = std::move(groups.find(name)->second);
-    }
-    check(made.checked, place, known);
-    made.problems = describe(made.checked, objects);
-    group = std::make_shared<const Group>(std::move(made));
+    std::vector<Checked> checked =
+        group ? std::vector<Checked>(group->checked.begin(), group->checked.end())
+              : std::move(groups.find(name)->second);
+    group = check(std::move(checked), place, known, objects);
   }
   return result;
 }

@@ -46,12 +46,11 @@ class TestMesh {
   // Of what is there now, built upon the Snapshot before.
   const Snapshot& snapshot() {
     if (!built_) {
-      std::vector<model::ObjectPtr> objects;
-      for (const auto& [key, object] : objects_) objects.push_back(object);
-      auto result = build(objects, std::make_shared<const model::MeshConfig>(config_),
-                          snapshot_.get(), ++number_);
-      snapshot_ = result.snapshot;
-      problems_ = std::move(result.problems);
+      const auto config = std::make_shared<const model::MeshConfig>(config_);
+      ++number_;
+      snapshot_ = snapshot_ ? build(changes(), config, *snapshot_, number_)
+                            : build(all(), config, nullptr, number_);
+      was_ = objects_;
       built_ = true;
     }
     return *snapshot_;
@@ -61,9 +60,8 @@ class TestMesh {
 
   // As people read them.
   std::vector<std::string> problems() {
-    snapshot();
     std::vector<std::string> result;
-    for (const auto& problem : problems_) result.push_back(model::to_string(problem));
+    for (const auto& problem : snapshot().problems()) result.push_back(model::to_string(problem));
     return result;
   }
 
@@ -84,10 +82,26 @@ class TestMesh {
   }
 
  private:
-  std::map<model::Key, model::ObjectPtr> objects_;
+  std::vector<model::ObjectPtr> all() const {
+    std::vector<model::ObjectPtr> all;
+    for (const auto& [key, object] : objects_) all.push_back(object);
+    return all;
+  }
+  Changes changes() const {
+    const auto differing = [](const auto& from, const auto& to) {
+      std::vector<model::ObjectPtr> found;
+      for (const auto& [key, object] : from) {
+        const auto other = to.find(key);
+        if (other == to.end() || other->second != object) found.push_back(object);
+      }
+      return found;
+    };
+    return {.gone = differing(was_, objects_), .come = differing(objects_, was_)};
+  }
+
+  std::map<model::Key, model::ObjectPtr> objects_, was_;  // now, and when it was built
   model::MeshConfig config_;
   SnapshotPtr snapshot_;
-  std::vector<model::Problem> problems_;
   bool built_ = false;
   std::uint64_t number_ = 0;
 };

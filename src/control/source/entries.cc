@@ -72,6 +72,42 @@ const Entry& Entries::at(const model::Key& key) const {
   return found->second;
 }
 
+void Entries::each_apart(const Entries& before,
+                         const std::function<void(const model::Key&, const Entry* before,
+                                                  const Entry* now)>& visit) const {
+  // A piece that both have begins with the same key in both, so going by first keys finds it.
+  std::vector<const value_type*> then, now;
+  const auto take = [](const Piece& piece, std::vector<const value_type*>& out) {
+    for (const auto& entry : piece) out.push_back(&entry);
+  };
+  auto a = before.pieces_.begin(), b = pieces_.begin();
+  while (a != before.pieces_.end() || b != pieces_.end()) {
+    if (a != before.pieces_.end() && b != pieces_.end() && *a == *b) {
+      ++a;
+      ++b;
+    } else if (b == pieces_.end() ||
+               (a != before.pieces_.end() && (*a)->begin()->first < (*b)->begin()->first)) {
+      take(**a++, then);
+    } else {
+      take(**b++, now);
+    }
+  }
+  auto was = then.begin(), is = now.begin();
+  while (was != then.end() || is != now.end()) {
+    if (is == now.end() || (was != then.end() && (*was)->first < (*is)->first)) {
+      visit((*was)->first, &(*was)->second, nullptr);
+      ++was;
+    } else if (was == then.end() || (*is)->first < (*was)->first) {
+      visit((*is)->first, nullptr, &(*is)->second);
+      ++is;
+    } else {
+      visit((*is)->first, &(*was)->second, &(*is)->second);
+      ++was;
+      ++is;
+    }
+  }
+}
+
 void Entries::update(std::vector<Change> changes) {
   Pieces next;
   next.reserve(pieces_.size() + changes.size() / piece_size + 1);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -68,6 +69,12 @@ class Entries {
   bool contains(const model::Key& key) const { return find(key) != end(); }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+
+  // Calls `visit` with every key, ascending, that may stand otherwise in `before`: those of pieces
+  // that the two do not share. And with its entry there and here, null where there is none.
+  void each_apart(const Entries& before,
+                  const std::function<void(const model::Key&, const Entry* before,
+                                           const Entry* now)>& visit) const;
 
   // Sets each key to its entry, or erases it where there is none. Keys ascend.
   using Change = std::pair<model::Key, std::optional<Entry>>;

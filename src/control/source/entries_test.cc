@@ -3,7 +3,10 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
 #include <random>
+#include <utility>
 
 namespace graymesh::source {
 namespace {
@@ -77,6 +80,64 @@ TEST(Entries, ShareWhatDidNotChangeWithTheTableBefore) {
   int moved = 0;
   for (const auto& [name, value] : before) moved += &value != &entries.at(name);
   EXPECT_LE(moved, 100);
+}
+
+// What each_apart() visits and stands otherwise, must be all that does.
+std::map<model::Key, std::pair<int, int>> differing(const Entries& before, const Entries& now,
+                                                    std::size_t* visited = nullptr) {
+  std::map<model::Key, std::pair<int, int>> found;
+  std::optional<model::Key> last;
+  const auto line = [](const Entry* entry) { return entry ? entry->position.line : -1; };
+  now.each_apart(before, [&](const model::Key& key, const Entry* was, const Entry* is) {
+    EXPECT_TRUE(!last || *last < key) << "in order, each once";
+    EXPECT_TRUE(was || is);
+    last = key;
+    if (visited) ++*visited;
+    if (line(was) != line(is)) found[key] = {line(was), line(is)};
+  });
+  return found;
+}
+
+TEST(Entries, TellWhatStandsOtherwiseThanBefore) {
+  std::mt19937 random(12);  // NOLINT: the seed is the point
+  Entries entries;
+  std::map<model::Key, int> model;
+  for (int round = 0; round < 200; ++round) {
+    const Entries before = entries;
+    std::map<model::Key, std::pair<int, int>> expected;
+    std::map<model::Key, std::optional<Entry>> some;
+    const auto count = random() % (round % 10 == 0 ? 500 : 4);
+    for (unsigned i = 0; i < count; ++i) {
+      const auto at = key(static_cast<int>(random() % 1000));
+      const int line = random() % 3 == 0 ? -1 : round;
+      some[at] = line < 0 ? std::nullopt : std::optional(entry(line));
+    }
+    for (const auto& [at, value] : some) {
+      const int was = model.contains(at) ? model[at] : -1;
+      const int is = value ? value->position.line : -1;
+      if (was != is) expected[at] = {was, is};
+      model.erase(at);
+      if (is >= 0) model[at] = is;
+    }
+    entries.update({some.begin(), some.end()});
+    ASSERT_EQ(differing(before, entries), expected) << "round " << round;
+  }
+}
+
+TEST(Entries, AreNotGoneThroughToTellWhatOneChangeIs) {
+  std::vector<Entries::Change> all;
+  for (int i = 0; i < 5000; ++i) all.emplace_back(key(i), entry(i));
+  Entries entries;
+  entries.update(std::move(all));
+  const Entries before = entries;
+  entries.update(change(2500, 0));
+  std::size_t visited = 0;
+  const std::map<model::Key, std::pair<int, int>> expected{{key(2500), {2500, 0}}};
+  EXPECT_EQ(differing(before, entries, &visited), expected);
+  EXPECT_LE(visited, 100u);
+  visited = 0;
+  EXPECT_TRUE(differing(before, before, &visited).empty());
+  EXPECT_EQ(visited, 0u);
 }
 
 }  // namespace

@@ -215,7 +215,7 @@ void Mesh::remove(const model::Key& key) {
 }
 
 snapshot::SnapshotPtr Mesh::snapshot() const {
-  if (stale_) built_ = snapshot::build(objects_, mesh_, built_.get(), ++number_).snapshot;
+  if (stale_) built_ = snapshot::build(objects_, mesh_, built_.get(), ++number_);
   stale_ = false;
   return built_;
 }
