@@ -14,13 +14,17 @@
 
 namespace graymesh::translate {
 
+using Places = std::vector<std::size_t>;  // ascending
+
 // Equal addresses mean that nothing in it changed.
 struct Answers {
   std::shared_ptr<const void> view;                              // keeps `services`
   const std::vector<snapshot::SeenService>* services = nullptr;  // of the view
   Pieces<snapshot::EndpointsPtr> endpoints;                      // of those, in their order
   // Places of those whose endpoints are part of their clusters: not by EDS.
-  std::shared_ptr<const std::vector<std::size_t>> within_clusters;
+  std::shared_ptr<const Places> within_clusters;
+  // Places of those that leave loopback: for proxies on loopback, they have other clusters.
+  std::shared_ptr<const Places> beyond_loopback;
 };
 using AnswersPtr = std::shared_ptr<const Answers>;
 
@@ -45,6 +49,8 @@ class AnswerBook {
   const snapshot::SnapshotPtr snapshot_;
   mutable std::mutex mutex_;
   std::map<const void*, AnswersPtr> answers_;  // by the View's address
+  // Of Views before, which may be seen again though not all that is declared is the same.
+  std::map<std::shared_ptr<const void>, std::shared_ptr<const Places>> older_beyond_;
   std::map<snapshot::ViewPtr, ViewTraits> traits_;
 };
 

@@ -34,12 +34,7 @@ using resource::Type;
 Inputs cluster_inputs(const Answers& answers, bool on_loopback) {
   Inputs inputs{answers.view};
   for (const std::size_t i : *answers.within_clusters) inputs.push_back(answers.endpoints[i]);
-  if (!on_loopback) return inputs;
-  // For proxies on loopback clusters differ once an endpoint is elsewhere. While none is,
-  // endpoints may come and go without a look at the clusters.
-  for (const auto& endpoints : answers.endpoints) {
-    if (endpoints && leaves_loopback(*endpoints)) inputs.push_back(endpoints);
-  }
+  if (on_loopback) inputs.push_back(answers.beyond_loopback);
   return inputs;
 }
 
@@ -58,6 +53,10 @@ struct Generation::Place {
   InboundScope inbound;
   GatewayScope gateway;
   SlotPtr outbound_slot, listeners_slot, inbound_slot, gateway_slot, proxyless_slot;
+  // What an inbound scope gives comes of what is declared, and of that alone: while that is the
+  // same, nobody looks for it. Most instances have a scope of their own.
+  PartPtr inbound_part;
+  std::uint64_t inbound_declared = 0;  // as State::declared
 };
 
 struct Generation::State {
@@ -97,6 +96,8 @@ struct Generation::State {
   Memo memo;  // empty itself: gives the shared table to the Layers' memos
   std::shared_ptr<Slots> slots;
   const std::uint64_t number;  // of this Generation, among those that share `slots`
+  // Of the first Generation from which on all that is declared is the same.
+  const std::uint64_t declared;
   AnswerBook book;
 
   std::atomic<std::size_t> scopes{0};
@@ -107,6 +108,8 @@ struct Generation::State {
         memo(previous ? &previous->memo : nullptr),
         slots(previous ? previous->slots : std::make_shared<Slots>()),
         number(slots->open()),
+        declared(previous && snapshot->same_declared(*previous->snapshot) ? previous->declared
+                                                                          : number),
         book(previous ? AnswerBook(snapshot, previous->book) : AnswerBook(snapshot)) {}
 
   PartPtr part(Slot& slot, const std::function<void(Making&)>& compute);
@@ -119,7 +122,7 @@ struct Generation::State {
   std::shared_ptr<Place> find(const resource::Node& node);
   bool holds(const Place& place, const resource::Node& node) const;
   void move_here(Place& place) const;
-  std::vector<PartPtr> parts(const Place& place);
+  std::vector<PartPtr> parts(Place& place);
 };
 
 PartPtr Generation::State::part(Slot& slot, const std::function<void(Making&)>& compute) {
@@ -226,14 +229,21 @@ void Generation::State::move_here(Place& place) const {
   }
 }
 
-std::vector<PartPtr> Generation::State::parts(const Place& place) {
+std::vector<PartPtr> Generation::State::parts(Place& place) {
   std::vector<PartPtr> parts;
   parts.reserve(3);
   if (place.gateway_slot) parts.push_back(gateway(*place.gateway_slot, place.gateway));
   if (place.proxyless_slot) parts.push_back(proxyless(*place.proxyless_slot, place.outbound));
   if (place.outbound_slot) parts.push_back(outbound(*place.outbound_slot, place.outbound));
   if (place.listeners_slot) parts.push_back(listeners(*place.listeners_slot, place.outbound));
-  if (place.inbound_slot) parts.push_back(inbound(*place.inbound_slot, place.inbound));
+  if (place.inbound_slot) {
+    if (!place.inbound_part || place.inbound_declared != declared) {
+      place.inbound_part = inbound(*place.inbound_slot, place.inbound);
+      place.inbound_declared = declared;
+    }
+    place.inbound_slot->touch(number);
+    parts.push_back(place.inbound_part);
+  }
   return parts;
 }
 
@@ -267,7 +277,8 @@ resource::ConfigPtr Generation::config_for(const resource::Node& node,
     kept = place = state.find(node);
   auto config = std::make_shared<Config>();
   config->snapshot = state.snapshot->number();
-  for (const auto& part : state.parts(*place)) {
+  const auto parts = state.parts(*place);
+  for (const auto& part : parts) {
     for (const Type type : resource::all_types) {
       const auto& layer = part->of(type);
       if (layer && layer->set) config->layers[static_cast<std::size_t>(type)].push_back(layer->set);

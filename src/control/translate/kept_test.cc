@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/translate/answers.h"
 #include "control/translate/config_testing.h"
 
 namespace graymesh::translate::testing {
@@ -89,6 +90,9 @@ TEST_F(Kept, GivesWhatOneFromNothingGives) {
        "None, selector: {app: s2}, ports: [{name: http, port: 8080}]}\n---\n" +
            slice("s2", "10.1.0.7")},
       {"and another", slice("s2", "10.1.0.8")},
+      {"one on loopback", slice("s1", "127.0.0.9")},
+      {"and another there", slice("s1", "127.0.0.10")},
+      {"and it leaves loopback", slice("s1", "10.1.0.9")},
   };
   for (const auto& [name, change] : steps) {
     mesh.apply(change);
@@ -112,6 +116,40 @@ TEST_F(Kept, LetsOtherScopesBeWhenAnEndpointMoves) {
   std::size_t differ = 0;
   for (std::size_t i = 0; i < is.size(); ++i) differ += was.all()[i] != is.all()[i];
   EXPECT_EQ(differ, 1u);
+}
+
+TEST_F(Kept, IsNotAskedForItsOwnPortsWhenAnEndpointMoves) {
+  expect_same_as_from_nothing("at first");
+  const auto before = generation->config_for(nodes[0], kept[0]);
+  mesh.apply(slice("s1", "10.1.0.3"));
+  generation = std::make_shared<const Generation>(mesh.snapshot(), generation);
+  const auto after = generation->config_for(nodes[0], kept[0]);
+  EXPECT_EQ(generation->work().scopes, 1u) << "outbound, and not inbound";
+  EXPECT_EQ(before->of(Type::listener).back(), after->of(Type::listener).back());
+  EXPECT_NE(after->of(Type::listener).front(), after->of(Type::listener).back());
+}
+
+// Of the services in a View, which leave loopback.
+TEST(Answers, KeepWhoLeavesLoopbackWhileTheyDo) {
+  Mesh mesh;
+  for (const char* name : {"s0", "s1"}) mesh.service("shop/" + std::string(name), {"http 8080"});
+  mesh.apply(slice("s0", "127.0.0.1") + slice("s1", "10.1.0.1"));
+  const auto view = [&] { return mesh.snapshot()->view("shop", {}); };
+  AnswerBook first(mesh.snapshot());
+  const auto beyond = first.of(view())->beyond_loopback;
+  EXPECT_EQ(*beyond, Places{1});
+
+  mesh.apply(slice("s0", "127.0.0.2") + slice("s1", "10.1.0.2"));
+  AnswerBook second(mesh.snapshot(), first);
+  EXPECT_EQ(second.of(view())->beyond_loopback, beyond);
+
+  mesh.apply(destination_rule("bank/other", "host: other.example.com"));
+  AnswerBook third(mesh.snapshot(), second);
+  EXPECT_EQ(third.of(view())->beyond_loopback, beyond) << "though something else is declared";
+
+  mesh.apply(slice("s0", "10.1.0.3") + slice("s1", "127.0.0.3"));
+  AnswerBook fourth(mesh.snapshot(), third);
+  EXPECT_EQ(*fourth.of(view())->beyond_loopback, Places{0});
 }
 
 TEST_F(Kept, HoldsNoOldSnapshot) {
