@@ -2,8 +2,9 @@
 """graymeshd before very many sidecars: how long until all are synced, what it costs, how soon a change is everywhere.
 
 A mesh is generated (tools/gen_mesh.py), graymeshd reads it, ads_load opens a stream for each sidecar. Both share
-this machine's cores. Then: one endpoint changes, one route, endpoints at 5 and at 50 a second, and graymeshd is
-killed (SIGKILL), something changes while it is dead, and it comes back.
+this machine's cores. Then: one endpoint changes, one route, endpoints at 5 and at 50 a second, graymeshd is
+killed (SIGKILL), something changes while it is dead, and it comes back; and once more with another MeshConfig, so
+that all clusters are others than those which the proxies hold.
 
     bench/load.py                                      700 services, 1,100 sidecars, delta and state of the world
     bench/load.py --services 700 --streams 300         a point of the curve
@@ -109,6 +110,26 @@ def crash(server, load, mesh, limit=60):
     return after, figures
 
 
+def remade(server, load, mesh, limit=120):
+    """SIGKILL; a MeshConfig that says of every cluster what no DestinationRule says; until each stream has them all."""
+    clusters = 0.99 * load.streams * load.counts()["held"]["CDS"]["least"]  # the black hole is the same
+    load.say("reset")
+    server.kill()
+    time.sleep(0.5)
+    mesh_config = mesh.folder / "mesh-config.yaml"
+    mesh_config.write_text("tcpKeepalive: {time: 7s}\n")
+    server.options = (*server.options, "--mesh-config", mesh_config)
+    begun = time.monotonic()
+    after = server.again(mesh)
+    measure.wait_until(lambda: load.counts()["types"]["CDS"]["resources"] >= clusters, limit, "clusters are sent", 0.05)
+    current, used = time.monotonic() - begun, after.cpu()
+    quiet(load)
+    types = load.counts()["types"].values()
+    return after, {"current_s": current, "cpu_s": used, "peak_mb": after.memory(),
+                   "bytes_per_stream": sum(of["bytes"] for of in types) / load.streams,
+                   "emptied": sum(of["emptied"] for of in types)}
+
+
 def measure_one(services, streams, sotw, options, limit=600):
     quick = options.quick or options.curve
     mesh = Mesh(services, pods_for(services, streams), folder=options.mesh)
@@ -129,6 +150,7 @@ def measure_one(services, streams, sotw, options, limit=600):
         figures["peak_mb"] = server.memory()
         if not options.pid:
             server, figures["crash"] = crash(server, load, mesh)
+            server, figures["remade"] = remade(server, load, mesh, limit)
         return figures
     finally:
         if load:
@@ -167,6 +189,10 @@ ROWS = (  # heading, where, how it reads
     ("  resources re-sent", "crash.resent", "{}"),
     ("  endpoints lost in a proxy", "crash.emptied", "{}"),
     ("  bytes a stream", "crash.bytes_per_stream", "{:.0f}"),
+    ("the same, all clusters others: sent, s", "remade.current_s", "{:.1f}"),
+    ("  server CPU, s", "remade.cpu_s", "{:.2f}"),
+    ("  peak memory, MB", "remade.peak_mb", "{:.0f}"),
+    ("  MB sent to a stream", "remade.bytes_per_stream", "{:.2f}", 1e6),
 )
 
 
@@ -178,13 +204,13 @@ def look_up(figures, path):
 
 def table(columns):
     heads = [f"{it['services']}/{it['streams']} {it['protocol']}" for it in columns]
-    lines = ["{:<36}".format("services/streams protocol") + "".join(f"{head:>20}" for head in heads)]
+    lines = ["{:<40}".format("services/streams protocol") + "".join(f"{head:>20}" for head in heads)]
     for name, path, form, *unit in ROWS:
         cells = []
         for figures in columns:
             value = look_up(figures, path)
             cells.append("-" if value is None else form.format(value / unit[0] if unit else value))
-        lines.append(f"{name:<36}" + "".join(f"{cell:>20}" for cell in cells))
+        lines.append(f"{name:<40}" + "".join(f"{cell:>20}" for cell in cells))
     return "\n".join(lines)
 
 

@@ -135,9 +135,9 @@ std::vector<std::size_t> Channel::blamed(const Flight& flight, const std::string
 
 void Channel::refuse_one(const Sent& sent, const std::string& error, Now now) {
   if (sent.now) {
-    holding_.exceptions()[sent.hash] = {.held = sent.before.resource,
-                                        .claimed = sent.before.claimed,
-                                        .refused = (*sent.now)->version()};
+    holding_.except(sent.hash) = {.held = sent.before.resource,
+                                  .claimed = sent.before.claimed,
+                                  .refused = (*sent.now)->version()};
   }
   if (refusals_.size() >= refusals_max && !refusals_.contains(sent.hash)) return;
   Refusal refusal{.type = type_, .error = error.substr(0, error_bytes_max), .at = now.wall};
@@ -158,7 +158,7 @@ void Channel::try_later(const std::vector<const Sent*>& suspects) {
     for (std::size_t i = begin; i < end; ++i) {
       const Sent& sent = *suspects[i];
       group.push_back(sent.hash);
-      holding_.exceptions()[sent.hash] = {
+      holding_.except(sent.hash) = {
           .held = sent.before.resource, .claimed = sent.before.claimed, .withheld = true};
     }
     if (!group.empty()) trials_.push_back(std::move(group));
@@ -202,9 +202,9 @@ bool Channel::covers(std::span<const resource::ResourceSetPtr> layers) const {
 
 std::vector<std::string> Channel::claimed() const {
   std::vector<std::string> names;
-  for (const auto& [hash, exception] : holding_.exceptions()) {
-    if (exception.held && exception.claimed) names.push_back(exception.held->name());
-  }
+  holding_.each(subscription_, [&](NameHash, const Held& it) {
+    if (it.claimed) names.push_back(it.resource->name());
+  });
   if (flight_) {
     for (const auto& sent : flight_->sent) {
       if (sent.before.claimed) names.push_back(sent.before.resource->name());

@@ -137,6 +137,7 @@ class Channel {
   struct Counts {
     std::uint64_t sent = 0, acked = 0, nacked = 0, bytes = 0, stale = 0;
     std::uint64_t resyncs = 0;  // came back, and nothing of it was as it shall be (0 or 1)
+    std::uint64_t looks = 0;    // at single exceptions, beside what is gone through in order
   };
   const Counts& counts() const { return counts_; }
 
@@ -144,6 +145,7 @@ class Channel {
   std::vector<resource::ResourceSetPtr> acked() const;
   std::vector<std::string> claimed() const;  // names it holds in versions we don't know
   std::size_t held_count() const;
+  std::size_t exceptions() const { return holding_.exceptions().size(); }  // noted name by name
   // About how many bytes it lacks of that.
   std::size_t owed(const resource::Config& config) const;
 
@@ -156,7 +158,18 @@ class Channel {
   void unsubscribe(const Words& names, const Target& target);
   Status want(NameHash hash, std::string_view name, bool asked_before, const Target& target);
   Status replace_names(const SotwRequest& request);
+  struct Claim {
+    NameHash hash;
+    std::optional<std::uint64_t> version;
+    std::string_view name;
+    bool known = false;  // there is something of that name
+  };
+  struct Standing {
+    std::size_t same = 0, other = 0, lacking = 0;  // names: in our version, in another, not
+  };
   void claim(const Words& held, const Words& versions, const Target& target);
+  Standing claim_layer(const Table& table, const resource::ResourceSetPtr& layer,
+                       std::vector<Claim>& claims);
   bool claim_whole(const std::string& version, const Target& target);
   Status bounded(std::size_t names) const;
 
@@ -201,6 +214,7 @@ class Channel {
   bool consider(const Goal& goal, NameHash hash, const resource::ResourcePtr* want,
                 const Held& held, Draft& draft);
   bool send_owed(const Goal& goal, NameHash hash, const Held& held, Draft& draft);
+  bool removals_wait();
   void draft_groups(const Target& target, Draft& draft);
   void draft_hastened(const Target& target, Draft& draft);
   Draft new_draft(const Goal& goal) const;
@@ -245,6 +259,8 @@ class Channel {
   Step settled_, cleared_;
   bool clear_ = true;  // no removal waits, as of the last take()
   std::uint64_t removals_through_ = 0;
+  std::pair<std::uint64_t, std::uint64_t> looked_;  // for which goal all exceptions were noted
+  std::vector<NameHash> deferred_;                  // since then: exceptions that wait for another
   Counts counts_;
 };
 

@@ -29,31 +29,35 @@ void compare_in_place(const Table& from, const Table& to, Diff& diff) {
   std::ranges::sort(diff, {}, &Change::hash);
 }
 
-void compare_by_name(const Table& from, const Table& to, Diff& diff) {
+void compare_by_name(const Table& from, const Table& to, bool claimed, Diff& diff) {
   const auto a = from.entries(), b = to.entries();
   auto i = a.begin(), j = b.begin();
   while (i != a.end() || j != b.end()) {
     if (j == b.end() || (i != a.end() && i->hash < j->hash)) {
       diff.push_back(change(i->hash, &from.of(*i), nullptr));
+      diff.back().claimed = claimed;
       ++i;
     } else if (i == a.end() || j->hash < i->hash) {
       diff.push_back(change(j->hash, nullptr, &to.of(*j)));
       ++j;
     } else {
       const auto &was = from.of(*i), &is = to.of(*j);
-      if (was != is && was->version() != is->version()) diff.push_back(change(j->hash, &was, &is));
+      if (claimed || (was != is && was->version() != is->version())) {
+        diff.push_back(change(j->hash, &was, &is));
+        diff.back().claimed = claimed;
+      }
       ++i;
       ++j;
     }
   }
 }
 
-std::shared_ptr<const Diff> compare(const Table& from, const Table& to) {
+std::shared_ptr<const Diff> compare(const Table& from, const Table& to, bool claimed) {
   auto diff = std::make_shared<Diff>();
-  if (from.same_names(to))
+  if (from.same_names(to) && !claimed)
     compare_in_place(from, to, *diff);
   else
-    compare_by_name(from, to, *diff);
+    compare_by_name(from, to, claimed, *diff);
   diff->shrink_to_fit();
   return diff;
 }
@@ -120,12 +124,21 @@ std::shared_ptr<const Table> Diffs::table_locked(const ResourceSetPtr& set, cons
 }
 
 std::shared_ptr<const Diff> Diffs::diff(const ResourceSetPtr& from, const ResourceSetPtr& to) {
-  if (from->size() + to->size() < kept_size_min) return compare(Table(*from), Table(*to));
+  return difference(diffs_, from, to, false);
+}
+
+std::shared_ptr<const Diff> Diffs::claimed(const ResourceSetPtr& from, const ResourceSetPtr& to) {
+  return difference(claimed_, from, to, true);
+}
+
+std::shared_ptr<const Diff> Diffs::difference(KeptDiffs& all, const ResourceSetPtr& from,
+                                              const ResourceSetPtr& to, bool claimed) {
+  if (from->size() + to->size() < kept_size_min) return compare(Table(*from), Table(*to), claimed);
   std::lock_guard lock(mutex_);  // also while it is made: whoever waits wants the same
-  auto& kept = diffs_[{from.get(), to.get()}];
+  auto& kept = all[{from.get(), to.get()}];
   if (kept.from.lock() != from || kept.to.lock() != to) {
     const auto old_table = table_locked(from);
-    kept = {from, to, compare(*old_table, *table_locked(to, old_table.get()))};
+    kept = {from, to, compare(*old_table, *table_locked(to, old_table.get()), claimed)};
     auto made = kept.diff;
     forget_the_gone();
     return made;
@@ -134,12 +147,15 @@ std::shared_ptr<const Diff> Diffs::diff(const ResourceSetPtr& from, const Resour
 }
 
 void Diffs::forget_the_gone() {
-  if (tables_.size() + diffs_.size() < kept_max_) return;
+  const auto size = [this] { return tables_.size() + diffs_.size() + claimed_.size(); };
+  if (size() < kept_max_) return;
   std::erase_if(tables_, [](const auto& kept) { return kept.second.set.expired(); });
-  std::erase_if(diffs_, [](const auto& kept) {
-    return kept.second.from.expired() || kept.second.to.expired();
-  });
-  kept_max_ = std::max<std::size_t>(64, 2 * (tables_.size() + diffs_.size()));
+  for (auto* diffs : {&diffs_, &claimed_}) {
+    std::erase_if(*diffs, [](const auto& kept) {
+      return kept.second.from.expired() || kept.second.to.expired();
+    });
+  }
+  kept_max_ = std::max<std::size_t>(64, 2 * size());
 }
 
 }  // namespace graymesh::xds

@@ -60,6 +60,7 @@ struct Change {
   const resource::ResourcePtr* from;
   const resource::ResourcePtr* to;
   std::uint32_t bytes = 0;  // of the frame of `to`
+  bool claimed = false;     // `from` lends only its name
 };
 
 using Diff = std::vector<Change>;  // by hash
@@ -70,6 +71,9 @@ class Diffs {
   std::shared_ptr<const Table> table(const resource::ResourceSetPtr& set);
   std::shared_ptr<const Diff> diff(const resource::ResourceSetPtr& from,
                                    const resource::ResourceSetPtr& to);
+  // The same for who holds the names of `from` in versions that nobody knows: each of both sets.
+  std::shared_ptr<const Diff> claimed(const resource::ResourceSetPtr& from,
+                                      const resource::ResourceSetPtr& to);
 
  private:
   using Weak = std::weak_ptr<const resource::ResourceSet>;
@@ -82,13 +86,16 @@ class Diffs {
     Weak from, to;
     std::shared_ptr<const Diff> diff;
   };
+  using KeptDiffs = std::map<std::pair<Key, Key>, KeptDiff>;
   std::shared_ptr<const Table> table_locked(const resource::ResourceSetPtr& set,
                                             const Table* like = nullptr);
+  std::shared_ptr<const Diff> difference(KeptDiffs& all, const resource::ResourceSetPtr& from,
+                                         const resource::ResourceSetPtr& to, bool claimed);
   void forget_the_gone();
 
   std::mutex mutex_;
   std::map<Key, KeptTable> tables_;
-  std::map<std::pair<Key, Key>, KeptDiff> diffs_;
+  KeptDiffs diffs_, claimed_;
   std::size_t kept_max_ = 64;  // when to look for those gone; doubles with what lives
 };
 

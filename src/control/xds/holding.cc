@@ -126,20 +126,27 @@ const ResourcePtr* Target::find(NameHash hash) const {
 void Holding::forget() {
   slots_.clear();
   exceptions_.clear();
+  noted_.clear();
 }
 
 void Holding::assume(const Target& target) {
   forget();
-  for (const auto& set : target.layers()) slots_.push_back({{last_hash, set, nullptr}});
+  for (const auto& set : target.layers()) assume(set, Has::all);
 }
 
-const ResourcePtr* Holding::base(NameHash hash) const {
+void Holding::assume(const ResourceSetPtr& layer, Has has) {
+  slots_.push_back({{.through = last_hash,
+                     .base = has == Has::nothing ? empty_set() : layer,
+                     .claimed = has == Has::claimed}});
+}
+
+Held Holding::base(NameHash hash) const {
   for (const auto& slot : slots_) {
     const auto segment = std::ranges::lower_bound(slot, hash, {}, &Segment::through);
     if (segment->base->size() == 0) continue;
-    if (const auto* found = table_of(*segment).find(hash)) return found;
+    if (const auto* found = table_of(*segment).find(hash)) return {*found, segment->claimed};
   }
-  return nullptr;
+  return {};
 }
 
 const Table& Holding::table_of(const Segment& segment) const {
@@ -151,22 +158,41 @@ Held Holding::told(NameHash hash, const Subscription& subscription) const {
   if (const auto found = exceptions_.find(hash); found != exceptions_.end()) {
     return {found->second.held, found->second.claimed};
   }
-  if (!subscription.covers(hash)) return {};
-  const auto* found = base(hash);
-  return {found ? *found : nullptr, false};
+  return subscription.covers(hash) ? base(hash) : Held{};
+}
+
+Exception& Holding::except(NameHash hash) {
+  noted_.push_back(hash);
+  return exceptions_[hash];
 }
 
 Exception& Holding::except(NameHash hash, const Subscription& subscription) {
-  if (const auto found = exceptions_.find(hash); found != exceptions_.end()) return found->second;
-  Exception made;
-  made.held = told(hash, subscription).resource;
-  return exceptions_.emplace(hash, std::move(made)).first->second;
+  const Held now = told(hash, subscription);
+  Exception& exception = except(hash);
+  exception.held = now.resource;
+  exception.claimed = now.claimed;
+  return exception;
+}
+
+void Holding::note(std::span<const NameHash> names) {
+  noted_.insert(noted_.end(), names.begin(), names.end());
+}
+
+void Holding::note_all() {
+  noted_.clear();
+  for (const auto& [hash, exception] : exceptions_) noted_.push_back(hash);
+}
+
+std::vector<NameHash> Holding::take_noted() {
+  std::ranges::sort(noted_);
+  noted_.erase(std::unique(noted_.begin(), noted_.end()), noted_.end());
+  return std::exchange(noted_, {});
 }
 
 bool Holding::at(std::span<const ResourceSetPtr> target) const {
   if (slots_.size() != target.size()) return false;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].size() != 1 || slots_[i][0].base != layer(target, i)) return false;
+    if (slots_[i].size() != 1 || !slots_[i][0].is(layer(target, i))) return false;
   }
   return true;
 }
@@ -176,8 +202,9 @@ bool Holding::at(NameHash hash, const Target& target) const {
     const ResourcePtr* base = nullptr;
     if (i < slots_.size()) {
       const auto segment = std::ranges::lower_bound(slots_[i], hash, {}, &Segment::through);
-      if (segment->base == layer(target.layers(), i)) continue;
+      if (segment->is(layer(target.layers(), i))) continue;
       base = table_of(*segment).find(hash);
+      if (base && segment->claimed) return false;
     }
     const ResourcePtr* wanted =
         i < target.tables().size() ? target.tables()[i]->find(hash) : nullptr;
@@ -191,7 +218,7 @@ std::optional<std::vector<ResourceSetPtr>> Holding::layers() const {
   if (!exceptions_.empty()) return std::nullopt;
   std::vector<ResourceSetPtr> layers;
   for (const auto& slot : slots_) {
-    if (slot.size() != 1) return std::nullopt;
+    if (slot.size() != 1 || slot[0].claimed) return std::nullopt;
     layers.push_back(slot[0].base);
   }
   return layers;
@@ -199,8 +226,7 @@ std::optional<std::vector<ResourceSetPtr>> Holding::layers() const {
 
 bool Holding::advance(const Target& target, const Subscription& subscription,
                       const std::function<bool(const Change&)>& visit) {
-  while (slots_.size() < target.layers().size())
-    slots_.push_back({{last_hash, empty_set(), nullptr}});
+  while (slots_.size() < target.layers().size()) assume(empty_set(), Has::nothing);
   bool through = true;
   for (std::size_t i = 0; i < slots_.size() && through; ++i) {
     through = advance(slots_[i], layer(target.layers(), i), subscription, visit);
@@ -211,12 +237,12 @@ bool Holding::advance(const Target& target, const Subscription& subscription,
 
 bool Holding::advance(Slot& slot, const ResourceSetPtr& target, const Subscription& subscription,
                       const std::function<bool(const Change&)>& visit) {
-  if (slot.size() == 1 && slot[0].base == target) return true;
+  if (slot.size() == 1 && slot[0].is(target)) return true;
   NameHash from = 0;
   for (std::size_t i = 0; i < slot.size(); ++i) {
     const Segment& segment = slot[i];
-    if (segment.base != target) {
-      const auto diff = diffs_->diff(segment.base, target);
+    if (!segment.is(target)) {
+      const auto diff = this->diff(segment, target);
       auto at = std::ranges::lower_bound(*diff, from, {}, &Change::hash);
       auto name = std::ranges::lower_bound(subscription.names.all(), from);
       for (; at != diff->end() && at->hash <= segment.through; ++at) {
@@ -228,7 +254,7 @@ bool Holding::advance(Slot& slot, const ResourceSetPtr& target, const Subscripti
         if (visit(*at)) continue;
         // Up to here it is the target, from here on as before.
         slot.erase(slot.begin(), slot.begin() + static_cast<std::ptrdiff_t>(i));
-        if (at->hash > 0) slot.insert(slot.begin(), {at->hash - 1, target, nullptr});
+        if (at->hash > 0) slot.insert(slot.begin(), {.through = at->hash - 1, .base = target});
         if (slot.size() > segments_max) join_tail(slot, subscription);
         return false;
       }
@@ -236,15 +262,21 @@ bool Holding::advance(Slot& slot, const ResourceSetPtr& target, const Subscripti
     if (segment.through == last_hash) break;
     from = segment.through + 1;
   }
-  slot = {{last_hash, target, nullptr}};
+  slot = {{.through = last_hash, .base = target}};
   return true;
 }
 
+std::shared_ptr<const Diff> Holding::diff(const Segment& from, const ResourceSetPtr& to) const {
+  return from.claimed ? diffs_->claimed(from.base, to) : diffs_->diff(from.base, to);
+}
+
 // The last two segments become one on the base of the last: where the other differs, by exceptions.
+// From one that is claimed all would differ; that can only be the last, and so is passed over.
 void Holding::join_tail(Slot& slot, const Subscription& subscription) {
-  const Segment joined = slot[slot.size() - 2];
-  const NameHash from = slot[slot.size() - 3].through + 1;
-  const auto diff = diffs_->diff(slot.back().base, joined.base);
+  const auto last = slot.end() - (slot.back().claimed ? 2 : 1);
+  const Segment joined = *(last - 1);
+  const NameHash from = (last - 2)->through + 1;
+  const auto diff = this->diff(*last, joined.base);
   for (auto at = std::ranges::lower_bound(*diff, from, {}, &Change::hash);
        at != diff->end() && at->hash <= joined.through; ++at) {
     if (!subscription.covers(at->hash)) continue;
@@ -252,7 +284,8 @@ void Holding::join_tail(Slot& slot, const Subscription& subscription) {
     if (at->to) exception.held = *at->to;
     exceptions_.emplace(at->hash, std::move(exception));
   }
-  slot.erase(slot.end() - 2);
+  slot.erase(last - 1);
+  note_all();
 }
 
 // It is asked of every stream, whenever somebody looks: layers are counted as wholes where they can
@@ -288,7 +321,7 @@ void Holding::each(const Subscription& subscription,
       for (auto at = std::ranges::lower_bound(entries, from, {}, &Table::Entry::hash);
            at != entries.end() && at->hash <= segment.through; ++at) {
         if (subscription.covers(at->hash) && !exceptions_.contains(at->hash))
-          visit(at->hash, {table.of(*at), false});
+          visit(at->hash, {table.of(*at), segment.claimed});
       }
       from = segment.through + 1;
     }

@@ -9,6 +9,9 @@
 //     holds     new set   |    old set            two Segments
 //
 // and Exceptions for single names: refused, newly subscribed, no longer wanted but still needed.
+//
+// A proxy that comes back from another graymeshd may hold nearly all names in versions that nobody
+// here knows: then a Segment is `claimed`, its set lends only the names, and a push visits each.
 #pragma once
 
 #include <cstdint>
@@ -93,15 +96,23 @@ class Holding {
   bool empty() const { return slots_.empty() && exceptions_.empty(); }
   void forget();                      // it holds nothing
   void assume(const Target& target);  // it holds all of that
+  enum class Has : std::uint8_t { all, claimed, nothing };
+  void assume(const resource::ResourceSetPtr& layer, Has has);  // of the next layer, that
 
   Held told(NameHash hash, const Subscription& subscription) const;
   // The same without exceptions.
-  const resource::ResourcePtr* base(NameHash hash) const;
+  Held base(NameHash hash) const;
 
   std::map<NameHash, Exception>& exceptions() { return exceptions_; }
   const std::map<NameHash, Exception>& exceptions() const { return exceptions_; }
-  // Makes one that says what is told now, if there is none.
+  // Makes one, if there is none, that says nothing, or what is told now; and notes it.
+  Exception& except(NameHash hash);
   Exception& except(NameHash hash, const Subscription& subscription);
+  // Of thousands of exceptions few are to be looked at by themselves: advance() comes by the others
+  // or they are right as they are. Those are noted; the list is sorted, and each is there once.
+  void note(std::span<const NameHash> names);
+  void note_all();
+  std::vector<NameHash> take_noted();
 
   // Pointer-equal to the target in all layers.
   bool at(std::span<const resource::ResourceSetPtr> target) const;
@@ -127,18 +138,22 @@ class Holding {
   struct Segment {
     NameHash through;  // the last hash
     resource::ResourceSetPtr base;
-    mutable std::shared_ptr<const Table> table;  // of `base`; made when first asked for
+    bool claimed = false;                          // `base` lends only its names
+    mutable std::shared_ptr<const Table> table{};  // of `base`; made when first asked for
+    bool is(const resource::ResourceSetPtr& target) const { return base == target && !claimed; }
   };
   using Slot = std::vector<Segment>;  // one layer; together they reach from 0 to the largest hash
 
   bool advance(Slot& slot, const resource::ResourceSetPtr& target, const Subscription& subscription,
                const std::function<bool(const Change&)>& visit);
   const Table& table_of(const Segment& segment) const;
+  std::shared_ptr<const Diff> diff(const Segment& from, const resource::ResourceSetPtr& to) const;
   void join_tail(Slot& slot, const Subscription& subscription);
 
   Diffs* diffs_;
   std::vector<Slot> slots_;
   std::map<NameHash, Exception> exceptions_;
+  std::vector<NameHash> noted_;
 };
 
 }  // namespace graymesh::xds

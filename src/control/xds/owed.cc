@@ -139,7 +139,7 @@ void Channel::owe(NameHash hash, const ResourcePtr& resource, std::vector<NameHa
     exception = &holding_.except(hash, subscription_);
   } else {
     added.push_back(hash);
-    exception = &holding_.exceptions()[hash];
+    exception = &holding_.except(hash);
     *exception = {};
   }
   exception->resend = true;

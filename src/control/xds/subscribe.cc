@@ -89,8 +89,8 @@ Status Channel::want(NameHash hash, std::string_view name, bool asked_before,
   }
   if (asked_before) {
     holding_.except(hash, subscription_).resend = true;
-  } else if (holding_.base(hash)) {
-    holding_.exceptions()[hash] = {};  // it holds nothing of that name, whatever the base says
+  } else if (holding_.base(hash).resource) {
+    holding_.except(hash) = {};  // it holds nothing of that name, whatever the base says
   } else {
     holding_.exceptions().erase(hash);
   }
@@ -155,9 +155,9 @@ Status Channel::replace_names(const SotwRequest& request) {
     if (subscription_.names.contains(hash) && !unasked_.contains(hash)) continue;
     if (subscription_.wildcard && next.wildcard) continue;
     due_ = due_ || whole();
-    if (holding_.base(hash) || unasked_.contains(hash)) {
+    if (holding_.base(hash).resource || unasked_.contains(hash)) {
       // It holds nothing of that name. What it is owed, it is still owed.
-      auto& exception = holding_.exceptions()[hash];
+      auto& exception = holding_.except(hash);
       exception = {.resend = exception.resend, .owed = std::move(exception.owed)};
     }
   }
@@ -170,27 +170,23 @@ Status Channel::replace_names(const SotwRequest& request) {
       dropped_.push_back(told.resource->name());
   }
   subscription_ = std::move(next);
+  holding_.note_all();  // some of them may be of names that it no longer wants
   return {};
 }
 
 // What the proxy says it holds. Most often that is the target, to the last version, which a sum
-// tells; or nearly all of it: then it is taken to hold the target, with exceptions; else nothing,
-// with exceptions. Both lists are gone through by hash, side by side: a thousand proxies come back
-// at once.
+// tells. Else it is told layer by layer whether the proxy has most names of it in our version, in
+// another, or not at all, and the fewer others are exceptions: a thousand proxies come back at
+// once, perhaps from a graymeshd that made all of it otherwise. Both lists are gone through by
+// hash, side by side.
 void Channel::claim(const Words& held, const Words& versions, const Target& target) {
   if (held.empty()) return;
   returned_ = true;
-  struct Claim {
-    NameHash hash;
-    std::optional<std::uint64_t> version;
-    std::string_view name;
-    const resource::ResourcePtr* same;  // null: of another version, or gone
-  };
   std::vector<Claim> claims;
   claims.reserve(held.size());
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < held.size(); ++i) {
-    claims.push_back({hash_of(held[i]), parse_version(versions[i]), held[i], nullptr});
+    claims.push_back({hash_of(held[i]), parse_version(versions[i]), held[i]});
     sum += claim_of(claims.back().hash, claims.back().version.value_or(0));
   }
   if (held.size() == target.size() && sum == target.claims() && covers(target.layers()))
@@ -204,39 +200,56 @@ void Channel::claim(const Words& held, const Words& versions, const Target& targ
       return name == end || *name != it.hash;
     });
   }
-  std::size_t same = 0, wanted = subscription_.names.size();
-  std::map<NameHash, Exception> others;
-  for (const auto& table : target.tables()) {
-    wanted += subscription_.wildcard ? table->entries().size() : 0;
-    auto at = claims.begin();
-    for (const auto& entry : table->entries()) {
-      while (at != claims.end() && at->hash < entry.hash) ++at;
-      bool named = false;
-      for (; at != claims.end() && at->hash == entry.hash; ++at) {
-        const auto& resource = table->of(entry);
-        named = at->version == resource->version();
-        at->same = named ? &resource : nullptr;
-      }
-      same += named;
-      if (!named && subscription_.covers(entry.hash)) others.try_emplace(entry.hash);
-    }
+  holding_.forget();
+  Standing all;
+  for (std::size_t i = 0; i < target.tables().size(); ++i) {
+    const auto standing = claim_layer(*target.tables()[i], target.layers()[i], claims);
+    all.same += standing.same;
+    all.other += standing.other;
+    all.lacking += standing.lacking;
   }
-  counts_.resyncs += same == 0 && !others.empty() ? 1 : 0;
-  const bool most = 2 * same >= wanted;
-  if (most) {
-    holding_.assume(target);
-  } else {
-    holding_.forget();
-    others.clear();
-  }
+  counts_.resyncs += all.same == 0 && all.other + all.lacking > 0 ? 1 : 0;
+  if (all.same + all.other == 0) holding_.forget();
   for (const Claim& it : claims) {
-    if (it.same && !most) others[it.hash] = {.held = *it.same};
-    if (it.same) continue;
-    others[it.hash] = {
+    if (it.known) continue;
+    holding_.except(it.hash) = {
         .held = std::make_shared<const resource::Resource>(type_, std::string(it.name), ""),
         .claimed = true};
   }
-  holding_.exceptions() = std::move(others);
+}
+
+Channel::Standing Channel::claim_layer(const Table& table, const resource::ResourceSetPtr& layer,
+                                       std::vector<Claim>& claims) {
+  using Has = Holding::Has;
+  const bool wants_all = subscription_.wildcard || subscription_.names.shares(table.names());
+  std::vector<std::pair<const Table::Entry*, Has>> wanted;
+  wanted.reserve(table.entries().size());
+  Standing standing;
+  auto at = claims.begin();
+  for (const auto& entry : table.entries()) {
+    while (at != claims.end() && at->hash < entry.hash) ++at;
+    Has has = Has::nothing;
+    for (; at != claims.end() && at->hash == entry.hash; ++at) {  // of two the last counts
+      has = at->version == table.of(entry)->version() ? Has::all : Has::claimed;
+      at->known = true;
+    }
+    if (!wants_all && !subscription_.names.contains(entry.hash)) continue;
+    wanted.emplace_back(&entry, has);
+    ++(has == Has::all ? standing.same : has == Has::claimed ? standing.other : standing.lacking);
+  }
+  const std::size_t most = std::max({standing.same, standing.other, standing.lacking});
+  const Has base = most == standing.same    ? Has::all
+                   : most == standing.other ? Has::claimed
+                                            : Has::nothing;
+  holding_.assume(layer, base);
+  if (most == wanted.size()) return standing;
+  for (const auto& [entry, has] : wanted) {
+    if (has == base) continue;
+    Exception& exception = holding_.except(entry->hash);
+    if (has != Has::nothing) exception.held = table.of(*entry);
+    exception.claimed = has == Has::claimed;
+  }
+  return standing;
 }
 
 // In state of the world the version says whether it is the same in all, and no more.

@@ -96,6 +96,7 @@ std::optional<Response> Channel::take(const Goal& goal, const std::string& nonce
     draft_exceptions(goal, target, draft);
     draft_changes(goal, target, draft);
     draft_missing(target, draft);
+    draft.deferred = removals_wait();
   }
   dirty_ = more_ = draft.full || draft.trial;
   clear_ = !draft.deferred;
@@ -132,7 +133,7 @@ void Channel::draft_hastened(const Target& target, Draft& draft) {
         found != exceptions.end() &&
         (found->second.withheld || found->second.refused == (*want)->version()))
       continue;
-    exceptions[hash] = {.held = *want};
+    holding_.except(hash) = {.held = *want};
     draft.add(hash, want, held);
   }
 }
@@ -164,6 +165,7 @@ void Channel::draft_trial(const Target& target, Draft& draft) {
       if (found == exceptions.end() || !found->second.withheld) continue;
       found->second.withheld = false;
       const auto* want = target.find(hash);
+      holding_.note({&hash, 1});
       if (!want || !subscription_.covers(hash)) continue;  // as any other exception
       draft.add(hash, want, {found->second.held, found->second.claimed});
       exceptions.erase(found);
@@ -173,17 +175,31 @@ void Channel::draft_trial(const Target& target, Draft& draft) {
   if (draft.trial && trials_left_ > 0) --trials_left_;
 }
 
+// A goal that is another may let any of them go; what a request says concerns those it names.
 void Channel::draft_exceptions(const Goal& goal, const Target& target, Draft& draft) {
+  if (draft.full) return;
+  const std::pair now(goal.step.update, goal.removals_through);
+  if (std::exchange(looked_, now) != now) {
+    deferred_.clear();
+    holding_.note_all();
+  }
   auto& exceptions = holding_.exceptions();
-  for (auto at = exceptions.begin(); at != exceptions.end() && !draft.full;) {
-    const auto here = at++;  // consider() may erase it
-    if (!subscription_.covers(here->first)) {
-      exceptions.erase(here);
-    } else if (holding_.at(here->first, target)) {  // else it is met among the changes
-      const Held held{here->second.held, here->second.claimed};
-      consider(goal, here->first, target.find(here->first), held, draft);
+  const auto noted = holding_.take_noted();
+  std::size_t dealt_with = 0;
+  for (; dealt_with < noted.size(); ++dealt_with) {
+    const NameHash hash = noted[dealt_with];
+    const auto found = exceptions.find(hash);
+    if (found == exceptions.end()) continue;
+    ++counts_.looks;
+    if (!subscription_.covers(hash)) {
+      exceptions.erase(found);
+    } else if (holding_.at(hash, target)) {  // else it is met among the changes
+      const Held held{found->second.held, found->second.claimed};
+      consider(goal, hash, target.find(hash), held, draft);
+      if (draft.full) break;
     }
   }
+  holding_.note(std::span(noted).subspan(dealt_with));
 }
 
 void Channel::draft_changes(const Goal& goal, const Target& target, Draft& draft) {
@@ -198,7 +214,7 @@ void Channel::draft_changes(const Goal& goal, const Target& target, Draft& draft
     }
     const auto* want = change.to ? change.to : target.find(change.hash);
     if (want && !change.to) return true;  // moved to another layer, where it is met as new
-    Held held{change.from ? *change.from : nullptr, false};
+    Held held{change.from ? *change.from : nullptr, change.claimed};
     if (const auto found = exceptions.find(change.hash); found != exceptions.end()) {
       held = {found->second.held, found->second.claimed};
     }
@@ -230,7 +246,7 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
     send = since <= goal.removals_through;
     if (!send) {
       exception = {.held = held.resource, .claimed = held.claimed, .since = since};
-      draft.deferred = true;
+      deferred_.push_back(hash);
       return true;
     }
   }
@@ -250,7 +266,7 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
 // A cluster is warming and waits for this, though neither is wanted any longer. It is sent, and
 // then removed like any other.
 bool Channel::send_owed(const Goal& goal, NameHash hash, const Held& held, Draft& draft) {
-  Exception& exception = holding_.exceptions()[hash];
+  Exception& exception = holding_.except(hash);  // and then removed, in its turn
   if (!draft.fits(&exception.owed)) {
     draft.full = true;
     return false;
@@ -259,8 +275,18 @@ bool Channel::send_owed(const Goal& goal, NameHash hash, const Held& held, Draft
   draft.add(hash, &draft.other.back(), held);
   const std::uint64_t since = exception.since ? exception.since : goal.step.update;
   exception = {.held = std::exchange(exception.owed, nullptr), .since = since};
-  draft.deferred = true;
+  deferred_.push_back(hash);
   return true;
+}
+
+// Something is no longer wanted, but may still be needed.
+bool Channel::removals_wait() {
+  const auto waits = [&](NameHash hash) {
+    const auto found = holding_.exceptions().find(hash);
+    return found != holding_.exceptions().end() && found->second.since != 0;
+  };
+  while (!deferred_.empty() && !waits(deferred_.back())) deferred_.pop_back();
+  return !deferred_.empty();
 }
 
 void Channel::draft_missing(const Target& target, Draft& draft) {
