@@ -1,5 +1,6 @@
 #include "control/rpc/connection.h"
 
+#include <fmt/core.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -89,6 +90,9 @@ void Connection::look_for_silence(Steady now) {
   if (!std::exchange(pinged_, true)) {
     session_.ping();
   } else if (!came && ++silent_looks_ >= std::max(1L, options_.ping_timeout / look_every)) {
+    const std::chrono::duration<double> time = options_.ping_timeout;
+    session_.lose(
+        {Code::unavailable, fmt::format("it has not answered a ping for {:.0f} s", time.count())});
     end();
   }
 }

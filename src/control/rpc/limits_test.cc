@@ -262,6 +262,13 @@ TEST_F(Limits, PingsAreAnsweredAlsoManyAtOnce) {
   }
 }
 
+TEST_F(Limits, CallsOfWhoAnswersNoPingAreDoneAsUnavailable) {
+  start({.ping_every = 100ms, .ping_timeout = 500ms});
+  RawClient client(server->port());
+  client.call(1, "/t/Held");
+  EXPECT_EQ(diary->next(), "done " + std::to_string(static_cast<int>(Code::unavailable)));
+}
+
 TEST_F(Limits, WhoIsQuietIsPingedAndWhoTalksIsNot) {
   start({.ping_every = 700ms});
   RawClient quiet(server->port()), talks(server->port());

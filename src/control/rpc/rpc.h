@@ -58,7 +58,7 @@ class Reactor {
   // The kernel has all of what write() was given.
   virtual void on_written() = 0;
   // The last that is heard: the call is over. `end`: what the client was told; cancelled: it went
-  // by itself, or was cut off.
+  // by itself, or was cut off; unavailable, if that was not told: it answered no ping.
   virtual void on_done(const Status& end) = 0;
 };
 

@@ -69,7 +69,7 @@ Session::~Session() {
   // Reactors call nothing of ours from on_done(), only what posts.
   while (!exchanges_.empty()) {
     Exchange& exchange = *exchanges_.begin()->second;
-    if (!exchange.end) exchange.told = Error{Code::cancelled, "the connection is gone"};
+    if (!exchange.end) exchange.told = lost_;
     forget(exchange.stream);
   }
   nghttp2_session_del(http_);

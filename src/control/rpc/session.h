@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "control/rpc/framing.h"
@@ -67,7 +68,7 @@ class Session {
   // `options` and the mailbox outlive it.
   Session(const Options& options, std::shared_ptr<Mailbox> mailbox,
           std::shared_ptr<const Peer> peer);
-  ~Session();  // calls that are open are done
+  ~Session();  // calls that are open are done, with what lose() said
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -86,6 +87,8 @@ class Session {
   void ping();
   // No more calls.
   void go_away();
+  // Why the connection is about to go, if not by the client's will.
+  void lose(Error why) { lost_ = std::move(why); }
 
   // What time alone brings: deadlines, and those who get no further. To be asked now and then.
   void look(Steady now);
@@ -155,6 +158,7 @@ class Session {
   std::size_t incoming_ = 0;      // granted, of incoming_bytes_max
   std::deque<std::int32_t> waiting_;
   std::optional<Steady> deadline_;
+  Error lost_{Code::cancelled, "the connection is gone"};
   double resets_ = 0;  // a bucket that leaks
   Steady reset_at_{};
 };

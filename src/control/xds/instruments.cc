@@ -57,7 +57,7 @@ Instruments::Instruments(metrics::Registry& registry)
       turned_away(registry.counter("graymesh_xds_streams_turned_away_total",
                                    "Streams beyond those that may be open: told to come later.")),
       registry_(&registry) {
-  for (const char* reason : {"reads_nothing", "answers_nothing"}) (void)dropped(reason);
+  for (const char* reason : {"silent", "reads_nothing", "answers_nothing"}) (void)dropped(reason);
   for (const auto type : resource::all_types) {
     std::string name(short_name(type));
     std::ranges::transform(name, name.begin(),
@@ -77,7 +77,8 @@ Instruments::Instruments(metrics::Registry& registry)
 
 metrics::Counter& Instruments::dropped(const std::string& reason) const {
   return registry_->counter("graymesh_xds_streams_dropped_total",
-                            "Streams that we ended, as they read or answered nothing for long.",
+                            "Streams that we ended, as they read or answered nothing for long, or "
+                            "not even pings.",
                             {{"reason", reason}});
 }
 

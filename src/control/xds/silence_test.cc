@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <atomic>
 #include <chrono>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "base/descriptor.h"
 #include "control/xds/server_fixture.h"
@@ -34,6 +37,31 @@ class Mute {
 
   // Three bytes of length, type, flags, four of stream, eight to be sent back (RFC 9113 6.7).
   void pings() const { say(std::string_view("\0\0\10\6\0\0\0\0\0graymesh", 17)); }
+
+  // Opens a stream of the ADS, and says `message` on it.
+  void asks(const std::string& message) const {
+    using namespace std::string_view_literals;
+    std::string block;  // RFC 7541 6.2.2: each by name, not indexed
+    for (const auto& [name, value] :
+         std::initializer_list<std::pair<std::string_view, std::string_view>>{
+             {":method", "POST"},
+             {":scheme", "http"},
+             {":path",
+              "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"},
+             {":authority", "x"},
+             {"content-type", "application/grpc"},
+             {"te", "trailers"}}) {
+      block += '\0';
+      for (const auto text : {name, value}) block.append(1, static_cast<char>(text.size())) += text;
+    }
+    const auto frame = [&](char type, char flags, std::string_view payload) {
+      std::string bytes = {0, 0, static_cast<char>(payload.size()), type, flags, 0, 0, 0, 1};
+      say(bytes += payload);
+    };
+    frame(1, 4, block);
+    // Not compressed, four bytes of length (PROTOCOL-HTTP2 of gRPC).
+    frame(0, 0, std::string(4, '\0') + static_cast<char>(message.size()) + message);
+  }
 
   // Until the server ends the connection; false if it does not within `time`.
   bool is_ended(std::chrono::milliseconds time) const {
@@ -65,6 +93,27 @@ class Silence : public XdsServer {
 TEST_F(Silence, EndsTheConnectionOfWhoAnswersNoPing) {
   const Mute mute(server->port());
   EXPECT_TRUE(mute.is_ended(patience));
+}
+
+// A process that is stopped, a host that is gone: it reads nothing, and answers no ping.
+TEST_F(Silence, OfAProxyIsTheReasonWhyItsStreamIsEnded) {
+  std::atomic<int> told = 0;
+  start({.write_max = 60s,
+         .ping_every = 100ms,
+         .ping_timeout = 1000ms,
+         .on_drop = [&](const Dropped&) { ++told; }});
+  serve({.clusters = {"a=" + std::string(std::size_t{1} << 20, 'x')}});
+  const Mute mute(server->port());
+  mute.asks(first(Type::cluster, "hangs").SerializeAsString());
+  ASSERT_TRUE(eventually([&] { return told == 1; }));
+  const auto all = server->dropped();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].node_id, "hangs");
+  EXPECT_EQ(all[0].reason, "silent");
+  EXPECT_EQ(all[0].text, "it has not answered a ping for 1 s");
+  const auto& counter =
+      registry.counter("graymesh_xds_streams_dropped_total", "", {{"reason", "silent"}});
+  EXPECT_EQ(counter.value(), 1u);
 }
 
 // What counts is that something comes: the answer may be behind it, or not be read yet.

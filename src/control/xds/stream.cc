@@ -289,8 +289,10 @@ void Stream::on_done(const Status& end) {
   {
     std::lock_guard lock(mutex_);
     // A request that is too long is refused before it is here.
-    const bool refused = !finished_ && !end && end.error().code == Code::resource_exhausted;
-    if (refused) instruments().unbounded.add();
+    const auto ended_by = [&](Code code) { return !finished_ && !end && end.error().code == code; };
+    if (ended_by(Code::resource_exhausted)) instruments().unbounded.add();
+    // Who hangs or reads nothing answers no ping either, and that is found first.
+    if (ended_by(Code::unavailable)) drop_locked("silent", end.error().message);
     finished_ = true;
     teller_.closed();
   }

@@ -70,7 +70,7 @@ struct Dropped {
   std::string node_id{};  // empty: it had not said who it is
   std::string peer{};
   Clock::Wall at{};
-  std::string reason{};  // "reads_nothing"
+  std::string reason{};  // "silent", "reads_nothing", "answers_nothing"
   std::string text{};    // "it has read nothing for 20 s"
 };
 
