@@ -65,20 +65,92 @@ TEST(Gateway, HasTlsWhereItsProtocolHas) {
 }
 
 TEST(Gateway, SaysWhichServersWaitForSecretDiscovery) {
-  const auto https = [](const std::string& tls) {
+  const auto secret = [](const std::string& tls) {
     return server("hosts: [a.com], port: {number: 443, name: a, protocol: HTTPS}, tls: {" + tls +
                   "}");
   };
   const std::string rule = "is accepted but not supported yet: the server is not served";
-  EXPECT_EQ(warnings_of(https("mode: SIMPLE, credentialName: c")),
+  EXPECT_EQ(warnings_of(secret("mode: SIMPLE, credentialName: c")),
             Lines{gateway6(".tls.credentialName c, " + rule)});
-  EXPECT_EQ(warnings_of(https("mode: MUTUAL, credentialNames: [c]")),
+  EXPECT_EQ(warnings_of(secret("mode: MUTUAL, credentialNames: [c]")),
             Lines{gateway6(".tls.credentialNames " + rule)});
-  EXPECT_EQ(warnings_of(https("mode: ISTIO_MUTUAL")),
+  EXPECT_EQ(warnings_of(secret("mode: ISTIO_MUTUAL")),
             Lines{gateway6(".tls.mode ISTIO_MUTUAL, " + rule)});
-  EXPECT_EQ(warnings_of(https("mode: OPTIONAL_MUTUAL, serverCertificate: /a, privateKey: /b, "
-                              "caCertificates: /c")),
+  EXPECT_EQ(warnings_of(secret("mode: OPTIONAL_MUTUAL, serverCertificate: /a, privateKey: /b, "
+                               "caCertificates: /c")),
             Lines{});
+}
+
+// A server whose TLS settings, on line 6, have these fields beside certificates.
+std::string https(const std::string& tls) {
+  return server(
+      "hosts: [a.com], port: {number: 443, name: a, protocol: HTTPS}, tls: {mode: MUTUAL, "
+      "serverCertificate: /a, privateKey: /b, caCertificates: /c, " +
+      tls + "}");
+}
+
+std::vector<std::string> suites_of(const std::string& list) {
+  return spec_of<Gateway>(https("cipherSuites: [" + list + "]")).servers.at(0).tls->cipher_suites;
+}
+
+TEST(Gateway, LeavesOutCipherSuitesThatEnvoyWouldRefuse) {
+  using Suites = std::vector<std::string>;
+  EXPECT_EQ(suites_of("ECDHE-RSA-AES128-GCM-SHA256, NO-SUCH, TLS_AES_128_GCM_SHA256, AES128-SHA, "
+                      "AES128-SHA, \"\""),
+            (Suites{"ECDHE-RSA-AES128-GCM-SHA256", "AES128-SHA"}));
+  const std::string unknown =
+      ", is no cipher suite of TLS 1.2 or older that Envoy knows: it is left out";
+  EXPECT_EQ(warnings_of(https("cipherSuites: [AES256-SHA, aes128-sha, TLS_AES_128_GCM_SHA256, "
+                              "AES256-SHA]")),
+            (Lines{gateway6(".tls.cipherSuites[1] aes128-sha" + unknown),
+                   gateway6(".tls.cipherSuites[2] TLS_AES_128_GCM_SHA256" + unknown),
+                   gateway6(".tls.cipherSuites[3] AES256-SHA, is there twice")}));
+  EXPECT_EQ(suites_of("NO-SUCH"), Suites{}) << "Envoy's own choice";
+}
+
+TEST(Gateway, TakesOperationsOnCipherSuitesThatLeaveSome) {
+  using Suites = std::vector<std::string>;
+  EXPECT_EQ(suites_of("ALL, \"-DES-CBC3-SHA\", \"+AES128-SHA\", \"!AES256-SHA\", \"-NO-SUCH\""),
+            (Suites{"ALL", "-DES-CBC3-SHA", "+AES128-SHA", "!AES256-SHA"}));
+  EXPECT_EQ(suites_of("\"[AES128-SHA|AES256-SHA]\", \"[AES128-SHA|NO]\", \"-AES128-SHA\""),
+            Suites{"[AES128-SHA|AES256-SHA]"});
+  for (const char* nothing : {"\"-AES128-SHA\"", "AES128-SHA, \"!AES128-SHA\"",
+                              "\"!AES128-SHA\", AES128-SHA", "ALL, \"-ALL\"", "\"+AES128-SHA\""}) {
+    EXPECT_EQ(suites_of(nothing), Suites{}) << nothing;
+  }
+  EXPECT_EQ(warnings_of(https("cipherSuites: [\"-ALL\"]")),
+            Lines{gateway6(".tls.cipherSuites leaves no cipher suite: Envoy's own choice holds")});
+}
+
+TEST(Gateway, NeedsCipherSuitesForOldTls) {
+  const std::string rule = ", needs cipherSuites: Envoy's own have none for TLS below 1.2";
+  EXPECT_EQ(warnings_of(https("minProtocolVersion: TLSV1_1")),
+            Lines{gateway6(".tls.minProtocolVersion TLSV1_1" + rule)});
+  EXPECT_EQ(warnings_of(https("minProtocolVersion: TLSV1_0, cipherSuites: [AES128-SHA]")), Lines{});
+}
+
+TEST(Gateway, PinsCertificatesByWholeHashesOnly) {
+  const std::string hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+  const std::string hash_rule =
+      ", must be a SHA-256 in hex: 64 digits, or 32 pairs with ':' between";
+  std::string paired;
+  for (std::size_t i = 0; i < hex.size(); i += 2) paired += (i == 0 ? "" : ":") + hex.substr(i, 2);
+  EXPECT_EQ(errors_of(https("verifyCertificateHash: [" + hex + ", \"" + paired + "\"]")), Lines{});
+  EXPECT_EQ(errors_of(https("verifyCertificateHash: [abc]")),
+            Lines{gateway6(".tls.verifyCertificateHash[0] abc" + hash_rule)});
+  for (std::string bad :
+       {hex.substr(1), "g" + hex.substr(1), paired + ":00", paired.replace(2, 1, "0")}) {
+    EXPECT_EQ(errors_of(https("verifyCertificateHash: [\"" + bad + "\"]")).size(), 1u) << bad;
+  }
+  const std::string base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+  EXPECT_EQ(errors_of(https("verifyCertificateSpki: [\"" + base64 + "\"]")), Lines{});
+  EXPECT_EQ(errors_of(https("verifyCertificateSpki: [AAAA]")),
+            Lines{gateway6(".tls.verifyCertificateSpki[0] AAAA, must be a SHA-256 in base64: 43 "
+                           "characters and '='")});
+  for (const std::string& bad :
+       {hex, base64.substr(0, 43), base64.substr(0, 42) + "V=", "_" + base64.substr(1)}) {
+    EXPECT_EQ(errors_of(https("verifyCertificateSpki: [\"" + bad + "\"]")).size(), 1u) << bad;
+  }
 }
 
 std::string sidecar(std::string_view spec) { return of_kind("Sidecar", spec); }

@@ -41,6 +41,7 @@ void read_tcp_keepalive(Fields& f, TcpKeepalive& out);
 void read_load_balancer(Fields& f, bool ejects, LoadBalancer& out);
 void read_locality_lb(Fields& f, bool ejects, LocalityLb& out);
 void read_server_tls(Fields& f, ServerTls& out);
+void read_cipher_suites(Fields& f, std::vector<std::string>& out);
 void read_outbound_traffic(Fields& f, std::optional<OutboundTraffic>& out);
 
 // `exportTo`: ".", "*", or namespaces; "~" for services (`to_none`).

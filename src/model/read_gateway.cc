@@ -1,11 +1,13 @@
 // Gateway, and the TLS settings of its servers (which a Sidecar's ingress has too).
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <set>
 
 #include "model/kinds.h"
 #include "model/rules.h"
+#include "model/rules_text.h"
 
 namespace graymesh::model {
 namespace {
@@ -16,6 +18,33 @@ constexpr std::string_view unix_prefix = "unix://";
 // Certificates come from files; there is no secret discovery.
 constexpr std::string_view not_served =
     "is accepted but not supported yet: the server is not served";
+
+// Envoy refuses the listener for any other; a pin that is dropped would let strangers in.
+std::string_view check_spki_hash(std::string_view text) {
+  constexpr std::string_view rule = "must be a SHA-256 in base64: 43 characters and '='";
+  if (text.size() != 44 || text.back() != '=') return rule;
+  text.remove_suffix(1);
+  const bool base64 = std::all_of(text.begin(), text.end(), [](char c) {
+    return rules::is_alphanumeric(c) || c == '+' || c == '/';
+  });
+  // 32 bytes are 42 characters and 4 bits: the last two are 0.
+  constexpr std::string_view last = "AEIMQUYcgkosw048";
+  return base64 && last.find(text.back()) != std::string_view::npos ? "" : rule;
+}
+
+std::string_view check_certificate_hash(std::string_view text) {
+  constexpr std::string_view rule =
+      "must be a SHA-256 in hex: 64 digits, or 32 pairs with ':' between";
+  constexpr std::size_t plain = 64, paired = 95;
+  if (text.size() != plain && text.size() != paired) return rule;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool colon = text.size() == paired && i % 3 == 2;
+    const char c = rules::to_lower(text[i]);
+    const bool hex = rules::is_digit(c) || (c >= 'a' && c <= 'f');
+    if (colon ? c != ':' : !hex) return rule;
+  }
+  return "";
+}
 
 void check_istio_mutual(Fields& f) {
   for (const std::string_view name : {"serverCertificate", "privateKey", "caCertificates",
@@ -150,11 +179,14 @@ void read_server_tls(Fields& f, ServerTls& out) {
   f.text("credentialName", out.credential_name);
   f.texts("credentialNames", out.credential_names);
   f.texts("subjectAltNames", out.subject_alt_names);
-  f.texts("verifyCertificateSpki", out.verify_certificate_spki);
-  f.texts("verifyCertificateHash", out.verify_certificate_hash);
+  f.texts("verifyCertificateSpki", out.verify_certificate_spki, check_spki_hash);
+  f.texts("verifyCertificateHash", out.verify_certificate_hash, check_certificate_hash);
   version("minProtocolVersion", out.min_version);
   version("maxProtocolVersion", out.max_version);
-  f.texts("cipherSuites", out.cipher_suites);
+  read_cipher_suites(f, out.cipher_suites);
+  const bool old = out.min_version == Protocol::tls1_0 || out.min_version == Protocol::tls1_1;
+  if (old && out.cipher_suites.empty())
+    f.warn("minProtocolVersion", "needs cipherSuites: Envoy's own have none for TLS below 1.2");
   f.without_effect({"caCertCredentialName", "insecureSkipVerify"});
   f.known({"tlsCertificates"});
   check_server_tls(f, out);

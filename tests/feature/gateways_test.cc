@@ -174,6 +174,37 @@ TEST(Gateways, TlsPassesThroughByName) {
   EXPECT_NE(listener["filter_chains"][0].dump().find(outbound(8080, "", "web")), std::string::npos);
 }
 
+TEST(Gateways, AWordThatIsNoCipherSuiteCostsItselfAndNotTheListener) {
+  const Mesh mesh(
+      web +
+      gateway("  - {port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*.example'], tls: "
+              "{mode: SIMPLE, serverCertificate: /etc/certs/tls.crt, privateKey: "
+              "/etc/certs/tls.key, cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256, "
+              "TLS_AES_128_GCM_SHA256, NO-SUCH, AES128-SHA]}}\n") +
+      route("shop", "[shop.example]", to_web));
+  const Json listener = mesh.gateway(443).listener("0.0.0.0_443");
+  EXPECT_EQ(listener["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"]
+                    ["tls_params"]["cipher_suites"],
+            Json::array({"ECDHE-RSA-AES128-GCM-SHA256", "AES128-SHA"}));
+  EXPECT_TRUE(
+      mesh.mentions("Gateway istio-system/shop: servers[0].tls.cipherSuites[1] "
+                    "TLS_AES_128_GCM_SHA256, is no cipher suite"));
+  EXPECT_TRUE(mesh.mentions("servers[0].tls.cipherSuites[2] NO-SUCH, is no cipher suite"));
+}
+
+TEST(Gateways, APinThatEnvoyCannotReadIsRefused) {
+  const Mesh mesh(
+      web +
+      gateway("  - {port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*.example'], tls: "
+              "{mode: MUTUAL, serverCertificate: /etc/certs/tls.crt, privateKey: "
+              "/etc/certs/tls.key, caCertificates: /etc/certs/tls.crt, verifyCertificateHash: "
+              "[abc]}}\n"));
+  ASSERT_EQ(mesh.refused().size(), 1u);
+  EXPECT_TRUE(
+      mesh.mentions("Gateway istio-system/shop: servers[0].tls.verifyCertificateHash[0] "
+                    "abc, must be a SHA-256 in hex"));
+}
+
 TEST(Gateways, ADestinationWithoutPortIsTheOnlyPortOfItsService) {
   const Mesh mesh(app("pay", {"baseline"}, "fe-pre", 9000) + gateway(http_server) +
                   route("pay", "[pay.example]", "  - route: [{destination: {host: pay}}]\n"));

@@ -271,5 +271,54 @@ tcp: [{match: [{port: 9000}], route: [{destination: {host: web, port: {number: 9
   EXPECT_EQ(complaint(answer), "");
 }
 
+// A gateway whose one server has these TLS settings beside a certificate.
+Answer tls_gateway(const std::filesystem::path& folder, const std::string& settings) {
+  Mesh mesh;
+  apply_services(mesh);
+  mesh.apply(gateway(
+      "shop/edge",
+      "selector: {istio: ingressgateway}\nservers:\n- port: {number: 9443, name: https, protocol: "
+      "HTTPS}\n  hosts: [shop.example.com]\n  tls: {mode: MUTUAL, serverCertificate: " +
+          folder.string() + "/tls.crt, privateKey: " + folder.string() +
+          "/tls.key, caCertificates: " + folder.string() + "/tls.crt, " + settings + "}"));
+  mesh.apply(virtual_service("shop/edge", R"(hosts: [shop.example.com]
+gateways: [edge]
+http: [{route: [{destination: {host: web, port: {number: 8080}}}]}])"));
+  return Control(mesh).ask(gateway_node("127.1.0.1"));
+}
+
+TEST_F(EnvoyAccepts, EveryCipherSuiteThatWeLetThrough) {
+  const auto folder = std::filesystem::temp_directory_path() /
+                      ("graymesh-certificate-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  const std::string command = "cd " + folder.string() +
+                              " && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "
+                              "/CN=shop.example.com -keyout tls.key -out tls.crt 2>/dev/null";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  for (const std::string settings : {
+           "cipherSuites: [AES128-GCM-SHA256, AES128-SHA, AES256-GCM-SHA384, AES256-SHA, "
+           "DES-CBC3-SHA, ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES128-SHA, "
+           "ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-ECDSA-AES256-SHA, ECDHE-ECDSA-CHACHA20-POLY1305, "
+           "ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-SHA, ECDHE-RSA-AES256-GCM-SHA384, "
+           "ECDHE-RSA-AES256-SHA, ECDHE-RSA-CHACHA20-POLY1305]",
+           "cipherSuites: [TLS_AES_128_GCM_SHA256, NO-SUCH, aes128-sha, \"\", \"@STRENGTH\", "
+           "\"-NO-SUCH\"]",
+           "cipherSuites: [ALL, \"-DES-CBC3-SHA\", \"+AES128-SHA\", \"!AES256-SHA\"]",
+           "cipherSuites: [\"-ALL\"]",
+           "cipherSuites: [\"!AES128-SHA\", AES128-SHA]",
+           "cipherSuites: [\"[AES128-SHA|AES256-SHA]\", \"-AES128-SHA\"]",
+           "verifyCertificateSpki: [\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"], "
+           "verifyCertificateHash: "
+           "[e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855,"
+           " \"E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:"
+           "78:52:B8:55\"]",
+       }) {
+    const auto answer = tls_gateway(folder, settings);
+    ASSERT_TRUE(answer.has(Type::listener, "127.1.0.1_9443")) << settings;
+    EXPECT_EQ(complaint(answer), "") << settings;
+  }
+  std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace graymesh::translate::testing

@@ -1,0 +1,122 @@
+// Cipher suites of TLS up to 1.2, in BoringSSL's language: names, ALL, `-X`, `+X`, `!X` to take
+// away, put last or forbid, `[X|Y]` for equal preference.
+//
+// One word that Envoy does not know would cost the whole listener. As in Istio, it is dropped, and
+// a warning tells so. Istio passes on unread what begins with neither letter nor digit; here it
+// must lead somewhere as well.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "model/kinds.h"
+#include "model/rules_text.h"
+
+namespace graymesh::model {
+namespace {
+
+using Names = std::set<std::string_view>;
+
+// Istio's pkg/config/security, each accepted by Envoy 1.40. TLS 1.3 has suites of its own, which
+// nobody can choose among.
+const Names& all_names() {
+  static const Names names{
+      "AES128-GCM-SHA256",
+      "AES128-SHA",
+      "AES256-GCM-SHA384",
+      "AES256-SHA",
+      "DES-CBC3-SHA",
+      "ECDHE-ECDSA-AES128-GCM-SHA256",
+      "ECDHE-ECDSA-AES128-SHA",
+      "ECDHE-ECDSA-AES256-GCM-SHA384",
+      "ECDHE-ECDSA-AES256-SHA",
+      "ECDHE-ECDSA-CHACHA20-POLY1305",
+      "ECDHE-RSA-AES128-GCM-SHA256",
+      "ECDHE-RSA-AES128-SHA",
+      "ECDHE-RSA-AES256-GCM-SHA384",
+      "ECDHE-RSA-AES256-SHA",
+      "ECDHE-RSA-CHACHA20-POLY1305",
+  };
+  return names;
+}
+
+bool is_known(std::string_view name) { return name == "ALL" || all_names().contains(name); }
+
+// The list as BoringSSL reads it, word by word.
+class Suites {
+ public:
+  // The rule that the word breaks; empty if it may stay.
+  std::string_view add(std::string_view word) {
+    if (is_known(word)) {
+      enable(word);
+      return {};
+    }
+    if (word.starts_with('[') && word.ends_with(']'))
+      return add_group(word.substr(1, word.size() - 2));
+    const bool operation = word.starts_with('-') || word.starts_with('+') || word.starts_with('!');
+    if (!operation || !is_known(word.substr(1)))
+      return "is no cipher suite of TLS 1.2 or older that Envoy knows: it is left out";
+    if (grouped_) return "must not stand behind a group in brackets: it is left out";
+    operate(word.front(), word.substr(1));
+    return {};
+  }
+
+  bool none() const { return enabled_.empty(); }
+
+ private:
+  static Names named(std::string_view name) { return name == "ALL" ? all_names() : Names{name}; }
+
+  void enable(std::string_view name) {
+    for (const auto each : named(name)) {
+      if (!forbidden_.contains(each)) enabled_.insert(each);
+    }
+  }
+
+  void operate(char operation, std::string_view name) {
+    if (operation == '+') return;
+    for (const auto each : named(name)) {
+      enabled_.erase(each);
+      if (operation == '!') forbidden_.insert(each);
+    }
+  }
+
+  std::string_view add_group(std::string_view inside) {
+    const auto names = rules::parts_of(inside, '|');
+    if (!std::all_of(names.begin(), names.end(), is_known))
+      return "must be a group of cipher suites such as [X|Y]: it is left out";
+    for (const auto name : names) enable(name);
+    grouped_ = true;
+    return {};
+  }
+
+  Names enabled_, forbidden_;
+  bool grouped_ = false;
+};
+
+}  // namespace
+
+void read_cipher_suites(Fields& f, std::vector<std::string>& out) {
+  const Element* list = f.find("cipherSuites");
+  std::vector<std::string> words;
+  f.texts("cipherSuites", words);
+  if (list == nullptr || words.size() != list->size) return;
+  Suites suites;
+  std::set<std::string_view> seen;
+  const Element* item = list->first;
+  for (const std::string& word : words) {
+    const Element& node = *item;
+    item = item->next;
+    if (word.empty()) continue;
+    std::string_view broken = seen.contains(word) ? "is there twice" : suites.add(word);
+    if (!broken.empty()) {
+      f.reading().warn(node, {}, broken);
+      continue;
+    }
+    seen.insert(word);
+    out.push_back(word);
+  }
+  if (out.empty() || !suites.none()) return;
+  f.warn("cipherSuites", "leaves no cipher suite: Envoy's own choice holds");
+  out.clear();
+}
+
+}  // namespace graymesh::model
