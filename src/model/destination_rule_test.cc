@@ -116,9 +116,33 @@ TEST(TrafficPolicy, SaysWhatHasNoEffectYet) {
             Lines{on6(".tunnel ") + std::string(no_effect)});
   EXPECT_EQ(warnings_of(policy("loadBalancer: {zoneAwareLbSetting: {enabled: true}}")),
             Lines{on6(".loadBalancer.zoneAwareLbSetting ") + std::string(no_effect)});
+}
+
+TEST(TrafficPolicy, DoesNotTakeConsecutiveErrorsForOthers) {
+  const std::string both = policy("outlierDetection: {consecutiveErrors: 9}");
+  EXPECT_EQ(spec_of<DestinationRule>(both).policy->outlier_detection->consecutive_5xx_errors,
+            std::nullopt);
+  EXPECT_EQ(warnings_of(both),
+            Lines{on6(".outlierDetection.consecutiveErrors 9, is deprecated and has no effect, use "
+                      "consecutive5xxErrors or consecutiveGatewayErrors")});
+}
+
+TEST(TrafficPolicy, ReadsWhichAnswersAreErrors) {
+  EXPECT_EQ(spec_of<DestinationRule>(
+                policy("outlierDetection: {outlierDetectionHttpErrorCodes: [429, 500]}"))
+                .policy->outlier_detection->error_codes,
+            (std::vector<std::uint32_t>{429, 500}));
   EXPECT_EQ(
-      warnings_of(policy("outlierDetection: {outlierDetectionHttpErrorCodes: [500]}")),
-      Lines{on6(".outlierDetection.outlierDetectionHttpErrorCodes ") + std::string(no_effect)});
+      errors_of(policy("outlierDetection: {outlierDetectionHttpErrorCodes: [5xx, 600]}")),
+      (Lines{on6(".outlierDetection.outlierDetectionHttpErrorCodes[0] 5xx, must be a whole number"),
+             on6(".outlierDetection.outlierDetectionHttpErrorCodes[1] 600, must be 100 to "
+                 "599")}));
+}
+
+TEST(TrafficPolicy, ReadsHowLongARequestCountsForTheRetryBudget) {
+  EXPECT_EQ(spec_of<DestinationRule>(policy("retryBudget: {percent: 20, budgetInterval: 3s}"))
+                .policy->retry_budget->interval,
+            3s);
 }
 
 }  // namespace

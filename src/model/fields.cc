@@ -216,6 +216,15 @@ void Fields::texts(std::string_view name, std::vector<std::string>& out, Check c
     read_text(*item, out.emplace_back(), check);
 }
 
+void Fields::numbers(std::string_view name, std::vector<std::uint32_t>& out, Range range) {
+  const Element* items = sequence(name);
+  if (items == nullptr) return;
+  for (const Element* item = items->first; item != nullptr; item = item->next) {
+    if (const auto number = read_integer(*item, within_type<std::uint32_t>(range)))
+      out.push_back(static_cast<std::uint32_t>(*number));
+  }
+}
+
 void Fields::text_map(std::string_view name, Labels& out, Check key, Check value) {
   entries(name, [&](const Element& entry) {
     const std::string_view rule = key == nullptr ? std::string_view() : key(entry.key);

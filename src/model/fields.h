@@ -112,6 +112,7 @@ class Fields {
   void number(std::string_view name, T& out, Range range = {});
   template <typename T>
   void number(std::string_view name, std::optional<T>& out, Range range = {});
+  void numbers(std::string_view name, std::vector<std::uint32_t>& out, Range range);
   void real(std::string_view name, double& out, double least, double most);
   void real(std::string_view name, std::optional<double>& out, double least, double most);
   void duration(std::string_view name, std::optional<Duration>& out,

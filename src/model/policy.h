@@ -129,11 +129,12 @@ struct OutlierDetection {
   bool split_external_local_origin_errors = false;
   std::optional<std::uint32_t> consecutive_local_origin_failures;
   std::optional<std::uint32_t> consecutive_gateway_errors;
-  std::optional<std::uint32_t> consecutive_5xx_errors;  // also the deprecated consecutiveErrors
+  std::optional<std::uint32_t> consecutive_5xx_errors;
   std::optional<Duration> interval;
   std::optional<Duration> base_ejection_time;
   std::int32_t max_ejection_percent = 0;  // 0: not given
   std::int32_t min_health_percent = 0;
+  std::vector<std::uint32_t> error_codes;  // answers that are errors; empty: all 5xx
 
   bool operator==(const OutlierDetection&) const = default;
 };
@@ -156,6 +157,7 @@ struct ClientTls {
 struct RetryBudget {
   std::optional<double> percent;
   std::uint32_t min_retry_concurrency = 0;
+  std::optional<Duration> interval;  // how long a request counts; none: while it is active
 
   bool operator==(const RetryBudget&) const = default;
 };

@@ -51,14 +51,14 @@ void read_outlier_detection(Fields& f, OutlierDetection& out) {
   if (f.has("consecutiveErrors")) {
     std::uint32_t errors = 0;
     f.number("consecutiveErrors", errors, counts);
-    f.warn("consecutiveErrors", "is deprecated, use consecutive5xxErrors");
-    if (errors > 0 && !out.consecutive_5xx_errors) out.consecutive_5xx_errors = errors;
+    f.warn("consecutiveErrors",
+           "is deprecated and has no effect, use consecutive5xxErrors or consecutiveGatewayErrors");
   }
   f.duration("interval", out.interval);
   f.duration("baseEjectionTime", out.base_ejection_time);
   f.number("maxEjectionPercent", out.max_ejection_percent, {0, 100});
   f.number("minHealthPercent", out.min_health_percent, {0, 100});
-  f.without_effect({"outlierDetectionHttpErrorCodes"});
+  f.numbers("outlierDetectionHttpErrorCodes", out.error_codes, {100, 599});
   if (!out.split_external_local_origin_errors &&
       out.consecutive_local_origin_failures.value_or(0) > 0) {
     f.error("consecutiveLocalOriginFailures",
@@ -140,7 +140,7 @@ void read_tunnel(Fields& f) {
 void read_retry_budget(Fields& f, RetryBudget& out) {
   f.real("percent", out.percent, 0, 100);
   f.number("minRetryConcurrency", out.min_retry_concurrency);
-  f.without_effect({"budgetInterval"});
+  f.duration("budgetInterval", out.interval, DurationRule::any);
 }
 
 }  // namespace

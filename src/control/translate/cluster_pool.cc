@@ -2,6 +2,7 @@
 #include "control/translate/cluster.h"
 #include "control/translate/wire.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
+#include "envoy/config/common/matcher/v3/matcher.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
 namespace graymesh::translate {
@@ -9,6 +10,7 @@ namespace {
 
 using envoy::config::cluster::v3::CircuitBreakers_Thresholds;
 using envoy::config::cluster::v3::Cluster;
+using envoy::config::common::matcher::v3::MatchPredicate;
 using envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 
 enum class Upstream : std::uint8_t { any, http1, http2, as_downstream };
@@ -87,6 +89,26 @@ void set_http2(const model::ConnectionPool::Http* http, HttpProtocolOptions& out
   }
 }
 
+void set_exact_status(std::uint32_t code, MatchPredicate& out) {
+  auto& header = *out.mutable_http_response_headers_match()->add_headers();
+  header.set_name(":status");
+  header.mutable_string_match()->set_exact(std::to_string(code));
+}
+
+// Which answers eject an endpoint, where the rule names them.
+bool set_error_codes(const ClusterInput& input, HttpProtocolOptions& out) {
+  const auto* detection = input.inbound ? nullptr : input.policy.outlier_detection;
+  if (!detection || detection->error_codes.empty()) return false;
+  auto& matcher = *out.mutable_outlier_detection()->mutable_error_matcher();
+  if (detection->error_codes.size() == 1) {
+    set_exact_status(detection->error_codes.front(), matcher);
+    return true;
+  }
+  for (const auto code : detection->error_codes)
+    set_exact_status(code, *matcher.mutable_or_match()->add_rules());
+  return true;
+}
+
 // SNI and the name to verify follow the request's Host where the rule gives neither.
 bool set_tls_options(const ClusterInput& input, HttpProtocolOptions& out) {
   const auto* tls = input.policy.tls;
@@ -106,6 +128,7 @@ void set_http_options(const ClusterInput& input, Cluster& out) {
   HttpProtocolOptions options;
   bool anything = set_common_options(input.policy, options);
   anything = set_tls_options(input, options) || anything;
+  anything = set_error_codes(input, options) || anything;
   switch (upstream_of(input)) {
     case Upstream::http2:
       set_http2(http_of(input.policy), options);
@@ -153,6 +176,8 @@ void set_limits(const Policy& policy, CircuitBreakers_Thresholds& out) {
     budget.mutable_budget_percent()->set_value(policy.retry_budget->percent.value_or(20));
     const auto least = policy.retry_budget->min_retry_concurrency;
     budget.mutable_min_retry_concurrency()->set_value(least > 0 ? least : 3);
+    if (policy.retry_budget->interval)
+      set_duration(*budget.mutable_budget_interval(), *policy.retry_budget->interval);
   }
 }
 

@@ -135,11 +135,11 @@ trafficPolicy:
   connectionPool:
     tcp: {maxConnections: 7, connectTimeout: 250ms, maxConnectionDuration: 60s, tcpKeepalive: {probes: 3, time: 60s, interval: 5s}}
     http: {http1MaxPendingRequests: 8, http2MaxRequests: 9, maxRetries: 4, maxRequestsPerConnection: 2, idleTimeout: 30s}
-  retryBudget: {percent: 25})");
+  retryBudget: {percent: 25, budgetInterval: 2s})");
   EXPECT_EQ(cluster["connect_timeout"], "0.250s");
   EXPECT_EQ(cluster["circuit_breakers"]["thresholds"][0],
             Json::parse(R"({"max_connections": 7, "max_pending_requests": 8,
-      "max_requests": 9, "max_retries": 4, "retry_budget": {"budget_percent": {"value": 25}, "min_retry_concurrency": 3}})"));
+      "max_requests": 9, "max_retries": 4, "retry_budget": {"budget_percent": {"value": 25}, "budget_interval": "2s", "min_retry_concurrency": 3}})"));
   EXPECT_EQ(
       cluster["upstream_connection_options"]["tcp_keepalive"],
       Json::parse(R"({"keepalive_probes": 3, "keepalive_time": 60, "keepalive_interval": 5})"));
@@ -182,6 +182,28 @@ trafficPolicy:
   EXPECT_EQ(cluster["common_lb_config"]["healthy_panic_threshold"], Json::object()) << "0 %";
   EXPECT_EQ(cluster["common_lb_config"]["update_merge_window"], "0s")
       << "ours: the last of two ejections must not wait";
+}
+
+TEST(OutlierDetection, CountsTheAnswersThatTheRuleNames) {
+  const auto status = [](const char* code) {
+    return Json{{"http_response_headers_match",
+                 {{"headers", {{{"name", ":status"}, {"string_match", {{"exact", code}}}}}}}}};
+  };
+  const auto matcher = [](const std::string& codes) {
+    return cluster_with(
+        "host: web\ntrafficPolicy: {outlierDetection: "
+        "{outlierDetectionHttpErrorCodes: [" +
+        codes +
+        "]}}")["typed_extension_protocol_options"][options]["outlier_detection"]["error_matcher"];
+  };
+  EXPECT_EQ(matcher("429"), status("429"));
+  EXPECT_EQ(matcher("429, 503"), (Json{{"or_match", {{"rules", {status("429"), status("503")}}}}}));
+}
+
+TEST(OutlierDetection, DoesNotHeedConsecutiveErrors) {
+  const auto cluster =
+      cluster_with("host: web\ntrafficPolicy: {outlierDetection: {consecutiveErrors: 9}}");
+  EXPECT_EQ(cluster["outlier_detection"], Json::parse(R"({"enforcing_success_rate": 0})"));
 }
 
 TEST(LoadBalancer, SimplePoliciesAreEnvoys) {
