@@ -216,7 +216,7 @@ class DocumentReader {
     return out;
   }
 
-  // Istio's spec, and what we say beside it.
+  // Istio's spec, and what is said beside it.
   template <typename T, typename Read>
   Spec with_own(Fields& f, Read read) {
     Spec spec = of_spec<T>(f, read);
@@ -227,11 +227,13 @@ class DocumentReader {
   Spec read_spec(Fields& f, Kind kind) {
     switch (kind) {
       case Kind::namespace_:
-        return Namespace{};
+        return of_object<Namespace>(
+            f, [&](Fields& fields, Namespace& out) { read_namespace(fields, meta_, out); });
       case Kind::node:
         return of_object<Node>(f, read_node);
       case Kind::service:
-        return of_object<Service>(f, read_service);
+        return of_object<Service>(
+            f, [&](Fields& fields, Service& out) { read_service(fields, meta_, out); });
       case Kind::pod:
         return of_object<Pod>(f, [&](Fields& fields, Pod& out) { read_pod(fields, meta_, out); });
       case Kind::endpoint_slice:
@@ -243,9 +245,9 @@ class DocumentReader {
       case Kind::destination_rule:
         return with_own<DestinationRule>(f, read_destination_rule);
       case Kind::service_entry:
-        return of_spec<ServiceEntry>(f, read_service_entry);
+        return with_own<ServiceEntry>(f, read_service_entry);
       case Kind::workload_entry:
-        return of_spec<WorkloadEntry>(f, read_workload_entry);
+        return with_own<WorkloadEntry>(f, read_workload_entry);
       case Kind::gateway:
         return of_spec<Gateway>(f, read_gateway);
       case Kind::sidecar:

@@ -19,16 +19,20 @@ void read_lane(Fields& f, Lane& out);
 void read_environment(Fields& f, Environment& out);
 
 // Of the whole object.
-void read_namespace(Fields& f, Namespace& out);
+void read_namespace(Fields& f, const Meta& meta, Namespace& out);
 void read_node(Fields& f, Node& out);
 void read_pod(Fields& f, const Meta& meta, Pod& out);
-void read_service(Fields& f, Service& out);
+void read_service(Fields& f, const Meta& meta, Service& out);
 void read_endpoint_slice(Fields& f, const Meta& meta, EndpointSlice& out);
 void read_endpoints_subset(Fields& f, EndpointSlice& out);  // of Endpoints
 
 // What annotations and labels of ours (graymesh.io/...) at the object's `root` add to its spec.
 void read_own(Reading& reading, const Element& root, const Meta& meta, VirtualService& out);
 void read_own(Reading& reading, const Element& root, const Meta& meta, DestinationRule& out);
+
+// What Istio says outside of the spec, at the object's `root`: annotations and conditions.
+void read_own(Reading& reading, const Element& root, const Meta& meta, ServiceEntry& out);
+void read_own(Reading& reading, const Element& root, const Meta& meta, WorkloadEntry& out);
 
 // Parts that more than one kind has.
 void read_http_route(Fields& f, bool delegate, HttpRoute& out);
@@ -42,6 +46,10 @@ void read_load_balancer(Fields& f, bool ejects, LoadBalancer& out);
 void read_locality_lb(Fields& f, bool ejects, LocalityLb& out);
 void read_server_tls(Fields& f, ServerTls& out);
 void read_cipher_suites(Fields& f, std::vector<std::string>& out);
+// The annotation networking.istio.io/traffic-distribution, if it is there: one of Kubernetes' words
+// in any case; any other means no preference.
+void read_distribution(Reading& reading, const Element& root, const Meta& meta,
+                       std::optional<TrafficDistribution>& out);
 void read_outbound_traffic(Fields& f, std::optional<OutboundTraffic>& out);
 
 // `exportTo`: ".", "*", or namespaces; "~" for services (`to_none`).

@@ -82,6 +82,51 @@ status: {loadBalancer: {}}
   EXPECT_EQ(service.ports.at(2).protocol, "TCP");
 }
 
+TEST(Service, SaysWhichEndpointsComeFirst) {
+  const auto service = [](const std::string& annotations, const std::string& spec) {
+    return "apiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {" + annotations +
+           "}}\nspec: {ports: [{port: 80}]" + spec + "}\n";
+  };
+  const auto of = [&](const std::string& annotations, const std::string& spec) {
+    return spec_of<Service>(service(annotations, spec)).distribution;
+  };
+  const std::string annotation = "networking.istio.io/traffic-distribution: ";
+  EXPECT_EQ(of("", ""), std::nullopt);
+  EXPECT_EQ(of("", ", trafficDistribution: PreferClose"), TrafficDistribution::same_zone);
+  EXPECT_EQ(of("", ", trafficDistribution: PreferSameZone"), TrafficDistribution::same_zone);
+  EXPECT_EQ(of("", ", trafficDistribution: PreferSameNode"), TrafficDistribution::same_node);
+  EXPECT_EQ(of(annotation + "preferSAMENODE", ""), TrafficDistribution::same_node);
+  EXPECT_EQ(of(annotation + "PreferSameNode", ", trafficDistribution: PreferClose"),
+            TrafficDistribution::same_zone);
+  EXPECT_EQ(of(annotation + "Any", ""), TrafficDistribution::any) << "not the namespace's";
+  const std::string rule =
+      ", is not PreferClose, PreferSameZone or PreferSameNode: no endpoint "
+      "comes first";
+  EXPECT_EQ(warnings_of(service(annotation + "Any", "")),
+            Lines{"f.yaml:3 Service default/web: "
+                  "metadata.annotations[networking.istio.io/traffic-distribution] Any" +
+                  rule});
+  EXPECT_EQ(warnings_of(service("", ", trafficDistribution: Near")),
+            Lines{"f.yaml:4 Service default/web: trafficDistribution Near" + rule});
+  EXPECT_EQ(
+      spec_of<Namespace>("apiVersion: v1\nkind: Namespace\nmetadata: {name: a, annotations: {" +
+                         annotation + "PreferClose}}\n")
+          .distribution,
+      TrafficDistribution::same_zone);
+}
+
+TEST(Service, MayKeepTrafficOnTheNode) {
+  const auto local = [](const std::string& policy) {
+    return spec_of<Service>(
+               "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}], "
+               "internalTrafficPolicy: " +
+               policy + "}\n")
+        .node_local;
+  };
+  EXPECT_TRUE(local("Local"));
+  EXPECT_FALSE(local("Cluster"));
+}
+
 TEST(Service, WithoutPortsIsAcceptedWithAWarning) {
   EXPECT_EQ(
       warnings_of(

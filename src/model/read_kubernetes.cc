@@ -2,6 +2,7 @@
 // use is looked at.
 #include <algorithm>
 
+#include "model/distribution.h"
 #include "model/kinds.h"
 #include "model/rules.h"
 #include "model/scalars.h"
@@ -93,6 +94,15 @@ void read_service_port(Fields& f, ServicePort& out) {
     f.number("targetPort", out.target_port, port_range);
 }
 
+// Kubernetes checks the words; those that it will have are no preference to us.
+void read_distribution_field(Fields& f, std::optional<TrafficDistribution>& out) {
+  std::string word;
+  f.text("trafficDistribution", word);
+  if (word.empty()) return;
+  out = distribution_named(word);
+  if (!out) f.warn("trafficDistribution", unknown_distribution);
+}
+
 void read_service_spec(Fields& f, Service& out) {
   f.text("type", out.type);
   f.texts("clusterIPs", out.cluster_ips);
@@ -103,6 +113,10 @@ void read_service_spec(Fields& f, Service& out) {
   f.list("ports", out.ports, read_service_port);
   f.text_map("selector", out.selector);
   f.flag("publishNotReadyAddresses", out.publish_not_ready);
+  std::string internal;
+  f.text("internalTrafficPolicy", internal);
+  out.node_local = internal == "Local";
+  read_distribution_field(f, out.distribution);
   f.text("sessionAffinity", out.session_affinity);
   if (out.type == "ExternalName" && out.external_name.empty())
     f.error("externalName", "is required by type ExternalName");
@@ -113,7 +127,9 @@ void read_service_spec(Fields& f, Service& out) {
 
 }  // namespace
 
-void read_namespace(Fields&, Namespace&) {}
+void read_namespace(Fields& f, const Meta& meta, Namespace& out) {
+  read_distribution(f.reading(), f.node(), meta, out.distribution);
+}
 
 void read_node(Fields& f, Node& out) {
   f.visit("status", [&](Fields& status) {
@@ -145,8 +161,9 @@ void read_pod(Fields& f, const Meta& meta, Pod& out) {
   f.visit("status", [&](Fields& status) { read_pod_status(status, out); });
 }
 
-void read_service(Fields& f, Service& out) {
+void read_service(Fields& f, const Meta& meta, Service& out) {
   if (f.require("spec")) f.visit("spec", [&](Fields& spec) { read_service_spec(spec, out); });
+  if (!out.distribution) read_distribution(f.reading(), f.node(), meta, out.distribution);
 }
 
 }  // namespace graymesh::model

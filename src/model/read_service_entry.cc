@@ -115,6 +115,28 @@ void check_resolution(Fields& f, const ServiceEntry& entry) {
   }
 }
 
+// Go's words for true.
+bool is_true(std::string_view text) {
+  for (const std::string_view word : {"1", "t", "T", "true", "TRUE", "True"}) {
+    if (text == word) return true;
+  }
+  return false;
+}
+
+// The first condition of this type is True.
+bool holds(const Element& root, std::string_view type) {
+  const Element* status = root.find("status");
+  const Element* conditions = status != nullptr ? status->find("conditions") : nullptr;
+  if (conditions == nullptr || !conditions->is_sequence()) return false;
+  for (const Element* each = conditions->first; each != nullptr; each = each->next) {
+    const Element* name = each->find("type");
+    if (name == nullptr || name->text != type) continue;
+    const Element* value = each->find("status");
+    return value != nullptr && value->text == "True";
+  }
+  return false;
+}
+
 }  // namespace
 
 void read_workload_entry(Fields& f, WorkloadEntry& out) {
@@ -134,7 +156,9 @@ void read_workload_entry(Fields& f, WorkloadEntry& out) {
   f.text("locality", out.locality);
   f.number("weight", out.weight);
   f.text("serviceAccount", out.service_account);
-  f.without_effect({"network", "serviceAccount"});
+  f.without_effect({"serviceAccount"});
+  if (f.has("network"))
+    f.warn("network", "is only compared by failoverPriority: no gateway leads to other networks");
   if (out.address.empty()) {
     if (out.network.empty())
       f.error("address", "is required, unless network is set");
@@ -176,6 +200,17 @@ void read_service_entry(Fields& f, ServiceEntry& out) {
   check_resolution(f, out);
   read_export_to(f, true, out.export_to);
   f.texts("subjectAltNames", out.subject_alt_names);
+}
+
+void read_own(Reading& reading, const Element& root, const Meta& meta, ServiceEntry& out) {
+  read_distribution(reading, root, meta, out.distribution);
+}
+
+// Without the annotation the condition says nothing, as in Istio.
+void read_own(Reading&, const Element& root, const Meta& meta, WorkloadEntry& out) {
+  const auto checked = meta.annotations.find("proxy.istio.io/health-checks-enabled");
+  if (checked == meta.annotations.end() || !is_true(checked->second)) return;
+  out.healthy = holds(root, "Healthy");
 }
 
 }  // namespace graymesh::model

@@ -65,6 +65,31 @@ TEST(ServiceEntry, WithDynamicDnsHasNoEffectYet) {
             Lines{on(6, "resolution DYNAMIC_DNS, is accepted but not supported yet: no effect")});
 }
 
+TEST(WorkloadEntry, IsHealthyUnlessItIsCheckedAndDoesNotPass) {
+  const auto healthy = [](const std::string& annotation, const std::string& conditions) {
+    return spec_of<WorkloadEntry>(
+               "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x, "
+               "annotations: {" +
+               annotation + "}}\nspec: {address: 1.1.1.1}\nstatus: {conditions: [" + conditions +
+               "]}\n")
+        .healthy;
+  };
+  const std::string checked = "proxy.istio.io/health-checks-enabled: \"true\"";
+  const std::string passes = "{type: Other, status: \"False\"}, {type: Healthy, status: \"True\"}";
+  EXPECT_TRUE(healthy("", "{type: Healthy, status: \"False\"}"));
+  EXPECT_TRUE(healthy("proxy.istio.io/health-checks-enabled: \"no\"", ""));
+  EXPECT_TRUE(healthy(checked, passes));
+  EXPECT_FALSE(healthy(checked, "{type: Healthy, status: \"False\"}"));
+  EXPECT_FALSE(healthy(checked, "{type: Healthy, status: Unknown}"));
+  EXPECT_FALSE(healthy(checked, ""));
+}
+
+TEST(WorkloadEntry, SaysWhatItsNetworkIsFor) {
+  EXPECT_EQ(warnings_of(of_kind("WorkloadEntry", "  {address: 1.1.1.1, network: far}\n")),
+            Lines{"f.yaml:5 WorkloadEntry default/x: network far, is only compared by "
+                  "failoverPriority: no gateway leads to other networks"});
+}
+
 TEST(WorkloadEntry, HasAnAddress) {
   const std::string at = "f.yaml:5 WorkloadEntry default/x: ";
   EXPECT_EQ(spec_of<WorkloadEntry>(of_kind("WorkloadEntry", "  address: 2001:db8::1\n")).address,

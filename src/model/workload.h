@@ -12,7 +12,14 @@
 
 namespace graymesh::model {
 
+// Which of a service's endpoints a proxy turns to first, and to which when those are not ready:
+// the nearer ones. Kubernetes' trafficDistribution, where PreferClose is PreferSameZone.
+enum class TrafficDistribution : std::uint8_t { any, same_zone, same_node };
+
 struct Namespace {
+  // Of services that do not say themselves; nothing: not given either.
+  std::optional<TrafficDistribution> distribution;
+
   bool operator==(const Namespace&) const = default;
 };
 
@@ -64,7 +71,8 @@ struct Service {
   std::vector<ServicePort> ports;
   Labels selector;
   bool publish_not_ready = false;
-  // internalTrafficPolicy Local, trafficDistribution: read by a later step.
+  std::optional<TrafficDistribution> distribution;  // of the spec, else of the annotation
+  bool node_local = false;  // internalTrafficPolicy Local: clients reach endpoints of their node
   std::string session_affinity;
 
   // Only an explicit "None" is headless: a Service written by hand has no clusterIP yet.
@@ -111,6 +119,8 @@ struct WorkloadEntry {
   std::string locality;  // region/zone/subzone
   std::uint32_t weight = 0;
   std::string service_account;
+  // False: health checks are on for it, and its last one, if there was any, did not pass.
+  bool healthy = true;
 
   bool operator==(const WorkloadEntry&) const = default;
 };
@@ -134,6 +144,7 @@ struct ServiceEntry {
   Labels workload_selector;  // empty: none
   std::vector<std::string> export_to;
   std::vector<std::string> subject_alt_names;
+  std::optional<TrafficDistribution> distribution;  // of the annotation
 
   bool operator==(const ServiceEntry&) const = default;
 };

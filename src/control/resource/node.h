@@ -32,6 +32,7 @@ struct Node {
   // what that counts.
   bool counts_requests = false;
   std::string cluster_id;              // CLUSTER_ID
+  std::string node_name;               // NODE_NAME: the machine, by Kubernetes' name
   std::string network;                 // NETWORK
   std::string service_account;         // SERVICE_ACCOUNT
   std::string workload;                // WORKLOAD_NAME

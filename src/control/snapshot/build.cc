@@ -66,12 +66,13 @@ std::vector<GatewayServers> gateways_of(const NamespaceObjects& objects, const D
 // What a namespace was before, and whether its objects of a kind are still those.
 class Past {
  public:
-  Past(const NamespaceObjects& now, const Territory* before, bool mesh_same)
-      : now_(now), before_(before), mesh_same_(mesh_same) {}
+  // `settings_same`: MeshConfig, and what the Namespace itself says.
+  Past(const NamespaceObjects& now, const Territory* before, bool settings_same)
+      : now_(now), before_(before), settings_same_(settings_same) {}
 
   const Territory* before() const { return before_; }
   const NamespaceObjects* objects() const {
-    return before_ != nullptr && mesh_same_ ? before_->objects.get() : nullptr;
+    return before_ != nullptr && settings_same_ ? before_->objects.get() : nullptr;
   }
   bool same(std::initializer_list<Kind> kinds) const {
     return objects() != nullptr && std::ranges::all_of(kinds, [this](Kind kind) {
@@ -82,7 +83,7 @@ class Past {
  private:
   const NamespaceObjects& now_;
   const Territory* before_;
-  bool mesh_same_;
+  bool settings_same_;
 };
 
 DeclaredPtr declare(const NamespaceObjects& objects, const Services& services,
@@ -106,21 +107,30 @@ DeclaredPtr declare(const NamespaceObjects& objects, const Services& services,
   return carry(known, std::move(declared));
 }
 
-TerritoryPtr settle(const NamespaceObjectsPtr& objects, const Data& data, const Data* before,
-                    const TerritoryPtr& known) {
-  const bool mesh_same = before != nullptr && *before->mesh == *data.mesh;
+model::TrafficDistribution distribution_of(std::string_view namespace_, const Objects& objects) {
+  const auto object = cluster_wide(objects).find(Kind::namespace_, namespace_);
+  const auto any = model::TrafficDistribution::any;
+  return object == nullptr ? any : object->as<model::Namespace>().distribution.value_or(any);
+}
+
+TerritoryPtr settle(std::string_view name, const NamespaceObjectsPtr& objects, const Data& data,
+                    const Data* before, const TerritoryPtr& known) {
+  const auto distribution = distribution_of(name, data.objects);
+  const bool settings_same = before != nullptr && *before->mesh == *data.mesh &&
+                             (known == nullptr || known->distribution == distribution);
   const bool nodes_same = before != nullptr && before->localities == data.localities;
-  const Past past(*objects, known.get(), mesh_same);
-  if (known && mesh_same && nodes_same && known->objects == objects) return known;
+  const Past past(*objects, known.get(), settings_same);
+  if (known && settings_same && nodes_same && known->objects == objects) return known;
 
   Territory territory;
   territory.objects = objects;
+  territory.distribution = distribution;
   if (past.same({Kind::service, Kind::service_entry})) {
     territory.services = known->services;
     territory.selectors = known->selectors;
   } else {
-    territory.services = std::make_shared<const Services>(
-        derive_services(*objects, *data.mesh, known ? known->services.get() : nullptr));
+    territory.services = std::make_shared<const Services>(derive_services(
+        *objects, *data.mesh, distribution, known ? known->services.get() : nullptr));
     territory.selectors = std::make_shared<const SelectorIndex>(territory.services->services);
   }
   territory.declared = declare(*objects, *territory.services, *data.mesh, past);
@@ -151,7 +161,7 @@ void settle_all(Data& data, const Data* before) {
       const auto at = before->territories.find(name);
       if (at != before->territories.end()) known = at->second;
     }
-    data.territories.emplace(name, settle(objects, data, before, known));
+    data.territories.emplace(name, settle(name, objects, data, before, known));
   }
 }
 

@@ -40,7 +40,7 @@ class Gathering {
   void tell(model::Problem problem) { answer_.problems.push_back(std::move(problem)); }
 
   bool keep_not_ready = false;  // publishNotReadyAddresses
-  bool keep_unhealthy = false;  // the locality's distribution wants to know of them
+  bool keep_unhealthy = false;  // others take over by how many there are
   bool keep_draining = false;   // sessions must find their way back
 
   void offer(std::size_t port, const Endpoint& base, const std::string& address,
@@ -128,6 +128,7 @@ class Behind {
     }
     const auto node = localities_.find(endpoint.node);
     plain.locality = node == localities_.end() ? Locality{} : node->second;
+    plain.node = endpoint.node;
     return &plain;
   }
 
@@ -209,7 +210,7 @@ void gather_selected_entries(Gathering& gathering, const model::Labels& selector
       const std::uint32_t number =
           named.value_or(ports[p].target_port == 0 ? ports[p].number : ports[p].target_port);
       gathering.offer(p, workload->endpoint, entry->address, is_unix(entry->address) ? 0 : number,
-                      Readiness::ready);
+                      workload->ready ? Readiness::ready : Readiness::ended);
     }
   }
 }
@@ -218,8 +219,7 @@ void gather_kubernetes(Gathering& gathering, const model::Object& object,
                        const std::vector<model::ObjectPtr>& slices, const Localities& localities) {
   const auto& spec = object.as<model::Service>();
   gathering.keep_not_ready = spec.publish_not_ready;
-  gathering.keep_unhealthy =
-      object.meta.annotations.contains("networking.istio.io/traffic-distribution");
+  gathering.keep_unhealthy = gathering.service().distribution != model::TrafficDistribution::any;
   gathering.keep_draining = object.meta.labels.contains("istio.io/persistent-session");
 
   if (slices.empty()) {

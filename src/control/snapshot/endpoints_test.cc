@@ -88,6 +88,7 @@ metadata: {name: n1, labels: {topology.kubernetes.io/region: eu, topology.kubern
   EXPECT_EQ(last.service_account, "web");
   EXPECT_EQ(last.namespace_, "shop");
   EXPECT_EQ(last.locality, (Locality{"eu", "eu-1", "rack-7"}));
+  EXPECT_EQ(last.node, "n1");
   EXPECT_EQ(last.weight, 1U);
 }
 
@@ -164,6 +165,24 @@ spec: {clusterIP: None, publishNotReadyAddresses: true, ports: [{name: http, por
   EXPECT_EQ(mesh.endpoints(host), "10.0.0.1:8080");
 }
 
+TEST(EndpointHealth, TellsOfWhatIsNotReadyWhereOthersTakeOver) {
+  const auto service = [](const std::string& annotation) {
+    return "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop, annotations: "
+           "{networking.istio.io/traffic-distribution: " +
+           annotation + "}}\nspec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}\n";
+  };
+  TestMesh mesh(lone_slice("{ready: false}"));
+  EXPECT_EQ(mesh.apply(service("PreferClose")).endpoints(host), "10.0.0.1:8080 (unhealthy)");
+  EXPECT_EQ(mesh.apply(service("Nearby")).endpoints(host), "") << "no word for a preference";
+  mesh.apply(web);
+  EXPECT_EQ(mesh.endpoints(host), "");
+  mesh.apply(
+      "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, annotations: "
+      "{networking.istio.io/traffic-distribution: PreferSameNode}}\n");
+  EXPECT_EQ(mesh.endpoints(host), "10.0.0.1:8080 (unhealthy)");
+  EXPECT_EQ(mesh.snapshot().service(host)->distribution, model::TrafficDistribution::same_node);
+}
+
 TEST(EndpointHealth, KeepsDrainingOnesForPersistentSessions) {
   TestMesh mesh(R"(
 apiVersion: v1
@@ -217,6 +236,19 @@ spec: {address: 10.1.0.1, labels: {app: web}, ports: {http: 7070}, locality: eu/
   EXPECT_EQ(vm->locality, (Locality{"eu", "eu-2", ""}));
   EXPECT_EQ(vm->weight, 5U);
   EXPECT_EQ(vm->workload, "vm");
+}
+
+TEST(WorkloadEntries, AnswerOnceTheyPassTheirChecks) {
+  TestMesh mesh(web);
+  const auto vm = [](const std::string& healthy) {
+    return "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: vm, "
+           "namespace: shop, annotations: {proxy.istio.io/health-checks-enabled: \"true\"}}\nspec: "
+           "{address: 10.1.0.1, labels: {app: web}}\nstatus: {conditions: [{type: Healthy, status: "
+           "\"" +
+           healthy + "\"}]}\n";
+  };
+  EXPECT_EQ(mesh.apply(vm("False")).endpoints(host), "");
+  EXPECT_EQ(mesh.apply(vm("True")).endpoints(host), "10.1.0.1:8080");
 }
 
 constexpr std::string_view selecting_entry = R"(

@@ -38,7 +38,13 @@ std::vector<Port> ports_of(const model::Service& spec) {
   return ports;
 }
 
-Service kubernetes_service(const model::Object& object, const model::MeshConfig& mesh) {
+// What all services of a namespace have in common.
+struct Setting {
+  const model::MeshConfig& mesh;
+  model::TrafficDistribution distribution;
+};
+
+Service kubernetes_service(const model::Object& object, const Setting& setting) {
   const auto& spec = object.as<model::Service>();
   const auto& key = object.meta.key;
   const auto exported = object.meta.annotations.find("networking.istio.io/exportTo");
@@ -52,10 +58,12 @@ Service kubernetes_service(const model::Object& object, const model::MeshConfig&
           .kubernetes = true,
           .headless = headless,
           .external = false,
+          .node_local = spec.node_local,
+          .distribution = spec.distribution.value_or(setting.distribution),
           .visible = visibility_of(exported == object.meta.annotations.end()
                                        ? std::vector<std::string>{}
                                        : comma_list(exported->second),
-                                   key.namespace_, mesh.default_service_export_to),
+                                   key.namespace_, setting.mesh.default_service_export_to),
           .selector = spec.selector,
           .aliases = {},
           .subject_alt_names = {},
@@ -80,7 +88,7 @@ std::optional<Resolution> resolution_of(model::ServiceEntry::Resolution resoluti
 }
 
 Service entry_service(const model::Object& object, const std::string& host, Resolution resolution,
-                      const model::MeshConfig& mesh) {
+                      const Setting& setting) {
   const auto& spec = object.as<model::ServiceEntry>();
   const auto& key = object.meta.key;
   std::vector<Port> ports;
@@ -102,7 +110,10 @@ Service entry_service(const model::Object& object, const std::string& host, Reso
           .kubernetes = false,
           .headless = false,
           .external = spec.location == model::ServiceEntry::Location::mesh_external,
-          .visible = visibility_of(spec.export_to, key.namespace_, mesh.default_service_export_to),
+          .node_local = false,
+          .distribution = spec.distribution.value_or(setting.distribution),
+          .visible =
+              visibility_of(spec.export_to, key.namespace_, setting.mesh.default_service_export_to),
           .selector = spec.workload_selector,
           .aliases = {},
           .subject_alt_names = spec.subject_alt_names,
@@ -134,7 +145,7 @@ void unite(Draft& draft, const Service& other, const model::ObjectPtr& source) {
   draft.sources.push_back(source);
 }
 
-void add_kubernetes(const NamespaceObjects& objects, const model::MeshConfig& mesh, Drafts& drafts,
+void add_kubernetes(const NamespaceObjects& objects, const Setting& setting, Drafts& drafts,
                     std::vector<Alias>& aliases) {
   for (const auto& object : objects.of(model::Kind::service)) {
     const auto& spec = object->as<model::Service>();
@@ -146,13 +157,13 @@ void add_kubernetes(const NamespaceObjects& objects, const model::MeshConfig& me
                          .origin = key});
       continue;
     }
-    Service service = kubernetes_service(*object, mesh);
+    Service service = kubernetes_service(*object, setting);
     std::string host = service.host;
     drafts.emplace(std::move(host), Draft{std::move(service), {object}});
   }
 }
 
-void add_entry(const model::ObjectPtr& object, const model::MeshConfig& mesh, Drafts& drafts,
+void add_entry(const model::ObjectPtr& object, const Setting& setting, Drafts& drafts,
                std::vector<model::Problem>& problems) {
   const auto& spec = object->as<model::ServiceEntry>();
   const auto resolution = resolution_of(spec.resolution);
@@ -162,7 +173,7 @@ void add_entry(const model::ObjectPtr& object, const model::MeshConfig& mesh, Dr
     return;
   }
   for (std::size_t i = 0; i < spec.hosts.size(); ++i) {
-    Service service = entry_service(*object, spec.hosts[i], *resolution, mesh);
+    Service service = entry_service(*object, spec.hosts[i], *resolution, setting);
     const auto at = drafts.find(spec.hosts[i]);
     if (at == drafts.end()) {
       drafts.emplace(spec.hosts[i], Draft{std::move(service), {object}});
@@ -188,14 +199,15 @@ std::size_t Services::index_of(std::string_view host) const {
 }
 
 Services derive_services(const NamespaceObjects& objects, const model::MeshConfig& mesh,
-                         const Services* before) {
+                         model::TrafficDistribution distribution, const Services* before) {
   Services result;
   Drafts drafts;
-  add_kubernetes(objects, mesh, drafts, result.aliases);
+  const Setting setting{.mesh = mesh, .distribution = distribution};
+  add_kubernetes(objects, setting, drafts, result.aliases);
 
   std::vector<model::ObjectPtr> entries = objects.of(model::Kind::service_entry);
   std::ranges::stable_sort(entries, {}, [](const auto& entry) { return entry->meta.created; });
-  for (const auto& entry : entries) add_entry(entry, mesh, drafts, result.problems);
+  for (const auto& entry : entries) add_entry(entry, setting, drafts, result.problems);
 
   for (auto& [host, draft] : drafts) {
     const std::size_t at = before == nullptr ? 0 : before->index_of(host);

@@ -35,9 +35,10 @@ struct Services {
   std::size_t index_of(std::string_view host) const;
 };
 
-// `before` gives the values to carry over; may be null.
+// `distribution` is the namespace's: of services that say nothing themselves. `before` gives the
+// values to carry over; may be null.
 Services derive_services(const NamespaceObjects& objects, const model::MeshConfig& mesh,
-                         const Services* before);
+                         model::TrafficDistribution distribution, const Services* before);
 
 // Finds the services whose selector selects given labels, without asking each.
 class SelectorIndex {

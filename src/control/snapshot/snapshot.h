@@ -77,6 +77,7 @@ struct Endpoint {
   std::string service_account;
   std::string network;
   std::string cluster_id;
+  std::string node;  // where it runs; empty: unknown
   Locality locality;
   std::uint32_t weight = 1;
   Health health = Health::healthy;
@@ -111,7 +112,10 @@ struct Service {
   Resolution resolution = Resolution::endpoints;
   bool kubernetes = true;  // from a Kubernetes Service (short names exist), or from a ServiceEntry
   bool headless = false;
-  bool external = false;  // MESH_EXTERNAL
+  bool external = false;    // MESH_EXTERNAL
+  bool node_local = false;  // a client reaches endpoints of its own node only
+  // Which endpoints come first. Unless `any`, those that are not ready are among its Endpoints.
+  model::TrafficDistribution distribution = model::TrafficDistribution::any;
   Visibility visible;
   model::Labels selector;
   std::vector<std::string> aliases;  // hosts of ExternalName Services that lead here

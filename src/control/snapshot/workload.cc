@@ -30,6 +30,7 @@ Workload workload_of_pod(const model::ObjectPtr& object, const Localities& local
   endpoint.workload = pod.workload.empty() ? meta.key.name : pod.workload;
   endpoint.service_account = pod.service_account;
   endpoint.network = label(meta.labels, "topology.istio.io/network");
+  endpoint.node = pod.node;
   if (const auto locality = locality_label(meta.labels)) {
     endpoint.locality = *locality;
   } else if (const auto node = localities.find(pod.node); node != localities.end()) {
@@ -49,6 +50,7 @@ Workload workload_of_entry(const model::ObjectPtr& object) {
                     .addresses = {entry.address},
                     .object = object};
   workload.endpoint.workload = object->meta.key.name;
+  workload.ready = entry.healthy;
   return workload;
 }
 

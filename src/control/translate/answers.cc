@@ -108,12 +108,13 @@ AnswersPtr AnswerBook::find(const std::shared_ptr<const void>& view,
   return answers_.emplace(view.get(), std::move(made)).first->second;
 }
 
-ViewTraits AnswerBook::traits(const snapshot::ViewPtr& view) {
+ViewTraits AnswerBook::find_traits(const std::shared_ptr<const void>& view,
+                                   const std::vector<SeenService>& services) {
   {
     const std::lock_guard lock(mutex_);
     if (const auto it = traits_.find(view); it != traits_.end()) return it->second;
   }
-  const ViewTraits found = traits_of(*view, snapshot_->mesh());
+  const ViewTraits found = traits_of(services, snapshot_->mesh());
   const std::lock_guard lock(mutex_);
   return traits_.emplace(view, found).first->second;
 }

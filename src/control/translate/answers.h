@@ -40,18 +40,23 @@ class AnswerBook {
   AnswersPtr of(const std::shared_ptr<const View>& view) {
     return find(view, view->services);
   }
-  ViewTraits traits(const snapshot::ViewPtr& view);
+  template <typename View>
+  ViewTraits traits(const std::shared_ptr<const View>& view) {
+    return find_traits(view, view->services);
+  }
 
  private:
   AnswersPtr find(const std::shared_ptr<const void>& view,
                   const std::vector<snapshot::SeenService>& services);
+  ViewTraits find_traits(const std::shared_ptr<const void>& view,
+                         const std::vector<snapshot::SeenService>& services);
 
   const snapshot::SnapshotPtr snapshot_;
   mutable std::mutex mutex_;
   std::map<const void*, AnswersPtr> answers_;  // by the View's address
   // Of Views before, which may be seen again though not all that is declared is the same.
   std::map<std::shared_ptr<const void>, std::shared_ptr<const Places>> older_beyond_;
-  std::map<snapshot::ViewPtr, ViewTraits> traits_;
+  std::map<std::shared_ptr<const void>, ViewTraits> traits_;
 };
 
 }  // namespace graymesh::translate

@@ -10,6 +10,7 @@
 #include "control/translate/endpoint.h"
 #include "control/translate/ip.h"
 #include "control/translate/parts.h"
+#include "control/translate/vantage.h"
 #include "control/translate/wire.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
@@ -115,7 +116,7 @@ std::vector<std::string> origins_of(const snapshot::SeenService& seen) {
 ResourcePtr service_cluster(Client client, Source source, const model::MeshConfig& mesh,
                             const snapshot::SeenService& seen,
                             const std::vector<snapshot::Endpoint>& endpoints,
-                            const snapshot::Locality& locality, std::size_t index,
+                            const Vantage& vantage, std::size_t index,
                             const model::Subset* subset) {
   const snapshot::Service& service = *seen.service;
   const snapshot::Port& port = service.ports[index];
@@ -139,8 +140,8 @@ ResourcePtr service_cluster(Client client, Source source, const model::MeshConfi
   const AssignmentInput assignment{.cluster = name,
                                    .endpoints = endpoints,
                                    .subset = subset,
-                                   .proxy = locality,
-                                   .rule = locality_rule(mesh, input.policy)};
+                                   .vantage = vantage,
+                                   .rule = locality_rule(mesh, service, input.policy)};
   if (!set_discovery(input, assignment, out)) return nullptr;
   const bool anywhere = source == Source::loopback && out.type() == Cluster::ORIGINAL_DST;
   if (anywhere || source == Source::any) set_source(any_source, out);
@@ -224,7 +225,7 @@ void add_service_metadata(const snapshot::Service& service, Cluster& out) {
 
 Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
                                  const std::vector<snapshot::SeenService>& services, Client client,
-                                 bool on_loopback, const snapshot::Locality& locality, Memo& memo) {
+                                 bool on_loopback, const Vantage& vantage, Memo& memo) {
   const model::MeshConfig& mesh = snapshot.mesh();
   Memo::Resources out;
   for (const auto& seen : services) {
@@ -244,7 +245,7 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
     snapshot::EndpointsPtr endpoints;
     if (dns) {
       endpoints = snapshot.endpoints(*seen.service);
-      key.add(endpoints).add(locality.region).add(locality.zone).add(locality.sub_zone);
+      key.add(endpoints).add(text_of(vantage, heeds_of(mesh, seen)));
     }
     const auto clusters = memo.bundle(std::move(key), [&] {
       static const std::vector<snapshot::Endpoint> none;
@@ -252,7 +253,7 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
       for_each_cluster(seen, [&](std::size_t port, const model::Subset* subset) {
         const auto& own =
             endpoints && port < endpoints->by_port.size() ? endpoints->by_port[port] : none;
-        if (auto cluster = service_cluster(client, source, mesh, seen, own, locality, port, subset))
+        if (auto cluster = service_cluster(client, source, mesh, seen, own, vantage, port, subset))
           made.push_back(cluster);
       });
       return made;
@@ -266,7 +267,7 @@ Resources outbound_clusters(const OutboundScope& scope, Memo& memo) {
   const snapshot::Snapshot& snapshot = *scope.snapshot;
   auto out = service_clusters(snapshot, scope.view->services,
                               scope.captured ? Client::captured : Client::bound, scope.on_loopback,
-                              scope.locality, memo);
+                              scope.dns_vantage, memo);
   add_black_hole(snapshot, memo, out);
   // Without a redirect there is no original destination to pass through to.
   if (!scope.captured) return out;
@@ -279,7 +280,7 @@ Resources outbound_clusters(const OutboundScope& scope, Memo& memo) {
 
 Resources gateway_clusters(const GatewayScope& scope, Memo& memo) {
   auto out = service_clusters(*scope.snapshot, scope.view->services, Client::gateway,
-                              scope.on_loopback, scope.locality, memo);
+                              scope.on_loopback, scope.dns_vantage, memo);
   add_black_hole(*scope.snapshot, memo, out);
   return out;
 }

@@ -8,6 +8,7 @@
 
 #include "control/snapshot/snapshot.h"
 #include "control/translate/memo.h"
+#include "control/translate/scope.h"
 
 namespace envoy::config::cluster::v3 {
 class Cluster;
@@ -82,10 +83,11 @@ void set_transport(const ClusterInput& input, envoy::config::cluster::v3::Cluste
 // for.
 inline constexpr std::uint32_t no_limit = 4294967295u;
 
-// The clusters of all `services`, for the memo's key `client` and the mesh's settings.
+// The clusters of all `services`, for the memo's key `client` and the mesh's settings. `vantage` is
+// for those that carry their own endpoints.
 Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
                                  const std::vector<snapshot::SeenService>& services, Client client,
-                                 bool on_loopback, const snapshot::Locality& locality, Memo& memo);
+                                 bool on_loopback, const Vantage& vantage, Memo& memo);
 // True if some endpoint is not on loopback, or is a name, which may lead anywhere. The clusters of
 // such a service must not keep a source address that is on loopback: the kernel would refuse to
 // connect.

@@ -60,6 +60,16 @@ Cluster::LbPolicy simple_policy(Client client, model::LoadBalancer::Simple simpl
   return Cluster::LEAST_REQUEST;
 }
 
+// Below this share of healthy endpoints Envoy asks the others as well; 0: never.
+//
+// Ours: the merge window. Envoy gathers health changes for a second after the first. When the
+// second of two hosts is ejected, that second is full of errors; at 0 it takes some milliseconds.
+void set_panic_threshold(std::int32_t percent, Cluster& out) {
+  auto& common = *out.mutable_common_lb_config();
+  common.mutable_healthy_panic_threshold()->set_value(percent);
+  common.mutable_update_merge_window();
+}
+
 void set_given_detection(const model::OutlierDetection* rule, Cluster& out) {
   if (!rule) return;
   OutlierDetection& to = *out.mutable_outlier_detection();
@@ -88,11 +98,7 @@ void set_given_detection(const model::OutlierDetection* rule, Cluster& out) {
                     *to.mutable_enforcing_consecutive_local_origin_failure());
     }
   }
-  auto& common = *out.mutable_common_lb_config();
-  common.mutable_healthy_panic_threshold()->set_value(rule->min_health_percent);
-  // Ours: Envoy gathers health changes for a second after the first. When the second of two hosts
-  // is ejected, that second is full of errors; at 0 it takes some milliseconds.
-  common.mutable_update_merge_window();
+  set_panic_threshold(rule->min_health_percent, out);
 }
 
 // Where a fallback stands ready, and the rule says nothing: connections that fail eject, answers do
@@ -119,9 +125,7 @@ void set_fallback(Cluster& out) {
   auto& detection = *out.mutable_outlier_detection();
   if (!detection.has_max_ejection_percent())
     detection.mutable_max_ejection_percent()->set_value(100);
-  auto& common = *out.mutable_common_lb_config();
-  common.mutable_healthy_panic_threshold()->set_value(0);
-  common.mutable_update_merge_window();  // 0 s, see above
+  set_panic_threshold(0, out);
 }
 
 }  // namespace
@@ -129,7 +133,12 @@ void set_fallback(Cluster& out) {
 void set_outlier_detection(const ClusterInput& input, Cluster& out) {
   set_given_detection(input.policy.outlier_detection, out);
   if (input.falls_back) set_fallback(out);
+  // Endpoints that are not ready are among them, so that others take over.
+  const bool balances = out.lb_policy() != Cluster::CLUSTER_PROVIDED;
+  if (balances && input.service.distribution != model::TrafficDistribution::any)
+    set_panic_threshold(0, out);
 }
+
 void set_load_balancing(const ClusterInput& input, Cluster& out) {
   const auto* rule = input.policy.load_balancer;
   out.set_lb_policy(
@@ -150,7 +159,8 @@ void set_load_balancing(const ClusterInput& input, Cluster& out) {
       out.clear_maglev_lb_config();
     }
   }
-  if (locality_rule(input.mesh, input.policy).weighted && input.client != Client::proxyless) {
+  if (locality_rule(input.mesh, input.service, input.policy).weighted &&
+      input.client != Client::proxyless) {
     out.mutable_common_lb_config()->mutable_locality_weighted_lb_config();
   }
 }

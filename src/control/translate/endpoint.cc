@@ -11,6 +11,7 @@
 
 #include "control/translate/ip.h"
 #include "control/translate/parts.h"
+#include "control/translate/vantage.h"
 #include "control/translate/wire.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 
@@ -75,7 +76,11 @@ std::vector<LocalityGroup> group(const AssignmentInput& input) {
   std::map<snapshot::Locality, LocalityGroup> by_locality;
   // The same address twice would make gRPC refuse the whole assignment.
   std::set<std::pair<std::string_view, std::uint32_t>> seen;
+  const auto own = input.vantage.labels.find(node_label);
+  const std::string_view node =
+      own == input.vantage.labels.end() ? std::string_view() : own->second;
   for (const Endpoint& endpoint : input.endpoints) {
+    if (input.node_local && endpoint.node != node) continue;
     if (input.subset && !model::selects(input.subset->labels, endpoint.labels)) continue;
     if (input.not_in && model::selects(input.not_in->labels, endpoint.labels)) continue;
     // EDS knows addresses only; what is a name is for DNS.
@@ -106,7 +111,7 @@ resource::ResourcePtr assignment(const AssignmentInput& input, const snapshot::S
 
 Memo::Resources assignments(const model::MeshConfig& mesh, const snapshot::SeenService& seen,
                             const snapshot::Endpoints& endpoints, Client client,
-                            const snapshot::Locality& locality, const model::Labels& labels) {
+                            const Vantage& vantage) {
   static const std::vector<Endpoint> none;
   Memo::Resources made;
   const snapshot::Service& service = *seen.service;
@@ -120,9 +125,9 @@ Memo::Resources assignments(const model::MeshConfig& mesh, const snapshot::SeenS
         assignment({.cluster = name,
                     .endpoints = port < endpoints.by_port.size() ? endpoints.by_port[port] : none,
                     .subset = subset,
-                    .proxy = locality,
-                    .rule = locality_rule(mesh, policy),
-                    .proxy_labels = &labels,
+                    .vantage = vantage,
+                    .rule = locality_rule(mesh, service, policy),
+                    .node_local = service.node_local,
                     .addresses_only = true,
                     .fallback = client == Client::proxyless
                                     ? nullptr
@@ -181,23 +186,14 @@ std::size_t set_assignment(const AssignmentInput& input, ClusterLoadAssignment& 
   return count + add_endpoints(behind, next, true, out);
 }
 
-Assigner::Assigner(std::shared_ptr<const model::MeshConfig> mesh, Client client,
-                   const snapshot::Locality& locality, const model::Labels& labels)
-    : mesh_(std::move(mesh)), client_(client), locality_(locality), labels_(labels) {
-  place_ = locality.region + "/" + locality.zone + "/" + locality.sub_zone;
-  for (const auto& [name, value] : labels)
-    place_.append(" ").append(name).append("=").append(value);
-}
-
 BundlePtr Assigner::of(const snapshot::SeenService& seen, const snapshot::EndpointsPtr& endpoints,
                        Memo& memo) const {
   if (is_dns(*seen.service)) return nullptr;
   MemoKey key("endpoints");
   key.add(static_cast<std::uint64_t>(client_)).add(mesh_).add(seen.service).add(seen.rule);
-  key.add(endpoints).add(place_);
-  return memo.bundle(std::move(key), [&] {
-    return assignments(*mesh_, seen, *endpoints, client_, locality_, labels_);
-  });
+  key.add(endpoints).add(text_of(vantage_, heeds_of(*mesh_, seen)));
+  return memo.bundle(std::move(key),
+                     [&] { return assignments(*mesh_, seen, *endpoints, client_, vantage_); });
 }
 
 }  // namespace graymesh::translate

@@ -8,6 +8,7 @@
 #include "control/snapshot/snapshot.h"
 #include "control/translate/cluster.h"
 #include "control/translate/memo.h"
+#include "control/translate/scope.h"
 
 namespace envoy::config::endpoint::v3 {
 class ClusterLoadAssignment;
@@ -22,18 +23,19 @@ struct LocalityRule {
   bool failover = false;  // endpoints further away take over when nearer ones are ejected
   bool weighted = false;  // Envoy must look at the localities' weights
 };
-LocalityRule locality_rule(const model::MeshConfig& mesh, const Policy& policy);
+LocalityRule locality_rule(const model::MeshConfig& mesh, const snapshot::Service& service,
+                           const Policy& policy);
 
 struct AssignmentInput {
   std::string_view cluster;
   std::span<const snapshot::Endpoint> endpoints;  // of the service's port
   const model::Subset* subset = nullptr;          // null: all of them
-  const snapshot::Locality& proxy;                // empty: localities do not count
+  const Vantage& vantage;                         // where the proxy is
   LocalityRule rule;
-  const model::Labels* proxy_labels = nullptr;  // for failoverPriority; may be null
-  bool addresses_only = false;                  // leaves out endpoints that are host names
-  const model::Subset* fallback = nullptr;      // whose endpoints stand behind the own; null: none
-  const model::Subset* not_in = nullptr;        // endpoints of this one are left out; null: none
+  bool node_local = false;                  // only those of the proxy's node
+  bool addresses_only = false;              // leaves out endpoints that are host names
+  const model::Subset* fallback = nullptr;  // whose endpoints stand behind the own; null: none
+  const model::Subset* not_in = nullptr;    // endpoints of this one are left out; null: none
 };
 
 // Returns how many endpoints there are.
@@ -54,8 +56,8 @@ void apply_locality_rule(const AssignmentInput& input, std::vector<LocalityGroup
 // nothing is selected.
 class Assigner {
  public:
-  Assigner(std::shared_ptr<const model::MeshConfig> mesh, Client client,
-           const snapshot::Locality& locality, const model::Labels& labels);
+  Assigner(std::shared_ptr<const model::MeshConfig> mesh, Client client, const Vantage& vantage)
+      : mesh_(std::move(mesh)), client_(client), vantage_(vantage) {}
 
   // Null: its endpoints are no matter of EDS.
   BundlePtr of(const snapshot::SeenService& seen, const snapshot::EndpointsPtr& endpoints,
@@ -64,9 +66,7 @@ class Assigner {
  private:
   std::shared_ptr<const model::MeshConfig> mesh_;
   Client client_;
-  const snapshot::Locality& locality_;
-  const model::Labels& labels_;
-  std::string place_;  // both as text
+  const Vantage& vantage_;
 };
 
 }  // namespace graymesh::translate

@@ -2,14 +2,17 @@
 //
 //   distribute   traffic from here goes to localities by given shares: weights move
 //   failover     nearer endpoints first: priorities move; 0 same sub-zone, 1 same zone, 2 same
-//                region, 3 elsewhere; or by the labels of failoverPriority
+//                region, 3 elsewhere; or by the labels of failoverPriority, among which the
+//                network weighs more than all others
 //
-// Both need to know where the proxy is.
+// A service's trafficDistribution is failover by labels that asks for no outlierDetection: which
+// endpoints are not ready is told with them.
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "control/translate/endpoint.h"
+#include "control/translate/vantage.h"
 
 namespace graymesh::translate {
 namespace {
@@ -67,8 +70,10 @@ std::uint32_t distance(const Locality& from, const Locality& to) {
   return from.sub_zone == to.sub_zone ? 0 : 1;
 }
 
+// Ours: a proxy that is nowhere is near to all.
 std::uint32_t by_region(const model::LocalityLb* settings, const Locality& from,
                         const Locality& to) {
+  if (from == Locality{}) return 0;
   const std::uint32_t near = distance(from, to);
   if (near < 3 || !settings) return near;
   for (const auto& failover : settings->failover) {
@@ -77,31 +82,37 @@ std::uint32_t by_region(const model::LocalityLb* settings, const Locality& from,
   return near;
 }
 
-std::string_view find_label(const model::Labels* labels, const Locality& locality,
-                            std::string_view name) {
-  if (labels) {
-    if (const auto it = labels->find(name); it != labels->end()) return it->second;
-  }
-  if (name == "topology.kubernetes.io/region") return locality.region;
-  if (name == "topology.kubernetes.io/zone") return locality.zone;
-  if (name == "topology.istio.io/subzone") return locality.sub_zone;
-  return {};
+// Whether an endpoint has the label as it is wanted: "key", which is as the proxy has it, or
+// "key=value".
+bool agrees(std::string_view wanted, const Vantage& vantage, const Endpoint& endpoint) {
+  const auto equals = wanted.find('=');
+  const auto name = wanted.substr(0, equals);
+  const auto own = vantage.labels.find(name);
+  const std::string_view proxy =
+      own == vantage.labels.end() ? std::string_view() : std::string_view(own->second);
+  const std::string_view value = find_label({.labels = endpoint.labels,
+                                             .locality = endpoint.locality,
+                                             .node = endpoint.node,
+                                             .network = endpoint.network,
+                                             .cluster = endpoint.cluster_id},
+                                            name);
+  // We know one cluster, which has no name.
+  if (name == cluster_label && value.empty()) return true;
+  return value == (equals == std::string_view::npos ? proxy : wanted.substr(equals + 1));
 }
 
-// How many of the labels, from the first that differs on, are lost.
-std::uint32_t by_labels(const std::vector<std::string>& wanted, const AssignmentInput& input,
+// How many of the labels, from the first that differs on, are lost. A network in front is no part
+// of that run: another network comes behind all that the other labels say of the own.
+std::uint32_t by_labels(const std::vector<std::string>& wanted, const Vantage& vantage,
                         const Endpoint& endpoint) {
-  std::uint32_t lost = static_cast<std::uint32_t>(wanted.size());
-  for (const std::string& want : wanted) {
-    const auto equals = want.find('=');
-    const auto name = std::string_view(want).substr(0, equals);
-    const auto value = equals == std::string::npos
-                           ? find_label(input.proxy_labels, input.proxy, name)
-                           : std::string_view(want).substr(equals + 1);
-    if (find_label(&endpoint.labels, endpoint.locality, name) != value) break;
-    --lost;
+  const auto count = static_cast<std::uint32_t>(wanted.size());
+  std::uint32_t behind = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (agrees(wanted[i], vantage, endpoint)) continue;
+    if (i > 0 || wanted[i] != network_label) return behind + count - i;
+    behind = count;
   }
-  return lost;
+  return behind;
 }
 
 // Groups again, by (locality, priority), as `priority_of` says of each endpoint.
@@ -129,16 +140,42 @@ void prioritise(Groups& groups, PriorityOf priority_of) {
   groups = std::move(out);
 }
 
+model::LocalityLb preferring(std::initializer_list<std::string_view> labels) {
+  model::LocalityLb settings;
+  settings.failover_priority.assign(labels.begin(), labels.end());
+  return settings;
+}
+
+// What a service's trafficDistribution means; null: nothing.
+const model::LocalityLb* preference_of(model::TrafficDistribution distribution) {
+  static const auto same_zone = preferring({network_label, region_label, zone_label});
+  static const auto same_node =
+      preferring({network_label, region_label, zone_label, sub_zone_label, node_label});
+  switch (distribution) {
+    case model::TrafficDistribution::same_zone:
+      return &same_zone;
+    case model::TrafficDistribution::same_node:
+      return &same_node;
+    case model::TrafficDistribution::any:
+      break;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
-LocalityRule locality_rule(const model::MeshConfig& mesh, const Policy& policy) {
-  const model::LocalityLb* settings = mesh.locality_lb ? &*mesh.locality_lb : nullptr;
-  if (policy.load_balancer && policy.load_balancer->locality)
-    settings = &*policy.load_balancer->locality;
+LocalityRule locality_rule(const model::MeshConfig& mesh, const snapshot::Service& service,
+                           const Policy& policy) {
+  const auto* settings = policy.load_balancer && policy.load_balancer->locality
+                             ? &*policy.load_balancer->locality
+                             : nullptr;
+  const auto* preference = settings ? nullptr : preference_of(service.distribution);
+  if (preference) settings = preference;
+  if (!settings && mesh.locality_lb) settings = &*mesh.locality_lb;
   if (settings && !settings->enabled.value_or(true)) return {};
   LocalityRule rule{.settings = settings};
   rule.distribute = settings && !settings->distribute.empty();
-  rule.failover = !rule.distribute && policy.outlier_detection != nullptr;
+  rule.failover = !rule.distribute && (policy.outlier_detection != nullptr || preference);
   const bool named =
       settings && (!settings->failover.empty() || !settings->failover_priority.empty());
   rule.weighted = rule.distribute || (rule.failover && named);
@@ -146,24 +183,23 @@ LocalityRule locality_rule(const model::MeshConfig& mesh, const Policy& policy) 
 }
 
 void apply_locality_rule(const AssignmentInput& input, Groups& groups) {
-  if (input.proxy == Locality{}) return;
   const LocalityRule& rule = input.rule;
+  const Locality& from = input.vantage.locality;
   if (rule.distribute) {
     for (const auto& entry : rule.settings->distribute) {
-      if (matches(entry.from, input.proxy)) return distribute(entry, groups);
+      if (matches(entry.from, from)) return distribute(entry, groups);
     }
     return;
   }
   if (!rule.failover) return;
   const auto* settings = rule.settings;
   if (!settings || settings->failover_priority.empty()) {
-    return prioritise(
-        groups, [&](const Endpoint& e) { return by_region(settings, input.proxy, e.locality); });
+    return prioritise(groups,
+                      [&](const Endpoint& e) { return by_region(settings, from, e.locality); });
   }
   prioritise(groups, [&](const Endpoint& e) {
-    const std::uint32_t first = by_labels(settings->failover_priority, input, e);
-    return settings->failover.empty() ? first
-                                      : first * 5 + by_region(settings, input.proxy, e.locality);
+    const std::uint32_t first = by_labels(settings->failover_priority, input.vantage, e);
+    return settings->failover.empty() ? first : first * 5 + by_region(settings, from, e.locality);
   });
 }
 

@@ -112,6 +112,32 @@ trafficPolicy:
   EXPECT_EQ(ask(mesh).addresses(web), "10.1.0.2:8080 10.1.0.3:8080 > 10.1.0.1:8080");
 }
 
+TEST(Localities, FailoverPriorityNeedsNoPlace) {
+  Mesh mesh = shop();
+  mesh.apply(destination_rule("shop/web", R"(host: web
+trafficPolicy:
+  outlierDetection: {consecutive5xxErrors: 1}
+  loadBalancer: {localityLbSetting: {failoverPriority: [v]}})"));
+  auto node = at("", "");
+  node.labels["v"] = "b";
+  EXPECT_EQ(Control(mesh).ask(node).addresses(web), "10.1.0.2:8080 10.1.0.3:8080 > 10.1.0.1:8080");
+  auto router = gateway_node("10.9.0.2");
+  router.labels["v"] = "a";
+  EXPECT_EQ(Control(mesh).ask(router).addresses(web),
+            "10.1.0.1:8080 > 10.1.0.2:8080 10.1.0.3:8080");
+}
+
+TEST(Localities, AreOfAProxysLabelsWhereNobodyKnowsItsPod) {
+  Mesh mesh = shop();
+  mesh.apply(destination_rule(
+      "shop/web", "host: web\ntrafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}"));
+  auto node = at("r2", "z1");
+  node.labels["topology.kubernetes.io/region"] = "r1";
+  node.labels["topology.kubernetes.io/zone"] = "z1";
+  EXPECT_EQ(Control(mesh).ask(node).addresses(web),
+            "10.1.0.1:8080 > 10.1.0.2:8080 > 10.1.0.3:8080");
+}
+
 TEST(Localities, DistributeSharesTrafficOutByWeights) {
   Mesh mesh = shop();
   mesh.apply(destination_rule("shop/web", R"(host: web

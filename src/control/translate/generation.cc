@@ -3,10 +3,12 @@
 //   node --> Place (its scopes, and their Slots) --> Parts --> Config
 //
 // A Part is what one scope gives: for each resource type a Layer, shared by every proxy of the
-// scope. A Part is computed once, by whoever asks first; others of its scope wait, other scopes do
-// not. If the Slot has one of an earlier Generation, and what that looked at kept its addresses,
-// its Layer is taken as it is. If not, it is computed with the memo's help, and resources whose
-// bytes came out the same stay the very same objects.
+// scope. Endpoints are a Part of their own: a rule that prefers near ones makes one for each zone
+// or node, and leaves clusters and routes shared by all. A Part is computed once, by whoever asks
+// first; others of its scope wait, other scopes do not. If the Slot has one of an earlier
+// Generation, and what that looked at kept its addresses, its Layer is taken as it is. If not, it
+// is computed with the memo's help, and resources whose bytes came out the same stay the very same
+// objects.
 //
 // Which scopes a node has is worked out again only where the Snapshot says something else of it: a
 // change of one endpoint is asked for by every proxy.
@@ -52,7 +54,7 @@ struct Generation::Place {
   OutboundScope outbound;
   InboundScope inbound;
   GatewayScope gateway;
-  SlotPtr outbound_slot, listeners_slot, inbound_slot, gateway_slot, proxyless_slot;
+  SlotPtr outbound_slot, listeners_slot, inbound_slot, gateway_slot, proxyless_slot, endpoints_slot;
   // What an inbound scope gives comes of what is declared, and of that alone: while that is the
   // same, nobody looks for it. Most instances have a scope of their own.
   PartPtr inbound_part;
@@ -80,9 +82,8 @@ struct Generation::State {
           [&](Memo& memo) { return make(scope, memo); }, state.counts);
     }
 
-    void endpoints(const AnswersPtr& answers, Client client, const snapshot::Locality& locality,
-                   const model::Labels& labels) {
-      const Assigner assigner(state.snapshot->mesh_ptr(), client, locality, labels);
+    void endpoints(const AnswersPtr& answers, Client client, const Vantage& vantage) {
+      const Assigner assigner(state.snapshot->mesh_ptr(), client, vantage);
       part.of(Type::endpoints) = make_layer(
           before(Type::endpoints), {state.snapshot->mesh_ptr()}, answers, state.memo,
           [&](const auto& seen, const auto& its, Memo& memo) {
@@ -118,6 +119,7 @@ struct Generation::State {
   PartPtr inbound(Slot& slot, const InboundScope& scope);
   PartPtr gateway(Slot& slot, const GatewayScope& scope);
   PartPtr proxyless(Slot& slot, const OutboundScope& scope);
+  PartPtr endpoints(Slot& slot, const Place& place);
 
   std::shared_ptr<Place> find(const resource::Node& node);
   bool holds(const Place& place, const resource::Node& node) const;
@@ -140,7 +142,6 @@ PartPtr Generation::State::outbound(Slot& slot, const OutboundScope& scope) {
     const auto answers = book.of(scope.view);
     making.layer(Type::cluster, cluster_inputs(*answers, scope.on_loopback), outbound_clusters,
                  scope);
-    making.endpoints(answers, client_of(scope), scope.locality, scope.labels);
     making.layer(Type::route, {scope.view}, outbound_routes, scope);
   });
 }
@@ -173,7 +174,6 @@ PartPtr Generation::State::gateway(Slot& slot, const GatewayScope& scope) {
     const auto answers = book.of(scope.view);
     making.layer(Type::cluster, cluster_inputs(*answers, scope.on_loopback), gateway_clusters,
                  scope);
-    making.endpoints(answers, Client::gateway, scope.locality, {});
     making.layer(Type::listener, {scope.view}, gateway_listeners, scope);
     making.layer(Type::route, {scope.view}, gateway_routes, scope);
   });
@@ -184,9 +184,19 @@ PartPtr Generation::State::proxyless(Slot& slot, const OutboundScope& scope) {
     scopes.fetch_add(1, std::memory_order_relaxed);
     const auto answers = book.of(scope.view);
     making.layer(Type::cluster, cluster_inputs(*answers, false), proxyless_clusters, scope);
-    making.endpoints(answers, Client::proxyless, scope.locality, scope.labels);
     making.layer(Type::listener, {scope.view}, proxyless_listeners, scope);
     making.layer(Type::route, {scope.view}, proxyless_routes, scope);
+  });
+}
+
+PartPtr Generation::State::endpoints(Slot& slot, const Place& place) {
+  return part(slot, [&](Making& making) {
+    if (place.gateway_slot) {
+      making.endpoints(book.of(place.gateway.view), Client::gateway, place.gateway.vantage);
+    } else {
+      const Client client = place.proxyless_slot ? Client::proxyless : client_of(place.outbound);
+      making.endpoints(book.of(place.outbound.view), client, place.outbound.vantage);
+    }
   });
 }
 
@@ -195,8 +205,11 @@ std::shared_ptr<Generation::Place> Generation::State::find(const resource::Node&
   place->snapshot = snapshot;
   const Role role = role_of(node);
   if (role == Role::gateway) {
-    place->gateway = gateway_scope(snapshot, node);
-    place->gateway_slot = slots->at("gateway|" + text_of(place->gateway));
+    const auto view = gateway_view(*snapshot, node);
+    place->gateway = gateway_scope(snapshot, view, book.traits(view), node);
+    const std::string text = "gateway|" + text_of(place->gateway);
+    place->gateway_slot = slots->at(text);
+    place->endpoints_slot = slots->at("endpoints|" + text + text_of(place->gateway.vantage));
     return place;
   }
   const auto view = snapshot->view(node.namespace_, node.labels);
@@ -205,11 +218,10 @@ std::shared_ptr<Generation::Place> Generation::State::find(const resource::Node&
     place->inbound_slot = slots->at("inbound|" + text_of(place->inbound));
   }
   place->outbound = outbound_scope(snapshot, view, book.traits(view), node, place->inbound);
-  if (role == Role::proxyless) {
-    place->proxyless_slot = slots->at("proxyless|" + text_of(place->outbound));
-    return place;
-  }
-  place->outbound_slot = slots->at("outbound|" + text_of(place->outbound));
+  const bool proxyless = role == Role::proxyless;
+  const std::string text = (proxyless ? "proxyless|" : "outbound|") + text_of(place->outbound);
+  (proxyless ? place->proxyless_slot : place->outbound_slot) = slots->at(text);
+  place->endpoints_slot = slots->at("endpoints|" + text + text_of(place->outbound.vantage));
   if (role == Role::sidecar)
     place->listeners_slot = slots->at("listeners|" + listeners_text_of(place->outbound));
   return place;
@@ -231,10 +243,11 @@ void Generation::State::move_here(Place& place) const {
 
 std::vector<PartPtr> Generation::State::parts(Place& place) {
   std::vector<PartPtr> parts;
-  parts.reserve(3);
+  parts.reserve(4);
   if (place.gateway_slot) parts.push_back(gateway(*place.gateway_slot, place.gateway));
   if (place.proxyless_slot) parts.push_back(proxyless(*place.proxyless_slot, place.outbound));
   if (place.outbound_slot) parts.push_back(outbound(*place.outbound_slot, place.outbound));
+  if (place.endpoints_slot) parts.push_back(endpoints(*place.endpoints_slot, place));
   if (place.listeners_slot) parts.push_back(listeners(*place.listeners_slot, place.outbound));
   if (place.inbound_slot) {
     if (!place.inbound_part || place.inbound_declared != declared) {

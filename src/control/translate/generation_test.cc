@@ -76,9 +76,43 @@ TEST(Scopes, LocalitiesMakeScopesOnlyWhereARulePrefersNearEndpoints) {
   mesh.apply(destination_rule(
       "shop/s0", "host: s0\ntrafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}"));
   const Control after(mesh);
-  after.ask(at("z1"));
-  after.ask(at("z2"));
-  EXPECT_EQ(after.work().scopes, 3u) << "two outbound, one inbound";
+  const auto one = after.ask(at("z1")), two = after.ask(at("z2"));
+  EXPECT_NE(layer(one, Type::endpoints), layer(two, Type::endpoints));
+  for (const Type type : {Type::cluster, Type::listener, Type::route})
+    EXPECT_EQ(layer(one, type), layer(two, type)) << "it is about endpoints alone";
+  EXPECT_EQ(after.work().scopes, 2u) << "one outbound, one inbound";
+  for (const auto& [name, same] : {std::pair("outbound|8080||s0.shop.svc.cluster.local", false),
+                                   std::pair("outbound|8080||s1.shop.svc.cluster.local", true)}) {
+    const auto here = one.resource(Type::endpoints, name);
+    EXPECT_EQ(here == two.resource(Type::endpoints, name), same)
+        << name << ": made once where its rule does not look at localities";
+  }
+}
+
+TEST(Scopes, NodesAndLabelsMakeScopesOnlyWhereTheyAreComparedToo) {
+  Mesh mesh = shop();
+  const auto node = [](const std::string& name, const model::Labels& labels = {}) {
+    auto proxy = sidecar_node("10.9.0.1", "shop", labels);
+    proxy.node_name = name;
+    return proxy;
+  };
+  const auto same = [&](const resource::Node& a, const resource::Node& b) {
+    const Control control(mesh);
+    return layer(control.ask(a), Type::endpoints) == layer(control.ask(b), Type::endpoints);
+  };
+  EXPECT_TRUE(same(node("n1"), node("n2")));
+  mesh.service("shop/s1", {"http 8080"}, "selector: {app: s1}\n  internalTrafficPolicy: Local");
+  EXPECT_FALSE(same(node("n1"), node("n2")));
+  EXPECT_TRUE(same(node("n1", {{"a", "1"}}), node("n1", {{"a", "2"}})));
+  mesh.service("shop/s1", {"http 8080"}, "selector: {app: s1}");
+  mesh.apply(destination_rule("shop/s0", R"(host: s0
+trafficPolicy:
+  outlierDetection: {consecutive5xxErrors: 1}
+  loadBalancer: {localityLbSetting: {failoverPriority: [a, "b=1"]}})"));
+  EXPECT_TRUE(same(node("n1"), node("n2")));
+  EXPECT_FALSE(same(node("n1", {{"a", "1"}}), node("n1", {{"a", "2"}})));
+  EXPECT_TRUE(same(node("n1", {{"b", "1"}}), node("n1", {{"b", "2"}}))) << "it has a value given";
+  EXPECT_TRUE(same(node("n1", {{"c", "1"}}), node("n1", {{"c", "2"}})));
 }
 
 TEST(Generations, TheSameSnapshotAgainIsNoWork) {

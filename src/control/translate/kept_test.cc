@@ -85,6 +85,17 @@ TEST_F(Kept, GivesWhatOneFromNothingGives) {
        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: far, namespace: "
        "shop}\nspec: {hosts: [far.example.com], resolution: DNS, ports: [{number: 80, name: http, "
        "protocol: HTTP}], endpoints: [{address: a.example.com}]}\n"},
+      {"a service whose traffic stays on the node",
+       "apiVersion: v1\nkind: Service\nmetadata: {name: s1, namespace: shop}\nspec: {clusterIP: "
+       "10.0.0.9, internalTrafficPolicy: Local, selector: {app: s1}, ports: [{name: http, port: "
+       "8080}]}\n"},
+      {"an endpoint of it",
+       "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop, labels: {app: s1}}\nspec: "
+       "{nodeName: n1}\nstatus: {phase: Running, podIP: 10.1.0.1, conditions: [{type: Ready, "
+       "status: \"True\"}]}\n"},
+      {"a Namespace that prefers near endpoints",
+       "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, annotations: "
+       "{networking.istio.io/traffic-distribution: PreferSameNode}}\n"},
       {"an endpoint of a headless one",
        "apiVersion: v1\nkind: Service\nmetadata: {name: s2, namespace: shop}\nspec: {clusterIP: "
        "None, selector: {app: s2}, ports: [{name: http, port: 8080}]}\n---\n" +

@@ -130,7 +130,7 @@ resource::ResourcePtr route_table(const snapshot::SeenService& seen,
 
 Resources proxyless_clusters(const OutboundScope& scope, Memo& memo) {
   return service_clusters(*scope.snapshot, scope.view->services, Client::proxyless, false,
-                          scope.locality, memo);
+                          scope.dns_vantage, memo);
 }
 
 Resources proxyless_listeners(const OutboundScope& scope, Memo& memo) {

@@ -8,6 +8,15 @@
 
 namespace graymesh::translate {
 
+// Where localities are seen from: of a proxy's place and labels what some rule compares, and
+// nothing else.
+struct Vantage {
+  snapshot::Locality locality;
+  model::Labels labels;  // also those that Istio adds: region, zone, network, node, ...
+
+  bool operator==(const Vantage&) const = default;
+};
+
 // Outbound side of the sidecars of one View.
 struct OutboundScope {
   snapshot::SnapshotPtr snapshot;
@@ -27,9 +36,9 @@ struct OutboundScope {
   std::uint32_t http_proxy_port = 0;  // of the explicit HTTP proxy listener; 0: none
   bool transparent = false;           // TPROXY: connections keep their addresses
   std::uint32_t lowest_port = 1;      // that the proxy may bind: 1024 for an unprivileged one
-  snapshot::Locality locality;        // of the proxies; empty unless localities count
   model::Labels labels;               // of the proxies; empty unless view->source_labels_matter
-  std::string network, cluster_id;
+  Vantage vantage;                    // of the proxies, for EDS
+  Vantage dns_vantage;                // likewise, for endpoints that are part of their clusters
   std::string lane;  // what listeners stamp on requests that have no lane; empty: nothing
   bool tells_lanes =
       false;  // HTTP listeners log requests of lanes to us (docs/translation.md 13.5)
@@ -58,9 +67,9 @@ struct GatewayScope {
   std::string bind = "0.0.0.0";  // the instance's own loopback address if it has one
   bool on_loopback = false;      // as in OutboundScope; told by `bind`
   std::uint32_t lowest_port = 1;
-  snapshot::Locality locality;
   model::Labels labels;  // of the gateway; empty unless view->source_labels_matter
-  std::string network, cluster_id;
+  Vantage vantage;       // as in OutboundScope
+  Vantage dns_vantage;
   bool tells_lanes = false;
   bool counts_requests = false;
 };

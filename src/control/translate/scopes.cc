@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "control/translate/cluster.h"
 #include "control/translate/inbound.h"
 
 namespace graymesh::translate {
@@ -27,26 +28,53 @@ const model::Labels& labels_of(const snapshot::Snapshot& snapshot, const Node& n
   return workload && !workload->labels.empty() ? workload->labels : node.labels;
 }
 
-// As Istio: of the pod, else a label, else what the node says.
+// "r/z/s", or with dots, which label values may have.
+snapshot::Locality locality_named(std::string text) {
+  if (text.find('/') == std::string::npos) std::replace(text.begin(), text.end(), '.', '/');
+  snapshot::Locality locality;
+  const auto first = text.find('/');
+  locality.region = text.substr(0, first);
+  if (first == std::string::npos) return locality;
+  const auto second = text.find('/', first + 1);
+  locality.zone = text.substr(first + 1, second == std::string::npos ? second : second - first - 1);
+  if (second != std::string::npos) locality.sub_zone = text.substr(second + 1);
+  return locality;
+}
+
+// As Istio: of the pod, else by labels, else what the node says.
 snapshot::Locality locality_of(const snapshot::Snapshot& snapshot, const Node& node) {
   const auto* workload = snapshot.workload(node.address);
   if (workload && workload->locality != snapshot::Locality{}) return workload->locality;
+  const model::Labels& labels = labels_of(snapshot, node);
+  const auto label = [&labels](std::string_view name) {
+    const auto at = labels.find(name);
+    return at == labels.end() ? std::string() : at->second;
+  };
+  const snapshot::Locality by_parts{label(region_label), label(zone_label), label(sub_zone_label)};
+  if (by_parts != snapshot::Locality{}) return by_parts;
   for (const char* name : {"topology.istio.io/locality", "istio-locality"}) {
-    const auto it = node.labels.find(name);
-    if (it == node.labels.end() || it->second.empty()) continue;
-    std::string text = it->second;
-    if (text.find('/') == std::string::npos) std::replace(text.begin(), text.end(), '.', '/');
-    snapshot::Locality locality;
-    const auto first = text.find('/');
-    locality.region = text.substr(0, first);
-    if (first == std::string::npos) return locality;
-    const auto second = text.find('/', first + 1);
-    locality.zone =
-        text.substr(first + 1, second == std::string::npos ? second : second - first - 1);
-    if (second != std::string::npos) locality.sub_zone = text.substr(second + 1);
-    return locality;
+    if (auto text = label(name); !text.empty()) return locality_named(std::move(text));
   }
   return {node.region, node.zone, node.sub_zone};
+}
+
+Vantage vantage_of(const snapshot::Snapshot& snapshot, const Node& node, const Heeds& heeds) {
+  Vantage vantage;
+  if (heeds == Heeds{}) return vantage;
+  const snapshot::Locality locality = locality_of(snapshot, node);
+  if (heeds.locality) vantage.locality = locality;
+  const auto* workload = snapshot.workload(node.address);
+  const Topology topology{
+      .labels = labels_of(snapshot, node),
+      .locality = locality,
+      .node = node.node_name.empty() && workload ? workload->node : node.node_name,
+      .network = node.network,
+      .cluster = node.cluster_id};
+  for (const std::string& name : heeds.labels) {
+    if (const auto value = find_label(topology, name); !value.empty())
+      vantage.labels.emplace(name, value);
+  }
+  return vantage;
 }
 
 // On the address of an instance that is not captured: what its application serves, or we in front
@@ -60,38 +88,24 @@ std::vector<std::uint32_t> taken_ports(const InboundScope& inbound) {
   return ports;
 }
 
-bool prefers_near(const model::PortPolicy& policy) {
-  return policy.outlier_detection || (policy.load_balancer && policy.load_balancer->locality);
-}
-
-template <typename Test>
-bool any_policy(const model::DestinationRule& rule, Test test) {
-  const auto within = [&](const std::optional<model::TrafficPolicy>& policy) {
-    if (!policy) return false;
-    return test(*policy) || std::any_of(policy->port_level.begin(), policy->port_level.end(),
-                                        [&](const auto& entry) { return test(entry.second); });
-  };
-  return within(rule.policy) ||
-         std::any_of(rule.subsets.begin(), rule.subsets.end(),
-                     [&](const model::Subset& subset) { return within(subset.policy); });
-}
-
 // Length first, so that no two lists of values give one text.
 void put(std::string& text, std::string_view value) {
   text.append(std::to_string(value.size())).append(":").append(value).append("|");
 }
 
-void put(std::string& text, const snapshot::Locality& locality) {
-  put(text, locality.region);
-  put(text, locality.zone);
-  put(text, locality.sub_zone);
-}
-
 void put(std::string& text, const model::Labels& labels) {
+  put(text, std::to_string(labels.size()));
   for (const auto& [name, value] : labels) {
     put(text, name);
     put(text, value);
   }
+}
+
+void put(std::string& text, const Vantage& vantage) {
+  put(text, vantage.locality.region);
+  put(text, vantage.locality.zone);
+  put(text, vantage.locality.sub_zone);
+  put(text, vantage.labels);
 }
 
 // What a label may hold. The node's own are not checked by anyone, and Envoy would read a `%`.
@@ -136,24 +150,11 @@ Role role_of(const Node& node) {
   return node.user_agent.starts_with("envoy") ? Role::stranger : Role::proxyless;
 }
 
-ViewTraits traits_of(const snapshot::View& view, const model::MeshConfig& mesh) {
+ViewTraits traits_of(const std::vector<snapshot::SeenService>& services,
+                     const model::MeshConfig& mesh) {
   ViewTraits traits;
-  traits.labels = view.source_labels_matter;
-  const auto looks_at_labels = [](const std::optional<model::LocalityLb>& locality) {
-    return locality && !locality->failover_priority.empty();
-  };
-  if (mesh.locality_lb && !mesh.locality_lb->distribute.empty()) traits.localities = true;
-  bool ejects = false;
-  for (const auto& seen : view.services) {
-    if (!seen.rule) continue;
-    ejects = ejects || any_policy(seen.rule->spec, prefers_near);
-    traits.labels =
-        traits.labels || any_policy(seen.rule->spec, [&](const model::PortPolicy& policy) {
-          return policy.load_balancer && looks_at_labels(policy.load_balancer->locality);
-        });
-  }
-  traits.localities = traits.localities || ejects;
-  traits.labels = traits.labels || (ejects && looks_at_labels(mesh.locality_lb));
+  for (const auto& seen : services)
+    (is_dns(*seen.service) ? traits.dns : traits.eds).add(heeds_of(mesh, seen));
   return traits;
 }
 
@@ -173,8 +174,9 @@ OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapsh
       node.http_proxy_port != 0 ? node.http_proxy_port : snapshot->mesh().proxy_http_port;
   scope.transparent = node.interception == Node::Interception::tproxy;
   scope.lowest_port = lowest_port(node);
-  if (traits.localities) scope.locality = locality_of(*snapshot, node);
-  if (traits.labels) scope.labels = labels_of(*snapshot, node);
+  if (view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
+  scope.vantage = vantage_of(*snapshot, node, traits.eds);
+  scope.dns_vantage = vantage_of(*snapshot, node, traits.dns);
   scope.lane = lane_of(*snapshot, node);
   scope.tells_lanes = tells_lanes(*snapshot, node);
   scope.counts_requests = counts_requests(*snapshot, node);
@@ -202,17 +204,24 @@ InboundScope inbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot
   return scope;
 }
 
-GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot, const Node& node) {
+snapshot::GatewayViewPtr gateway_view(const snapshot::Snapshot& snapshot, const Node& node) {
+  return snapshot.gateway(node.namespace_, node.addresses, labels_of(snapshot, node));
+}
+
+GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot,
+                           const snapshot::GatewayViewPtr& view, const ViewTraits& traits,
+                           const Node& node) {
   GatewayScope scope;
   scope.snapshot = snapshot;
-  scope.view = snapshot->gateway(node.namespace_, node.addresses, labels_of(*snapshot, node));
+  scope.view = view;
   scope.on_loopback = has_own_loopback(node);
   if (scope.on_loopback) scope.bind = node.address;
   scope.lowest_port = lowest_port(node);
   scope.tells_lanes = tells_lanes(*snapshot, node);
   scope.counts_requests = counts_requests(*snapshot, node);
-  scope.locality = locality_of(*snapshot, node);
-  if (scope.view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
+  if (view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
+  scope.vantage = vantage_of(*snapshot, node, traits.eds);
+  scope.dns_vantage = vantage_of(*snapshot, node, traits.dns);
   return scope;
 }
 
@@ -223,7 +232,7 @@ std::string text_of(const OutboundScope& scope) {
       scope.view->sidecar ? scope.view->sidecar->namespace_ + "/" + scope.view->sidecar->name : "");
   put(text, scope.on_loopback ? "loopback" : "");
   put(text, std::to_string(scope.http_proxy_port));
-  put(text, scope.locality);
+  put(text, scope.dns_vantage);
   put(text, scope.labels);
   return text;
 }
@@ -257,13 +266,19 @@ std::string text_of(const InboundScope& scope) {
   return text;
 }
 
+std::string text_of(const Vantage& vantage) {
+  std::string text;
+  put(text, vantage);
+  return text;
+}
+
 std::string text_of(const GatewayScope& scope) {
   std::string text;
   put(text, scope.bind);
   put(text, std::to_string(scope.lowest_port));
   put(text, scope.tells_lanes ? "tells" : "");
   put(text, scope.counts_requests ? "counts" : "");
-  put(text, scope.locality);
+  put(text, scope.dns_vantage);
   put(text, scope.view->namespace_);
   for (const auto& gateway : scope.view->gateways) put(text, model::to_string(gateway.origin));
   for (const auto& [from, to] : scope.view->target_ports) put(text, fmt::format("{}>{}", from, to));

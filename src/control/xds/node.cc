@@ -102,6 +102,7 @@ void read_metadata(const Struct& metadata, resource::Node& node) {
   node.takes_lane_log = text(metadata, "GRAYMESH_LANE_LOG") == "xds-grpc";
   node.counts_requests = text(metadata, "GRAYMESH_REQUEST_METRICS") == "stats";
   node.cluster_id = text(metadata, "CLUSTER_ID");
+  node.node_name = text(metadata, "NODE_NAME");
   node.network = text(metadata, "NETWORK");
   node.service_account = text(metadata, "SERVICE_ACCOUNT");
   node.workload = text(metadata, "WORKLOAD_NAME");

@@ -48,6 +48,7 @@ TEST(ReadNode, MetadataIsReadAndOverridesTheId) {
                                           {"APP_ADDRESS", "127.65.0.1"},
                                           {"INSTANCE_IPS", "10.0.0.1,fe80::1,nonsense,10.0.0.2"},
                                           {"CLUSTER_ID", "c1"},
+                                          {"NODE_NAME", "m1"},
                                           {"NETWORK", "n1"},
                                           {"SERVICE_ACCOUNT", "sa"},
                                           {"WORKLOAD_NAME", "web"}}) {
@@ -73,6 +74,7 @@ TEST(ReadNode, MetadataIsReadAndOverridesTheId) {
   EXPECT_EQ(node->app_address, "127.65.0.1");
   EXPECT_EQ(node->addresses, (std::vector<std::string>{"10.0.0.1", "fe80::1", "10.0.0.2"}));
   EXPECT_EQ(node->labels.at("app"), "web");
+  EXPECT_EQ(node->node_name, "m1");
   EXPECT_EQ(node->cluster_id + node->network + node->service_account + node->workload, "c1n1saweb");
   EXPECT_EQ(node->region + node->zone + node->sub_zone, "rzs");
   EXPECT_EQ(node->user_agent, "envoy 1.40.0");
