@@ -113,7 +113,7 @@ class EnvoyAccepts : public ::testing::Test {
 void apply_services(Mesh& mesh) {
   mesh.service("shop/web",
                {"http 8080", "grpc 9090", "tcp 9000", "auto 7070", "https 8443", "http2 8081"},
-               "selector: {app: web}");
+               "selector: {app: web}\n  trafficDistribution: PreferSameNode");
   mesh.service("shop/browser", {"grpc-web 9191"});
   mesh.service("shop/peers", {"tcp 7000", "http 8080"}, "clusterIP: None");
   mesh.apply(pod("shop/web-1", "127.1.1.1", {{"app", "web"}, {"stage", "normal"}}));
@@ -140,7 +140,8 @@ trafficPolicy:
   connectionPool:
     tcp: {maxConnections: 10, connectTimeout: 1s, tcpKeepalive: {time: 60s, interval: 10s, probes: 3}, idleTimeout: 30s}
     http: {http1MaxPendingRequests: 5, maxRequestsPerConnection: 2, maxRetries: 7, idleTimeout: 20s}
-  outlierDetection: {consecutive5xxErrors: 3, consecutiveGatewayErrors: 2, interval: 1s, baseEjectionTime: 2s, maxEjectionPercent: 100}
+  outlierDetection: {consecutive5xxErrors: 3, consecutiveGatewayErrors: 2, interval: 1s, baseEjectionTime: 2s, maxEjectionPercent: 100, outlierDetectionHttpErrorCodes: [429, 503]}
+  retryBudget: {percent: 20, budgetInterval: 3s}
 subsets:
 - {name: normal, labels: {stage: normal}}
 - name: gray
