@@ -35,6 +35,9 @@ void read_fault_percent(Fields& f, double& out) {
   if (out > 0 && out < 0.0001) f.error("value", "must be 0, or 0.0001 to 100");
 }
 
+// Istio's default is no request at all, which whoever leaves the share out hardly means.
+constexpr std::string_view no_share = "has no percentage: no effect";
+
 void read_delay(Fields& f, FaultDelay& out) {
   f.at_most_one({"fixedDelay", "exponentialDelay"});
   std::optional<Duration> delay;
@@ -48,6 +51,8 @@ void read_delay(Fields& f, FaultDelay& out) {
     f.warn("percent", "is deprecated, use percentage");
   }
   f.object("percentage", out.percent, read_fault_percent);
+  if (out.fixed > Duration::zero() && !f.has("percentage") && !f.has("percent"))
+    f.warn({}, no_share);
 }
 
 void read_abort(Fields& f, FaultAbort& out) {
@@ -66,6 +71,8 @@ void read_abort(Fields& f, FaultAbort& out) {
   f.object("percentage", out.percent, read_fault_percent);
   if (!f.has("httpStatus") && !f.has("grpcStatus") && !f.has("http2Error"))
     f.warn({}, "has no httpStatus and no grpcStatus: no effect");
+  else if (!f.has("http2Error") && !f.has("percentage"))
+    f.warn({}, no_share);
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ struct Retries {
 
 struct FaultDelay {
   Duration fixed{};
-  double percent = 100;  // 0 to 100
+  double percent = 0;  // 0 to 100, of the requests; as in Istio, none if it is not given
 
   bool operator==(const FaultDelay&) const = default;
 };
@@ -134,7 +134,7 @@ struct FaultDelay {
 struct FaultAbort {
   std::uint32_t http_status = 0;             // 0: not given
   std::optional<std::uint32_t> grpc_status;  // by name in YAML ("UNAVAILABLE"), number here
-  double percent = 100;
+  double percent = 0;
 
   bool operator==(const FaultAbort&) const = default;
 };

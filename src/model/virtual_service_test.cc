@@ -51,7 +51,7 @@ TEST(VirtualService, IsReadWhole) {
     mirror: {host: shadow}
     mirrorPercentage: {value: 12.5}
     corsPolicy: {allowOrigins: [{exact: "https://a"}], allowMethods: [GET], maxAge: 24h, allowCredentials: true}
-    fault: {delay: {fixedDelay: 100ms, percentage: {value: 0.1}}, abort: {grpcStatus: UNAVAILABLE}}
+    fault: {delay: {fixedDelay: 100ms, percentage: {value: 0.1}}, abort: {grpcStatus: UNAVAILABLE, percentage: {value: 2.5}}}
     headers: {request: {add: {x-graymesh: "%REQ(:path)%"}}}
 )"));
   EXPECT_EQ(read.gateways, (std::vector<std::string>{"mesh", "ingress/shop"}));
@@ -75,7 +75,7 @@ TEST(VirtualService, IsReadWhole) {
   EXPECT_EQ(http.cors->max_age, 24h);
   EXPECT_EQ(http.fault->delay->percent, 0.1);
   EXPECT_EQ(http.fault->abort->grpc_status, 14u);
-  EXPECT_EQ(http.fault->abort->percent, 100);
+  EXPECT_EQ(http.fault->abort->percent, 2.5);
 }
 
 TEST(VirtualService, TellsAllItsProblemsTogether) {
@@ -223,6 +223,18 @@ TEST(HttpRoute, ChecksItsFaults) {
   EXPECT_EQ(
       warnings_of(with_route("fault: {delay: {exponentialDelay: 1s}}")),
       Lines{on7("fault.delay.exponentialDelay 1s, is accepted but not supported yet: no effect")});
+}
+
+TEST(HttpRoute, SaysThatAFaultWithoutAShareHitsNobody) {
+  const auto text = with_route("fault: {delay: {fixedDelay: 1s}, abort: {httpStatus: 503}}");
+  EXPECT_EQ(warnings_of(text), (Lines{on7("fault.delay has no percentage: no effect"),
+                                      on7("fault.abort has no percentage: no effect")}));
+  const auto fault = spec_of<VirtualService>(text).http[0].fault;
+  EXPECT_EQ(fault->delay->percent, 0);
+  EXPECT_EQ(fault->abort->percent, 0);
+  EXPECT_EQ(warnings_of(with_route("fault: {abort: {httpStatus: 503, percentage: {value: 0}}}")),
+            Lines{})
+      << "said in so many words";
 }
 
 const std::string commands =

@@ -65,7 +65,7 @@ TEST(VirtualServiceFields, OfHttpRoutes) {
     }, {
       "match": [{"uri": {"prefix": "/regex"}}],
       "rewrite": {"uriRegexRewrite": {"match": "^/regex/(.*)", "rewrite": "/\\1"}},
-      "fault": {"abort": {"grpcStatus": "UNAVAILABLE"}},
+      "fault": {"abort": {"grpcStatus": "UNAVAILABLE", "percentage": {"value": 4}}},
       "route": [{"destination": {"host": "pay"}}]
 }, {
       "match": [{"uri": {"prefix": "/old"}}],

@@ -91,6 +91,12 @@ TEST(RouteFault, DelaysAShareOfTheRequests) {
       R"("delay":{"fixed_delay":"3s","percentage":{"numerator":1000,"denominator":"MILLION"}}})");
 }
 
+TEST(RouteFault, HitsNobodyWhereNoShareIsGiven) {
+  const auto written = filters("fault: {delay: {fixedDelay: 3s}, abort: {httpStatus: 503}}");
+  EXPECT_THAT(written, HasSubstr(R"("delay":{"fixed_delay":"3s","percentage":{}})"));
+  EXPECT_THAT(written, HasSubstr(R"("abort":{"http_status":503,"percentage":{}})"));
+}
+
 TEST(RouteFault, AbortsWithAnHttpOrGrpcStatus) {
   EXPECT_THAT(filters("fault: {abort: {httpStatus: 503, percentage: {value: 50}}}"),
               HasSubstr(R"("abort":{"http_status":503,"percentage":{"numerator":50}})"));
