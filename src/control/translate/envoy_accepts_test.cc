@@ -227,6 +227,47 @@ TEST_F(EnvoyAccepts, ServicesThatClash) {
       "");
 }
 
+// Durations, hashing, ranges within ranges, and destinations without a port.
+void apply_tcp(Mesh& mesh) {
+  mesh.apply(destination_rule("shop/echo", R"(host: echo
+trafficPolicy:
+  connectionPool: {tcp: {idleTimeout: 0s, maxConnectionDuration: 60s}}
+  loadBalancer: {consistentHash: {useSourceIp: true}}
+subsets: [{name: gray, labels: {stage: gray}}])"));
+  mesh.service("shop/echo", {"tcp 9001"});
+  const auto range = [](const std::string& name, const std::string& protocol) {
+    return service_entry("shop/" + name, "hosts: [" + name + R"(.example.com]
+addresses: [10.0.0.0/8, 192.168.0.0/16]
+ports: [{number: 7443, name: a, protocol: )" +
+                                             protocol + "}]\nresolution: NONE");
+  };
+  mesh.apply(range("range", "TCP") + range("names", "TLS"));
+  mesh.apply(virtual_service("shop/range",
+                             R"(hosts: [range.example.com, names.example.com, "*.names.example.com"]
+tcp:
+- match: [{destinationSubnets: [10.0.1.0/24, 10.0.2.0/24]}]
+  route: [{destination: {host: echo, subset: gray}}]
+tls:
+- match: [{sniHosts: [a.names.example.com], destinationSubnets: [10.0.1.0/24]}, {sniHosts: [b.names.example.com]}]
+  route: [{destination: {host: echo}, weight: 1}, {destination: {host: echo, subset: gray}, weight: 1}])"));
+}
+
+TEST_F(EnvoyAccepts, AGatewayThatKeepsTcpConnectionsAsRulesSay) {
+  Mesh mesh;
+  apply_tcp(mesh);
+  mesh.apply(gateway("shop/edge", R"(selector: {istio: ingressgateway}
+servers:
+- {port: {number: 9443, name: tls, protocol: TLS}, hosts: [pass.example.com], tls: {mode: PASSTHROUGH}}
+- {port: {number: 9000, name: tcp, protocol: TCP}, hosts: ["*"]})"));
+  mesh.apply(virtual_service("shop/edge", R"(hosts: [pass.example.com]
+gateways: [edge]
+tls: [{match: [{sniHosts: [pass.example.com]}], route: [{destination: {host: echo}}]}]
+tcp: [{route: [{destination: {host: echo, subset: gray}}]}])"));
+  const auto answer = Control(mesh).ask(gateway_node("127.1.0.1"));
+  EXPECT_EQ(tcp_of(answer.listener("127.1.0.1_9000")["filter_chains"][0])["idle_timeout"], "0s");
+  EXPECT_EQ(complaint(answer), "");
+}
+
 TEST_F(EnvoyAccepts, ASidecarOnALoopbackAddressOfItsOwn) {
   Mesh mesh;
   apply_services(mesh);

@@ -19,6 +19,8 @@ class Listener;
 
 namespace graymesh::translate {
 
+struct Place;  // route_parts.h
+
 // A filter chain that passes bytes on. Without names and ranges it takes whatever no other takes.
 struct TcpChain {
   std::vector<std::string> server_names;   // sorted; SNI, exact or "*.example.com"
@@ -62,13 +64,13 @@ std::vector<std::string> to_ranges(const std::vector<std::string>& subnets);
 
 // How the plain bytes of a service's port are passed on: by VirtualServices' tcp and tls routes, or
 // else to the service. `any_address`: the listener takes connections of several services, so that
-// TLS ones must be told apart by name. listener_l4.cc.
-std::vector<TcpChain> tcp_chains(const OutboundScope& scope, const snapshot::Egress& egress,
+// TLS ones must be told apart by name. `place.port` is the port. listener_l4.cc.
+std::vector<TcpChain> tcp_chains(const Place& place, const snapshot::Egress& egress,
                                  const snapshot::SeenService& seen, const snapshot::Port& port,
                                  bool any_address);
-// Where a tcp or tls route leads. `port` is that of destinations which name none.
+// Where a tcp or tls route leads.
 TcpHandling l4_handling(const snapshot::VirtualService& owner, const model::L4Route& route,
-                        std::uint32_t port);
+                        const Place& place);
 
 // Pieces of a listener, in listener_chain.cc.
 enum class Direction : std::uint8_t { inbound, outbound };

@@ -6,6 +6,7 @@
 
 #include "control/translate/listener.h"
 #include "control/translate/parts.h"
+#include "control/translate/route_parts.h"
 #include "control/translate/wire.h"
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
@@ -34,15 +35,17 @@ std::vector<std::string> plain_hosts(std::vector<std::string> hosts) {
   return hosts;
 }
 
-bool applies(const model::L4Match& match, const std::string& gateway, std::uint32_t port) {
-  if (match.port != 0 && match.port != port) return false;
-  return match.gateways.empty() ||
-         std::find(match.gateways.begin(), match.gateways.end(), gateway) != match.gateways.end();
+bool applies(const model::L4Match& match, const Place& place) {
+  if (match.port != 0 && match.port != place.port) return false;
+  const auto& gateways = match.gateways;
+  return gateways.empty() ||
+         std::find(gateways.begin(), gateways.end(), place.gateway) != gateways.end();
 }
 
 class Builder {
  public:
-  explicit Builder(const GatewayScope& scope) : scope_(scope), mesh_(scope.snapshot->mesh()) {
+  explicit Builder(const GatewayScope& scope)
+      : scope_(scope), mesh_(scope.snapshot->mesh()), services_(scope.view->services) {
     for (auto& table : gateway_tables(scope)) {
       for (const auto& server : table.servers) tables_[server.server] = table.name;
     }
@@ -150,41 +153,45 @@ class Builder {
   // TCP, TLS passed through, and TLS terminated in front of TCP.
   void add_l4(const GatewayServers& gateway, const GatewayServer& server, Draft& draft) {
     const std::string name = gateway.origin.namespace_ + "/" + gateway.origin.name;
+    const Place place{.mesh = scope_.snapshot->mesh_ptr(),
+                      .services = services_,
+                      .gateway = name,
+                      .namespace_ = scope_.view->namespace_,
+                      .labels = scope_.labels,
+                      .port = server.port};
     for (const auto& service : scope_.view->virtual_services) {
       const auto& gateways = service->spec.gateways;
       if (std::find(gateways.begin(), gateways.end(), name) == gateways.end()) continue;
       // As in Istio, which looks at the VirtualService's hosts, and then takes all of its sniHosts.
       if (snapshot::common_hosts(server, gateway, *service).empty()) continue;
       if (server.tls && !terminates_tls(server)) {
-        add_passthrough(*service, name, server, draft);
-      } else if (add_tcp(*service, name, server, draft)) {
+        add_passthrough(*service, place, draft);
+      } else if (add_tcp(*service, place, server, draft)) {
         return;
       }
     }
   }
 
-  void add_passthrough(const snapshot::VirtualService& service, const std::string& gateway,
-                       const GatewayServer& server, Draft& draft) {
+  void add_passthrough(const snapshot::VirtualService& service, const Place& place, Draft& draft) {
     for (const auto& route : service.spec.tls) {
       for (const auto& match : route.match) {
-        if (!applies(match, gateway, server.port)) continue;
+        if (!applies(match, place)) continue;
         FilterChain chain;
         if (!claim(match.sni_hosts, match.destination_subnets, draft, chain)) continue;
-        set_tcp(mesh_, l4_handling(service, route, server.port), *chain.add_filters());
+        set_tcp(mesh_, l4_handling(service, route, place), *chain.add_filters());
         draft.chains.push_back(std::move(chain));
       }
     }
   }
 
   // The first tcp route that applies; true if there is one.
-  bool add_tcp(const snapshot::VirtualService& service, const std::string& gateway,
+  bool add_tcp(const snapshot::VirtualService& service, const Place& place,
                const GatewayServer& server, Draft& draft) {
     for (const auto& route : service.spec.tcp) {
       const auto& matches = route.match;
       if (!matches.empty() &&
-          std::none_of(matches.begin(), matches.end(), [&](const model::L4Match& match) {
-            return applies(match, gateway, server.port);
-          })) {
+          std::none_of(matches.begin(), matches.end(),
+                       [&](const model::L4Match& match) { return applies(match, place); })) {
         continue;
       }
       FilterChain chain;
@@ -196,7 +203,7 @@ class Builder {
         if (draft.plaintext) return true;
         draft.plaintext = true;
       }
-      set_tcp(mesh_, l4_handling(service, route, server.port), *chain.add_filters());
+      set_tcp(mesh_, l4_handling(service, route, place), *chain.add_filters());
       draft.chains.push_back(std::move(chain));
       return true;
     }
@@ -219,6 +226,7 @@ class Builder {
 
   const GatewayScope& scope_;
   const model::MeshConfig& mesh_;
+  const Lookup services_;
   std::map<const GatewayServer*, std::string> tables_;
   std::map<std::pair<std::string, std::uint32_t>, Draft> drafts_;
 };

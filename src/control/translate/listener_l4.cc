@@ -5,18 +5,19 @@
 #include "control/translate/ip.h"
 #include "control/translate/listener.h"
 #include "control/translate/parts.h"
+#include "control/translate/route_parts.h"
 
 namespace graymesh::translate {
 namespace {
 
-bool applies(const model::L4Match& match, const OutboundScope& scope, std::uint32_t port) {
-  if (match.port != 0 && match.port != port) return false;
+bool applies(const model::L4Match& match, const Place& place) {
+  if (match.port != 0 && match.port != place.port) return false;
   const auto& gateways = match.gateways;  // unlike in HTTP, Istio asks for the client beside them
-  if (!gateways.empty() && std::find(gateways.begin(), gateways.end(), "mesh") == gateways.end())
+  if (!gateways.empty() &&
+      std::find(gateways.begin(), gateways.end(), place.gateway) == gateways.end())
     return false;
-  if (!match.source_namespace.empty() && match.source_namespace != scope.view->namespace_)
-    return false;
-  return model::selects(match.source_labels, scope.labels);
+  if (!match.source_namespace.empty() && match.source_namespace != place.namespace_) return false;
+  return model::selects(match.source_labels, place.labels);
 }
 
 bool concerns(const snapshot::VirtualService& service, const std::string& host) {
@@ -25,16 +26,25 @@ bool concerns(const snapshot::VirtualService& service, const std::string& host) 
       [&](const std::string& pattern) { return model::host_matches(pattern, host); });
 }
 
-// What the service's own rule says of its connections.
-void set_pool(const snapshot::SeenService& seen, TcpHandling& out) {
-  if (!seen.rule || !seen.rule->spec.policy) return;
-  out.rule = seen.rule;
-  const auto& policy = *seen.rule->spec.policy;
-  if (policy.connection_pool) out.pool = &*policy.connection_pool;
-  const auto* hash = policy.load_balancer && policy.load_balancer->consistent_hash
-                         ? &*policy.load_balancer->consistent_hash
-                         : nullptr;
-  out.hash_source_ip = hash && std::holds_alternative<model::ConsistentHash::SourceIp>(hash->key);
+bool hashes_source_ip(const model::LoadBalancer& balancer) {
+  return balancer.consistent_hash &&
+         std::holds_alternative<model::ConsistentHash::SourceIp>(balancer.consistent_hash->key);
+}
+
+// What the rule of the service behind says of connections to this subset of it; empty: the whole.
+// Of subsets and ports Istio asks for no durations of their own here.
+void set_rule(const snapshot::SeenService& seen, std::string_view subset_name, TcpHandling& out) {
+  if (!seen.rule) return;
+  if (const auto& policy = seen.rule->spec.policy) {
+    if (policy->connection_pool) {
+      out.pool = &*policy->connection_pool;
+      out.rule = seen.rule;
+    }
+    out.hash_source_ip = policy->load_balancer && hashes_source_ip(*policy->load_balancer);
+  }
+  const auto* subset = subset_name.empty() ? nullptr : seen.rule->subset(subset_name);
+  if (subset && subset->policy && subset->policy->load_balancer)
+    out.hash_source_ip = hashes_source_ip(*subset->policy->load_balancer);
 }
 
 TcpChain to_service(const snapshot::SeenService& seen, const snapshot::Port& port,
@@ -43,7 +53,7 @@ TcpChain to_service(const snapshot::SeenService& seen, const snapshot::Port& por
   TcpChain chain;
   chain.handling.stat_prefix = cluster;
   chain.handling.clusters.push_back({.name = cluster, .weight = 0});
-  set_pool(seen, chain.handling);
+  set_rule(seen, "", chain.handling);
   if (any_address && snapshot::is_tls(port.protocol)) {
     auto names = seen.service->aliases;
     names.push_back(seen.service->host);
@@ -53,16 +63,14 @@ TcpChain to_service(const snapshot::SeenService& seen, const snapshot::Port& por
 }
 
 // Chains by the SNI that clients send; of equal ones the first stays.
-std::vector<TcpChain> tls_routes(const OutboundScope& scope,
-                                 const snapshot::VirtualService& service,
-                                 const snapshot::Port& port) {
+std::vector<TcpChain> tls_routes(const Place& place, const snapshot::VirtualService& service) {
   std::vector<TcpChain> chains;
   for (const auto& route : service.spec.tls) {
     for (const auto& match : route.match) {
-      if (!applies(match, scope, port.number)) continue;
+      if (!applies(match, place)) continue;
       TcpChain chain{.server_names = to_server_names(match.sni_hosts),
                      .prefix_ranges = to_ranges(match.destination_subnets),
-                     .handling = l4_handling(service, route, port.number)};
+                     .handling = l4_handling(service, route, place)};
       const bool any =
           std::find(match.sni_hosts.begin(), match.sni_hosts.end(), "*") != match.sni_hosts.end();
       if (chain.server_names.empty() && !any) continue;
@@ -74,22 +82,20 @@ std::vector<TcpChain> tls_routes(const OutboundScope& scope,
 }
 
 // Chains by the address meant, up to the first that takes any.
-std::vector<TcpChain> tcp_routes(const OutboundScope& scope,
-                                 const snapshot::VirtualService& service,
-                                 const snapshot::Port& port) {
+std::vector<TcpChain> tcp_routes(const Place& place, const snapshot::VirtualService& service) {
   std::vector<TcpChain> chains;
   for (const auto& route : service.spec.tcp) {
     bool takes_all = route.match.empty();
     std::vector<std::string> subnets;
     for (const auto& match : route.match) {
-      if (!applies(match, scope, port.number)) continue;
+      if (!applies(match, place)) continue;
       if (match.destination_subnets.empty()) takes_all = true;
       subnets.insert(subnets.end(), match.destination_subnets.begin(),
                      match.destination_subnets.end());
     }
     if (!takes_all && subnets.empty()) continue;
     TcpChain chain;
-    chain.handling = l4_handling(service, route, port.number);
+    chain.handling = l4_handling(service, route, place);
     if (!takes_all) chain.prefix_ranges = to_ranges(subnets);
     chains.push_back(std::move(chain));
     if (takes_all) break;
@@ -117,36 +123,37 @@ std::vector<std::string> to_ranges(const std::vector<std::string>& subnets) {
 }
 
 TcpHandling l4_handling(const snapshot::VirtualService& owner, const model::L4Route& route,
-                        std::uint32_t port) {
+                        const Place& place) {
   TcpHandling handling;
   for (const auto& target : route.route) {
     if (route.route.size() > 1 && target.weight == 0) continue;
-    const auto& to = target.destination;
     handling.clusters.push_back(
-        {.name = outbound_cluster_name(to.port != 0 ? to.port : port, to.subset, to.host),
-         .weight = target.weight});
+        {.name = cluster_name(target.destination, place), .weight = target.weight});
   }
   if (handling.clusters.empty())
     handling.clusters.push_back({.name = "BlackHoleCluster", .weight = 0});
   handling.stat_prefix = handling.clusters.size() == 1
                              ? handling.clusters.front().name
                              : owner.origin.name + "." + owner.origin.namespace_;
+  if (route.route.empty()) return handling;
+  // There is one listener for all destinations: as in Istio, the rule of the first one counts, and
+  // its subset where it is the only one.
+  const auto& first = route.route.front().destination;
+  if (const auto* seen = place.services.find(first.host))
+    set_rule(*seen, route.route.size() == 1 ? first.subset : "", handling);
   return handling;
 }
 
-std::vector<TcpChain> tcp_chains(const OutboundScope& scope, const snapshot::Egress& egress,
+std::vector<TcpChain> tcp_chains(const Place& place, const snapshot::Egress& egress,
                                  const snapshot::SeenService& seen, const snapshot::Port& port,
                                  bool any_address) {
   std::vector<TcpChain> chains;
   for (const auto& service : egress.virtual_services) {
     if (!concerns(*service, seen.service->host)) continue;
-    auto routes = snapshot::is_tls(port.protocol) ? tls_routes(scope, *service, port)
+    auto routes = snapshot::is_tls(port.protocol) ? tls_routes(place, *service)
                                                   : std::vector<TcpChain>{};
-    if (routes.empty()) routes = tcp_routes(scope, *service, port);
-    for (auto& chain : routes) {
-      set_pool(seen, chain.handling);
-      chains.push_back(std::move(chain));
-    }
+    if (routes.empty()) routes = tcp_routes(place, *service);
+    for (auto& chain : routes) chains.push_back(std::move(chain));
   }
   const bool covered =
       std::any_of(chains.begin(), chains.end(), [](const TcpChain& c) { return c.takes_all(); });

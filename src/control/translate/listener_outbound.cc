@@ -10,10 +10,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 
 #include "control/translate/ip.h"
 #include "control/translate/listener.h"
 #include "control/translate/parts.h"
+#include "control/translate/route_parts.h"
 
 namespace graymesh::translate {
 namespace {
@@ -26,9 +28,21 @@ constexpr const char* any_ip = "0.0.0.0";
 
 bool is_unix(std::string_view bind) { return bind.starts_with("unix://"); }
 
+// Who may be looked up: destinations of tcp and tls routes. Most meshes have none, and listeners
+// are made for each instance.
+std::span<const SeenService> destinations(const snapshot::View& view) {
+  for (const auto& egress : view.egress) {
+    for (const auto& service : egress.virtual_services) {
+      if (!service->spec.tcp.empty() || !service->spec.tls.empty()) return view.services;
+    }
+  }
+  return {};
+}
+
 class Planner {
  public:
-  explicit Planner(const OutboundScope& scope) : scope_(scope) {
+  explicit Planner(const OutboundScope& scope)
+      : scope_(scope), services_(destinations(*scope.view)) {
     for (const auto& table : route_tables(scope)) tables_.insert(table.name);
   }
 
@@ -81,6 +95,14 @@ class Planner {
       return seen->service->namespace_ == scope_.view->namespace_;
     });
     return services;
+  }
+
+  Place place(const Port& port) const {
+    return {.mesh = scope_.snapshot->mesh_ptr(),
+            .services = services_,
+            .namespace_ = scope_.view->namespace_,
+            .labels = scope_.labels,
+            .port = port.number};
   }
 
   // Null if the address is somebody else's.
@@ -141,7 +163,7 @@ class Planner {
     const std::string& bind = egress.bind.empty() ? scope_.bind : egress.bind;
     if (!snapshot::is_tcp(port.protocol))
       return add_http(bind, std::to_string(port.number), port, true);
-    add_tcp(bind, true, seen, port, tcp_chains(scope_, egress, seen, port, true));
+    add_tcp(bind, true, seen, port, tcp_chains(place(port), egress, seen, port, true));
   }
 
   void add_captured(const Egress& egress, const SeenService& seen, const Port& port) {
@@ -152,7 +174,7 @@ class Planner {
     for (const std::string& address : addresses_of(egress, seen, port)) {
       const bool range = address.find('/') != std::string::npos;
       const std::string bind = range ? any_ip : address;
-      auto chains = tcp_chains(scope_, egress, seen, port, bind == any_ip);
+      auto chains = tcp_chains(place(port), egress, seen, port, bind == any_ip);
       if (range) {
         for (auto& chain : chains) chain.prefix_ranges = to_ranges({address});
       }
@@ -186,6 +208,7 @@ class Planner {
   }
 
   const OutboundScope& scope_;
+  const Lookup services_;
   std::set<std::string> tables_;
   std::set<std::uint32_t> claimed_;  // by egress listeners with a port
   std::map<std::pair<std::string, std::uint32_t>, ListenerPlan> plans_;

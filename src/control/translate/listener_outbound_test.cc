@@ -119,6 +119,42 @@ tcp:
     {"name": "outbound|5432|a|db.shop.svc.cluster.local", "weight": 90}, {"name": "outbound|5432|b|db.shop.svc.cluster.local", "weight": 10}])"));
 }
 
+// What a tcp route with these destinations makes of a rule that hashes in some places.
+bool hashes(const std::string& destinations) {
+  Mesh mesh;
+  mesh.apply(service("shop/db", "10.96.0.7", "{name: tcp, port: 5432}"));
+  mesh.apply(service("shop/other", "10.96.0.8", "{name: tcp, port: 5433}"));
+  mesh.apply(destination_rule("shop/db", R"(host: db
+trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}
+subsets:
+- {name: as-db, labels: {v: a}}
+- {name: also, labels: {v: b}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}}
+- {name: header, labels: {v: c}, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x}}}}
+- {name: simple, labels: {v: d}, trafficPolicy: {loadBalancer: {simple: RANDOM}}})"));
+  mesh.apply(virtual_service("shop/db", "hosts: [db]\ntcp: [{route: [" + destinations + "]}]"));
+  return tcp_of(captured(mesh).listener("10.96.0.7_5432")["filter_chains"][0])
+      .contains("hash_policy");
+}
+
+TEST(TcpRoutes, AreSpreadAsASubsetSaysWhereItSaysAnything) {
+  EXPECT_TRUE(hashes("{destination: {host: db}}"));
+  EXPECT_TRUE(hashes("{destination: {host: db, subset: as-db}}"));
+  EXPECT_TRUE(hashes("{destination: {host: db, subset: also}}"));
+  EXPECT_TRUE(hashes("{destination: {host: db, subset: unknown}}"));
+  EXPECT_FALSE(hashes("{destination: {host: db, subset: header}}"));
+  EXPECT_FALSE(hashes("{destination: {host: db, subset: simple}}"));
+  EXPECT_FALSE(hashes("{destination: {host: other}}"));
+}
+
+TEST(TcpRoutes, ToSeveralSubsetsAreSpreadAsTheRuleOfTheFirstSays) {
+  EXPECT_TRUE(
+      hashes("{destination: {host: db, subset: simple}, weight: 1}, {destination: {host: "
+             "other}, weight: 1}"));
+  EXPECT_FALSE(
+      hashes("{destination: {host: other}, weight: 1}, {destination: {host: db}, weight: "
+             "1}"));
+}
+
 TEST(TlsRoutes, ChooseByTheNameAskedFor) {
   Mesh mesh;
   mesh.apply(service("shop/vault", "10.96.0.9", "{name: tls, port: 443}"));
