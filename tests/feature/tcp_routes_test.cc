@@ -137,5 +137,48 @@ TEST(TcpRoutes, ToASubsetAreSpreadAsTheSubsetSays) {
   EXPECT_FALSE(hash_of("free"));
 }
 
+// A ServiceEntry for all of 10.0.0.0/8, of which a VirtualService takes a part.
+Json listener_of_range(const std::string& protocol, const std::string& routes) {
+  const Mesh mesh(db +
+                  istio_object("ServiceEntry", "range",
+                               "  hosts: [range.example]\n  addresses: [10.0.0.0/8]\n  ports: "
+                               "[{number: 6379, name: a, protocol: " +
+                                   protocol + "}]\n  resolution: NONE\n") +
+                  route("range", "  hosts: [range.example, '*.range.example']\n" + routes));
+  return mesh.sidecar("web").listener("0.0.0.0_6379");
+}
+
+TEST(DestinationSubnets, AreAPartOfTheServicesRange) {
+  Json chains = listener_of_range("TCP", R"(  tcp:
+  - match: [{destinationSubnets: [10.0.1.0/24]}]
+    route: [{destination: {host: db}}]
+)")
+                    .at("filter_chains");
+  ASSERT_EQ(chains.size(), 2u) << "the rest of the range still goes to the service";
+  EXPECT_EQ(chains[0]["filter_chain_match"]["prefix_ranges"],
+            Json::parse(R"([{"address_prefix": "10.0.1.0", "prefix_len": 24}])"));
+  EXPECT_EQ(tcp(chains[0])["cluster"], outbound(5432, "", "db"));
+  EXPECT_EQ(chains[1]["filter_chain_match"]["prefix_ranges"],
+            Json::parse(R"([{"address_prefix": "10.0.0.0", "prefix_len": 8}])"));
+  EXPECT_EQ(tcp(chains[1])["cluster"], outbound(6379, "", "range.example"));
+}
+
+TEST(DestinationSubnets, OfTlsRoutesStandBesideTheName) {
+  Json chains = listener_of_range("TLS", R"(  tls:
+  - match:
+    - {sniHosts: [a.range.example], destinationSubnets: [10.0.1.0/24]}
+    - {sniHosts: [b.range.example]}
+    route: [{destination: {host: db}}]
+)")
+                    .at("filter_chains");
+  ASSERT_EQ(chains.size(), 2u);
+  EXPECT_EQ(chains[0]["filter_chain_match"],
+            Json::parse(R"({"prefix_ranges": [{"address_prefix": "10.0.1.0", "prefix_len": 24}],
+                            "server_names": ["a.range.example"]})"));
+  EXPECT_EQ(chains[1]["filter_chain_match"],
+            Json::parse(R"({"prefix_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}],
+                            "server_names": ["b.range.example"]})"));
+}
+
 }  // namespace
 }  // namespace graymesh::feature

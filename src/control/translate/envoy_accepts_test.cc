@@ -252,6 +252,14 @@ tls:
   route: [{destination: {host: echo}, weight: 1}, {destination: {host: echo, subset: gray}, weight: 1}])"));
 }
 
+TEST_F(EnvoyAccepts, ASidecarWithTcpRoutesThatTakePartsOfARange) {
+  Mesh mesh;
+  apply_tcp(mesh);
+  const auto answer = Control(mesh).ask(sidecar_node("127.1.1.1", "shop"));
+  EXPECT_NE(answer.listener("0.0.0.0_7443").dump().find("10.0.2.0"), std::string::npos);
+  EXPECT_EQ(complaint(answer), "");
+}
+
 TEST_F(EnvoyAccepts, AGatewayThatKeepsTcpConnectionsAsRulesSay) {
   Mesh mesh;
   apply_tcp(mesh);

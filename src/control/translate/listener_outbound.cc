@@ -175,8 +175,9 @@ class Planner {
       const bool range = address.find('/') != std::string::npos;
       const std::string bind = range ? any_ip : address;
       auto chains = tcp_chains(place(port), egress, seen, port, bind == any_ip);
-      if (range) {
-        for (auto& chain : chains) chain.prefix_ranges = to_ranges({address});
+      for (auto& chain : chains) {
+        // The subnets that a VirtualService asks for go before the service's own.
+        if (range && chain.prefix_ranges.empty()) chain.prefix_ranges = to_ranges({address});
       }
       add_tcp(bind, false, seen, port, std::move(chains));
       if (port.protocol == snapshot::Protocol::automatic) {

@@ -202,6 +202,24 @@ TEST(Ranges, AreMaskedSoThatEqualOnesAreSeen) {
   EXPECT_EQ(tcp_of(listener["default_filter_chain"])["cluster"], "PassthroughCluster");
 }
 
+TEST(Ranges, ThatARouteTakesWholeLeaveNothingToTheService) {
+  Mesh mesh;
+  mesh.apply(service_entry("shop/a",
+                           "hosts: [a.example.com]\naddresses: [10.0.0.0/8, 10.0.0.7]\nports: "
+                           "[{number: 6379, name: redis, protocol: Redis}]\nresolution: NONE"));
+  mesh.apply(virtual_service("shop/a", R"(hosts: [a.example.com]
+tcp:
+- match: [{destinationSubnets: [10.1.2.3/8]}]
+  route: [{destination: {host: b}}])"));
+  const auto answer = captured(mesh);
+  auto chains = answer.listener("0.0.0.0_6379")["filter_chains"];
+  ASSERT_EQ(chains.size(), 1u);
+  EXPECT_EQ(tcp_of(chains[0])["cluster"], "outbound|6379||b.shop.svc.cluster.local");
+  EXPECT_EQ(tcp_of(answer.listener("10.0.0.7_6379")["default_filter_chain"])["cluster"],
+            "outbound|6379||a.example.com")
+      << "the address has a listener of its own";
+}
+
 TEST(BoundOutbound, ListenersBindTheInstancesOwnLoopbackAddress) {
   Mesh mesh;
   mesh.service("shop/cart", {"http 9080"});
