@@ -180,5 +180,17 @@ TEST(DestinationSubnets, OfTlsRoutesStandBesideTheName) {
                             "server_names": ["b.range.example"]})"));
 }
 
+TEST(TcpRoutes, LeaveTlsPortsToTlsRoutes) {
+  const auto cluster_of = [](const std::string& port_name) {
+    const Mesh mesh(
+        echo + service("vault", "10.96.0.8", "{name: " + port_name + ", port: 443}") +
+        route("vault", "  hosts: [vault]\n  tcp: [{route: [{destination: {host: echo}}]}]\n"));
+    return first(mesh.sidecar("web").listener("10.96.0.8_443"))["cluster"];
+  };
+  EXPECT_EQ(cluster_of("tls"), outbound(443, "", "vault"));
+  EXPECT_EQ(cluster_of("https"), outbound(443, "", "vault"));
+  EXPECT_EQ(cluster_of("tcp"), outbound(9000, "", "echo"));
+}
+
 }  // namespace
 }  // namespace graymesh::feature

@@ -147,17 +147,19 @@ TcpHandling l4_handling(const snapshot::VirtualService& owner, const model::L4Ro
 std::vector<TcpChain> tcp_chains(const Place& place, const snapshot::Egress& egress,
                                  const snapshot::SeenService& seen, const snapshot::Port& port,
                                  bool any_address) {
+  const bool tls = snapshot::is_tls(port.protocol);
   std::vector<TcpChain> chains;
+  bool covered = false;
   for (const auto& service : egress.virtual_services) {
     if (!concerns(*service, seen.service->host)) continue;
-    auto routes = snapshot::is_tls(port.protocol) ? tls_routes(place, *service)
-                                                  : std::vector<TcpChain>{};
-    if (routes.empty()) routes = tcp_routes(place, *service);
-    for (auto& chain : routes) chains.push_back(std::move(chain));
+    auto routes = tls ? tls_routes(place, *service) : tcp_routes(place, *service);
+    for (auto& chain : routes) {
+      covered = covered || chain.takes_all();
+      chains.push_back(std::move(chain));
+    }
+    if (covered && !tls) break;  // nothing is left to later ones
   }
-  const bool covered =
-      std::any_of(chains.begin(), chains.end(), [](const TcpChain& c) { return c.takes_all(); });
-  const bool by_name = !chains.empty() && snapshot::is_tls(port.protocol);
+  const bool by_name = tls && !chains.empty();
   if (!covered && !by_name) chains.push_back(to_service(seen, port, any_address));
   return chains;
 }

@@ -119,6 +119,17 @@ tcp:
     {"name": "outbound|5432|a|db.shop.svc.cluster.local", "weight": 90}, {"name": "outbound|5432|b|db.shop.svc.cluster.local", "weight": 10}])"));
 }
 
+TEST(TcpRoutes, BehindOneThatTakesAllAreNotAsked) {
+  Mesh mesh;
+  mesh.apply(service("shop/db", "10.96.0.7", "{name: tcp, port: 5432}"));
+  mesh.apply(virtual_service("shop/a", "hosts: [db]\ntcp: [{route: [{destination: {host: db}}]}]"));
+  mesh.apply(virtual_service("shop/b", R"(hosts: ["*.shop.svc.cluster.local"]
+tcp: [{match: [{destinationSubnets: [10.96.0.0/16]}], route: [{destination: {host: other}}]}])"));
+  const auto chains = captured(mesh).listener("10.96.0.7_5432")["filter_chains"];
+  ASSERT_EQ(chains.size(), 1u);
+  EXPECT_EQ(tcp_of(chains[0])["cluster"], "outbound|5432||db.shop.svc.cluster.local");
+}
+
 // What a tcp route with these destinations makes of a rule that hashes in some places.
 bool hashes(const std::string& destinations) {
   Mesh mesh;
