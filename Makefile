@@ -8,7 +8,7 @@ SOAK_MINUTES ?= 10
 SOAK_STREAMS ?= 300
 
 # Switches of `make run`, handed to the demo by environment.
-export ONCE PROXY MONITORING
+export ONCE PROXY MONITORING PLAIN
 
 sources = $(shell git ls-files -co --exclude-standard 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h' \
   'bench/*.cc' 'bench/*.h' 'fuzz/*.cc' 'fuzz/*.h' 'demo/*.cc' 'demo/*.h')
@@ -19,7 +19,7 @@ define build
 endef
 
 .PHONY: run
-run: build  ## runs the demo mesh: ONCE=1 ends after one round, PROXY=envoy, MONITORING=1
+run: build  ## runs the demo mesh: ONCE=1 ends after one round, MONITORING=1, PLAIN=1: Istio's YAML alone
 	@tools/demo
 
 .PHONY: build

@@ -328,7 +328,11 @@ class Mesh:
 
     def admin(self, name, path, method="GET"):
         """Envoy's admin of instance `name`."""
-        client = Client(self.instances[name].address, 15000)
+        return self.admin_at(self.instances[name].address, path, method)
+
+    @staticmethod
+    def admin_at(address, path, method="GET"):
+        client = Client(address, 15000)
         try:
             return client.request(path, "admin", method=method)
         finally:
@@ -336,8 +340,12 @@ class Mesh:
 
     def stats(self, name, pattern=""):
         """Counters and gauges of instance `name` whose name matches the expression, by name."""
+        return self.stats_at(self.instances[name].address, pattern)
+
+    def stats_at(self, address, pattern=""):
+        """The same of the Envoy at `address`."""
         found = {}
-        for line in self.admin(name, "/stats?usedonly").body.decode().splitlines():
+        for line in self.admin_at(address, "/stats?usedonly").body.decode().splitlines():
             stat, _, value = line.rpartition(": ")
             if value.isdigit() and re.search(pattern, stat):
                 found[stat] = int(value)

@@ -4,7 +4,22 @@ eyes: two branches go up as lanes, one is promoted, one is taken back with its r
 import os
 import time
 
+from demo_client import Stream
 from platform_mesh import ApiError, PlatformMesh
+
+# A VirtualService of a person's own, beside those that the platform writes.
+OWN_FILE = "cart-routes.yaml"
+OWN = """\
+# Who brings the cookie tester=yes meets this version of cart, lane or not. Edit me while the demo runs.
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: fe-pre}
+spec:
+  hosts: [cart]
+  http:
+  - match: [{headers: {cookie: {exact: tester=yes}}}]
+    route: [{destination: {host: cart, subset: baseline}}]
+"""
 
 PRE, ONLINE = "pre.shop.example", "online.shop.example"
 BASELINE = "web[baseline] > cart[baseline] > pay[baseline]"
@@ -45,6 +60,23 @@ class ReleaseDemo:
                  f"({receipt['last'].split('~')[2]}), missing {receipt['missing'] or 'none'}")
         self.expect(not receipt["missing"], f"{words}: missing {receipt['missing']}")
 
+    def counters(self):
+        addresses = {f"{i['application']}[{i['version']}]" if i["version"] else i["application"]: i["address"]
+                     for i in self.mesh.instances_now() if i["namespace"] in ("fe-pre", "ingress")}
+        self.demo.counters({name: addresses[name] for name in [
+            "gateway", "web[feature-a]", "cart[baseline]", "pay[feature-a]", "web[baseline]", "pay[baseline]"]})
+
+    def edits(self, rounds=3):
+        """A VirtualService edited in its file: the answers change at once, and no request fails."""
+        self.title("A VirtualService of one's own is edited in the folder while requests go on")
+        self.mesh.write(OWN_FILE, OWN)
+        streams = [Stream(self.demo.asker(lane, headers)) for lane, headers in (
+            (None, {"cookie": "tester=yes"}), (None, None), ("feature-a", None))]
+        with self.demo.without_failures(streams):
+            self.demo.edit(streams[0], rounds, OWN_FILE, "subset: baseline", "subset: feature-b",
+                           "VirtualService cart: testers to feature-b", BASELINE,
+                           "web[baseline] > cart[feature-b] > pay[baseline]")
+
     def show(self):
         self.title("The baseline")
         self.way(PRE, None, BASELINE)
@@ -56,6 +88,9 @@ class ReleaseDemo:
         self.way(PRE, "feature-a", "web[feature-a] > cart[baseline] > pay[feature-a]")
         self.way(PRE, "feature-b", "web[baseline] > cart[feature-b] > pay[baseline]")
         self.way(PRE, None, BASELINE)
+
+        self.counters()
+        self.edits()
 
         self.title("A link puts a browser into its lane, and a cookie keeps it there")
         link = self.way(PRE, "feature-a", "web[feature-a] > cart[baseline] > pay[feature-a]", {},
@@ -105,6 +140,9 @@ class ReleaseDemo:
         for line in [
             f"{cli} release start cart -n fe-pre --tag feature-c --set version=feature-c --wait",
             f"curl -H 'Host: {PRE}' -H 'canarytag: feature-c' {gateway}",
+            f"sed -i 's/subset: baseline/subset: feature-c/' {mesh.config}/{OWN_FILE}",
+            f"curl -H 'Host: {PRE}' -b tester=yes {gateway}",
+            f"sed -i 's/subset: feature-c/subset: baseline/' {mesh.config}/{OWN_FILE}",
             f"{cli} lane show feature-c -n fe-pre",
             f"{cli} release rollback cart/feature-c -n fe-pre --wait",
             f"{cli} release list -n fe-pre",

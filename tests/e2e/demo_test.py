@@ -38,7 +38,7 @@ class Demo(unittest.TestCase):
         self.temporary = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
         self.addCleanup(shutil.rmtree, self.temporary, ignore_errors=True)
         (self.temporary / "tmp").mkdir()
-        self.environment = {**os.environ, "TMPDIR": str(self.temporary / "tmp"), "ONCE": "", "PROXY": "",
+        self.environment = {**os.environ, "TMPDIR": str(self.temporary / "tmp"), "ONCE": "", "PROXY": "", "PLAIN": "",
                             "GRAYMESH_BIN": str(case.PROGRAMS)}
 
     def left_behind(self):
@@ -48,7 +48,7 @@ class Demo(unittest.TestCase):
         """The demo, running, when it has printed its invitation; and all the processes it started."""
         output = open(self.temporary / "output", "w+")
         self.addCleanup(output.close)
-        demo = subprocess.Popen([DEMO, "--mesh"], env=self.environment, stdout=output, stderr=subprocess.STDOUT)
+        demo = subprocess.Popen([DEMO, "--plain"], env=self.environment, stdout=output, stderr=subprocess.STDOUT)
         self.addCleanup(lambda: demo.poll() is None and (demo.terminate(), demo.wait()))
         case.wait_until(lambda: "Runs until Ctrl-C" in (self.temporary / "output").read_text(), 60,
                         lambda: (self.temporary / "output").read_text())
@@ -63,6 +63,9 @@ class Demo(unittest.TestCase):
         self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
         self.assertRegex(ran.stdout, r"rollback: (\d+) of \1 proxies have ACKed")
         self.assertRegex(ran.stdout, r"promotion: (\d+) of \1 proxies have ACKed")
+        self.assertRegex(ran.stdout, r"web\[feature-a\] +20 +20\n")
+        self.assertRegex(ran.stdout, r"VirtualService cart: testers to feature-b .*cart\[feature-b\]")
+        self.assertIn(" 0 failed", ran.stdout)
         self.assertEqual(self.left_behind(), [])
 
     def test_what_a_killed_demo_left_running_goes_with_the_next(self):
@@ -84,7 +87,7 @@ class Demo(unittest.TestCase):
         self.assertEqual(self.left_behind(), [])
 
     def test_once_shows_and_checks_the_answers(self):
-        ran = subprocess.run([DEMO, "--mesh", "--once"], env=self.environment, capture_output=True, text=True,
+        ran = subprocess.run([DEMO, "--once"], env={**self.environment, "PLAIN": "1"}, capture_output=True, text=True,
                              timeout=100, check=False)
         self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
         self.assertIn("web[feature-a] > cart[baseline] > pay[feature-a]", ran.stdout)
@@ -96,7 +99,7 @@ class Demo(unittest.TestCase):
         shutil.copytree(case.ROOT / "demo/mesh", config)
         routes = config / "fe-pre/pay-routes.yaml"
         routes.write_text(routes.read_text().replace("exact: feature-a", "exact: feature-z"))
-        ran = subprocess.run([DEMO, "--mesh", "--config", config], env={**self.environment, "ONCE": "1"},
+        ran = subprocess.run([DEMO, "--plain", "--config", config], env={**self.environment, "ONCE": "1"},
                              capture_output=True, text=True, timeout=100, check=False)
         self.assertEqual(ran.returncode, 1, ran.stdout + ran.stderr)
         self.assertIn("wrong answer: pre.shop.example canarytag=feature-a: "
