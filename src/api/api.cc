@@ -253,7 +253,7 @@ class HttpServer final : public Server {
     routes_.add("DELETE", "/api/v1/objects/{kind}/{namespace}/{name}", [this](const Call& call) {
       auto kind = kind_named(call.part(0));
       if (!kind) return send_error(call.response, kind.error());
-      const model::Key key{*kind, call.part(1) == "-" ? "" : call.part(1), call.part(2)};
+      const model::Key key = kind->key(call.part(1) == "-" ? "" : call.part(1), call.part(2));
       if (auto done = parts_.folder.remove(key); !done)
         return send_error(call.response, done.error());
       send_json(call.response, {{"deleted", to_string(key)}});
@@ -290,7 +290,7 @@ class HttpServer final : public Server {
   void send_receipt(const Call& call) {
     auto kind = kind_named(call.part(0));
     if (!kind) return send_error(call.response, kind.error());
-    const model::Key key{*kind, call.part(1) == "-" ? "" : call.part(1), call.part(2)};
+    const model::Key key = kind->key(call.part(1) == "-" ? "" : call.part(1), call.part(2));
     const auto seconds = number_of(call.request, "wait", {0, 25, 0});
     if (!seconds) return send_error(call.response, seconds.error());
     const bool may_wait = waiting_.fetch_add(1) < watchers_max;

@@ -154,6 +154,41 @@ TEST_F(Api, AnObjectThatBecomesBadShowsItsLastGoodStateAndItsFault) {
       std::string::npos);
 }
 
+TEST_F(Api, ObjectsOfKindsThatAreNotSupportedYetAreShownAndSaySo) {
+  ASSERT_TRUE(write_file(folder_path_ / "deny.yaml",
+                         "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+                         "metadata: {name: deny, namespace: shop}\nspec: {action: DENY}\n---\n"
+                         "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n"
+                         "metadata: {name: deny, namespace: shop}\n"));
+  ASSERT_TRUE(becomes([&] { return folder_->objects()->entries.size() == 5; }));
+  serve_the_folder();
+  const json items =
+      get("/api/v1/objects?kind=authorizationpolicies&namespace=shop&name=deny")["items"];
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0]["kind"], "AuthorizationPolicy");
+  EXPECT_EQ(items[0]["name"], "deny");
+  EXPECT_EQ(items[0]["state"], "unsupported");
+  const std::string warning =
+      "deny.yaml:2 AuthorizationPolicy shop/deny: kind AuthorizationPolicy, is not supported yet: "
+      "nobody enforces it";
+  EXPECT_NE(items[0]["warnings"].dump().find(warning), std::string::npos) << items[0];
+  EXPECT_EQ(get("/api/v1/objects?state=unsupported")["items"].size(), 2u);
+  EXPECT_EQ(get("/api/v1/objects?kind=vs")["items"].size(), 1u);
+  std::size_t shown = 0;
+  for (const json& one : get("/debug/configz")) {
+    if (one["kind"] != "AuthorizationPolicy") continue;
+    ++shown;
+    EXPECT_EQ(one["spec"]["action"], "DENY");
+    EXPECT_EQ(one["graymesh"]["state"], "unsupported");
+    EXPECT_NE(one["graymesh"]["warnings"].dump().find(warning), std::string::npos) << one;
+  }
+  EXPECT_EQ(shown, 1u);
+
+  ASSERT_EQ(client_->Delete("/api/v1/objects/ap/shop/deny")->status, 200);
+  ASSERT_TRUE(becomes([&] { return get("/api/v1/objects?kind=ap")["items"].empty(); }));
+  EXPECT_EQ(get("/api/v1/objects?kind=pa")["items"].size(), 1u);
+}
+
 TEST_F(Api, MetricsAreInTheFormatThatIsAskedFor) {
   serve_the_folder();
   const auto plain = client_->Get("/metrics");

@@ -96,13 +96,17 @@ json configz_page(const push::State& state) {
     }
     json errors = json::array();
     for (const auto& problem : entry.errors) errors.push_back(model::to_string(problem));
+    json warnings = json::array();
+    if (entry.serving) {
+      for (const auto& problem : entry.serving->warnings)
+        warnings.push_back(model::to_string(problem));
+    }
     // Ours, beside the object itself: how its newest text stands.
-    one["graymesh"] = {{"state", entry.errors.empty() ? "serving"
-                                 : entry.serving      ? "last-good"
-                                                      : "refused"},
+    one["graymesh"] = {{"state", state_of(key, entry)},
                        {"file", entry.position.file},
                        {"line", entry.position.line},
-                       {"errors", std::move(errors)}};
+                       {"errors", std::move(errors)},
+                       {"warnings", std::move(warnings)}};
     out.push_back(std::move(one));
   }
   return out;

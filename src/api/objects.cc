@@ -14,26 +14,32 @@ namespace {
 using model::Kind;
 using nlohmann::json;
 
-struct KindWord {
-  Kind kind;
-  std::string_view brief;  // kubectl's and istioctl's short name
-};
-
-constexpr std::array<KindWord, 15> kind_words = {{{Kind::namespace_, "ns"},
-                                                  {Kind::node, "no"},
-                                                  {Kind::pod, "po"},
-                                                  {Kind::service, "svc"},
-                                                  {Kind::endpoint_slice, "eps"},
-                                                  {Kind::virtual_service, "vs"},
-                                                  {Kind::destination_rule, "dr"},
-                                                  {Kind::service_entry, "se"},
-                                                  {Kind::workload_entry, "we"},
-                                                  {Kind::gateway, "gw"},
-                                                  {Kind::sidecar, "sc"},
-                                                  {Kind::application, "app"},
-                                                  {Kind::gray_release, "gr"},
-                                                  {Kind::lane, "lane"},
-                                                  {Kind::environment, "env"}}};
+constexpr std::array<NamedKind, 24> named_kinds = {{
+    {Kind::namespace_, "Namespace", "ns"},
+    {Kind::node, "Node", "no"},
+    {Kind::pod, "Pod", "po"},
+    {Kind::service, "Service", "svc"},
+    {Kind::endpoint_slice, "EndpointSlice", "eps"},
+    {Kind::virtual_service, "VirtualService", "vs"},
+    {Kind::destination_rule, "DestinationRule", "dr"},
+    {Kind::service_entry, "ServiceEntry", "se"},
+    {Kind::workload_entry, "WorkloadEntry", "we"},
+    {Kind::gateway, "Gateway", "gw"},
+    {Kind::sidecar, "Sidecar", "sc"},
+    {Kind::application, "Application", "app"},
+    {Kind::gray_release, "GrayRelease", "gr"},
+    {Kind::lane, "Lane", "lane"},
+    {Kind::environment, "Environment", "env"},
+    {Kind::unsupported, "AuthorizationPolicy", "ap"},
+    {Kind::unsupported, "PeerAuthentication", "pa"},
+    {Kind::unsupported, "RequestAuthentication", "ra"},
+    {Kind::unsupported, "EnvoyFilter", ""},
+    {Kind::unsupported, "ProxyConfig", ""},
+    {Kind::unsupported, "WorkloadGroup", "wg"},
+    {Kind::unsupported, "Telemetry", "telemetry"},
+    {Kind::unsupported, "WasmPlugin", ""},
+    {Kind::unsupported, "TrafficExtension", ""},
+}};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -44,16 +50,19 @@ std::string lower(std::string_view text) {
 
 // "VirtualService" is meant by virtualservice, virtualservices and vs; "WorkloadEntry" by
 // workloadentries.
-bool means(std::string_view word, const KindWord& kind) {
-  const std::string name = lower(name_of(kind.kind));
+bool means(std::string_view word, const NamedKind& kind) {
+  const std::string name = lower(kind.name);
   const std::string asked = lower(word);
-  if (asked == name || asked == kind.brief || asked == name + "s") return true;
+  if (asked == name || (asked == kind.brief && !asked.empty()) || asked == name + "s") return true;
   return name.ends_with('y') && asked == name.substr(0, name.size() - 1) + "ies";
 }
 
-std::string_view state_of(const source::Entry& entry) {
-  if (entry.errors.empty()) return "serving";
-  return entry.serving ? "last-good" : "refused";
+// "AuthorizationPolicy" of the Key "AuthorizationPolicy/deny", and "deny".
+std::pair<std::string_view, std::string_view> parts_of(const model::Key& key) {
+  if (key.kind != Kind::unsupported) return {name_of(key.kind), key.name};
+  const std::string_view name = key.name;
+  const std::size_t slash = std::min(name.find('/'), name.size() - 1);
+  return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
 json problems(const std::vector<model::Problem>& list) {
@@ -64,10 +73,11 @@ json problems(const std::vector<model::Problem>& list) {
 
 json object(const model::Key& key, const source::Entry& entry,
             const std::vector<model::Problem>& across) {
-  json out = {{"kind", name_of(key.kind)},
+  const auto [kind, own_name] = parts_of(key);
+  json out = {{"kind", kind},
               {"namespace", key.namespace_},
-              {"name", key.name},
-              {"state", state_of(entry)},
+              {"name", own_name},
+              {"state", state_of(key, entry)},
               {"file", entry.position.file},
               {"line", entry.position.line},
               {"errors", problems(entry.errors)},
@@ -93,11 +103,26 @@ json object(const model::Key& key, const source::Entry& entry,
 
 }  // namespace
 
-Result<Kind> kind_named(std::string_view word) {
+model::Key NamedKind::key(std::string namespace_, std::string_view object) const {
+  return {kind, std::move(namespace_),
+          kind == Kind::unsupported ? fmt::format("{}/{}", name, object) : std::string(object)};
+}
+
+bool NamedKind::has(const model::Key& key) const {
+  return key.kind == kind && (kind != Kind::unsupported || parts_of(key).first == name);
+}
+
+std::string_view state_of(const model::Key& key, const source::Entry& entry) {
+  if (!entry.errors.empty()) return entry.serving ? "last-good" : "refused";
+  return key.kind == Kind::unsupported ? "unsupported" : "serving";
+}
+
+Result<NamedKind> kind_named(std::string_view word) {
   std::string known;
-  for (const auto& kind : kind_words) {
-    if (means(word, kind)) return kind.kind;
-    known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", name_of(kind.kind), kind.brief);
+  for (const auto& kind : named_kinds) {
+    if (means(word, kind)) return kind;
+    if (kind.kind == Kind::unsupported) continue;
+    known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", kind.name, kind.brief);
   }
   return Error{Code::not_found,
                fmt::format("kind {} is not known, must be one of {}", word, known)};
@@ -119,10 +144,10 @@ json objects_page(const push::State& state, const ObjectQuery& query) {
   const auto kind = kind_named(query.kind);
   const auto across = state.snapshot->problems();
   for (const auto& [key, entry] : state.objects->entries) {
-    if (!query.kind.empty() && (!kind || key.kind != *kind)) continue;
+    if (!query.kind.empty() && (!kind || !kind->has(key))) continue;
     if (!query.namespace_.empty() && key.namespace_ != query.namespace_) continue;
-    if (!query.name.empty() && key.name != query.name) continue;
-    if (!query.state.empty() && state_of(entry) != query.state) continue;
+    if (!query.name.empty() && parts_of(key).second != query.name) continue;
+    if (!query.state.empty() && state_of(key, entry) != query.state) continue;
     items.push_back(object(key, entry, across));
   }
   return {{"snapshot", state.snapshot->number()},

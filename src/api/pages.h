@@ -21,11 +21,24 @@ struct ObjectQuery {
   std::string kind;  // as people write it: "VirtualService", "virtualservice(s)", "vs"
   std::string namespace_;
   std::string name;
-  std::string state;  // "serving", "last-good", "refused"
+  std::string state;  // "serving", "last-good", "refused", "unsupported"
 };
 
-// The Kind that a word means. not_found names the words there are.
-Result<model::Kind> kind_named(std::string_view word);
+// A kind as people name it. Each of Istio's kinds that are not supported yet is one of its own.
+struct NamedKind {
+  model::Kind kind;
+  std::string_view name;   // "VirtualService", "AuthorizationPolicy"
+  std::string_view brief;  // kubectl's and istioctl's short name
+
+  model::Key key(std::string namespace_, std::string_view object) const;
+  bool has(const model::Key& key) const;
+};
+
+// The kind that a word means. not_found names the words there are.
+Result<NamedKind> kind_named(std::string_view word);
+
+// How an object stands: one of ObjectQuery's states.
+std::string_view state_of(const model::Key& key, const source::Entry& entry);
 
 // {"items": [...], "nameless": [...], "passedOver": {...}, "problems": [...]}
 nlohmann::json objects_page(const push::State& state, const ObjectQuery& query);

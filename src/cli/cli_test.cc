@@ -1,7 +1,9 @@
 #include "cli/cli.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/client.h"
 #include "cli/config_table.h"
@@ -56,6 +58,31 @@ TEST(Cli, TellsWrongUsageFromAnAbsentServer) {
   EXPECT_EQ(run_with({"graymesh", "--help"}), exit_ok);
   EXPECT_EQ(run_with({"graymesh", "-s", "127.0.0.1:1", "get", "vs"}), exit_unreachable);
   EXPECT_EQ(run_with({"graymesh", "validate", "no-such-file.yaml"}), exit_failed);
+}
+
+TEST(Validate, NamesObjectsOfKindsThatAreNotSupportedYet) {
+  const std::string file = testing::TempDir() + "graymesh-validate.yaml";
+  std::string text;
+  for (const char* name : {"deny", "allow"})
+    text += fmt::format(
+        "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+        "metadata: {{name: {}, namespace: shop}}\n",
+        name);
+  text += "---\napiVersion: apps/v1\nkind: Deployment\n";
+  ASSERT_TRUE(write_file(file, text));
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const int code = run_with({"graymesh", "validate", file});
+  const std::string told = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(code, exit_ok);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "0 good, 0 refused, 2 not supported yet, 1 of other kinds passed over, 2 warnings\n");
+  EXPECT_EQ(told,
+            fmt::format("warning: {0}:3 AuthorizationPolicy shop/deny: kind AuthorizationPolicy, "
+                        "is not supported yet: nobody enforces it\n"
+                        "warning: {0}:7 AuthorizationPolicy shop/allow: kind AuthorizationPolicy, "
+                        "is not supported yet: nobody enforces it\n",
+                        file));
 }
 
 TEST(ConfigTables, ShowRoutesAsOneLineEach) {

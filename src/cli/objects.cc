@@ -138,7 +138,8 @@ void add_object_commands(CLI::App& app, const Common& common, Chosen& chosen) {
       ->transform(CLI::CheckedTransformer(outputs))
       ->type_name("FORMAT");
   get_command->footer(
-      "States: serving; last-good (the newest text is refused, the one before serves); refused.\n"
+      "States: serving; last-good (the newest text is refused, the one before serves); refused;\n"
+      "unsupported (of a kind of Istio's that has no effect here yet).\n"
       "Examples: graymesh get vs -n fe-pre\n"
       "          graymesh get destinationrule web -n fe-pre -o yaml");
   get_command->callback([&common, &chosen, get_options] {

@@ -52,6 +52,7 @@ class Maker {
 
  private:
   void take(const UpSource& source, const model::Object& object) {
+    if (object.meta.key.kind == Kind::unsupported) return tell(object);
     const auto text = model::to_json(object.text);
     json written = text ? json::parse(*text, nullptr, false) : json();
     if (!written.is_object()) {
@@ -73,13 +74,17 @@ class Maker {
     }
     const Kind kind = object.meta.key.kind;
     if (kind == Kind::application) settle(source, object.as<model::Application>(), written);
-    for (const auto& problem : object.warnings) {
-      // Told below, if it stays so.
-      if (kind == Kind::application && problem.field == "hosts") continue;
-      out_.warnings.push_back(model::to_string(problem));
-    }
+    tell(object);
     out_.objects.push_back(std::move(written));
     from_.push_back(where);
+  }
+
+  void tell(const model::Object& object) {
+    for (const auto& problem : object.warnings) {
+      // Told below, if it stays so.
+      if (object.meta.key.kind == Kind::application && problem.field == "hosts") continue;
+      out_.warnings.push_back(model::to_string(problem));
+    }
   }
 
   // Commands and folders as the file's author sees them.

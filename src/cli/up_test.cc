@@ -25,6 +25,7 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr const char* hello = R"(apiVersion: graymesh.io/v1alpha1
 kind: Application
@@ -100,6 +101,19 @@ TEST(UpMesh, NamesEverythingThatIsWrongByTheUsersOwnFiles) {
                                        HasSubstr("Application shop/hello is also at /b.yaml:1")}));
   EXPECT_THAT(up_mesh({source("# nothing\n")}, "127.0.0.1:8000").errors,
               ElementsAre("no object is in these files"));
+}
+
+TEST(UpMesh, WarnsOfKindsThatHaveNoEffectAndLeavesThemOut) {
+  const UpMesh mesh =
+      up_mesh({source(std::string(hello) + "---\napiVersion: security.istio.io/v1\nkind: "
+                                           "AuthorizationPolicy\nmetadata: {name: deny}\n"
+                                           "---\napiVersion: apps/v1\nkind: Deployment\n")},
+              "127.0.0.1:8000");
+  ASSERT_THAT(mesh.errors, IsEmpty());
+  EXPECT_THAT(mesh.warnings, ElementsAre(HasSubstr("AuthorizationPolicy default/deny: kind "
+                                                   "AuthorizationPolicy, is not supported yet"),
+                                         HasSubstr("apps/v1 Deployment is no kind")));
+  EXPECT_THAT(mesh.yaml, Not(HasSubstr("AuthorizationPolicy")));
 }
 
 class Folder : public ::testing::Test {

@@ -13,7 +13,7 @@ namespace graymesh::cli {
 namespace {
 
 struct Counts {
-  std::size_t good = 0, refused = 0, passed_over = 0, warnings = 0;
+  std::size_t good = 0, refused = 0, unsupported = 0, passed_over = 0, warnings = 0;
 };
 
 void print(const model::Problem& problem) {
@@ -27,7 +27,8 @@ void check(const Input& input, Counts& counts) {
     if (!document.errors.empty()) {
       ++counts.refused;
     } else if (document.object) {
-      ++counts.good;
+      const bool has_effect = document.object->meta.key.kind != model::Kind::unsupported;
+      ++(has_effect ? counts.good : counts.unsupported);
       counts.warnings += document.object->warnings.size();
       for (const auto& problem : document.object->warnings) print(problem);
     } else if (!document.passed_over.empty()) {
@@ -51,8 +52,9 @@ int validate(const std::vector<std::string>& files, bool mesh_config) {
     counts.warnings += read.warnings.size();
     ++(read.errors.empty() ? counts.good : counts.refused);
   }
-  fmt::print("{} good, {} refused, {} of other kinds passed over, {} warnings\n", counts.good,
-             counts.refused, counts.passed_over, counts.warnings);
+  fmt::print(
+      "{} good, {} refused, {} not supported yet, {} of other kinds passed over, {} warnings\n",
+      counts.good, counts.refused, counts.unsupported, counts.passed_over, counts.warnings);
   return counts.refused == 0 ? exit_ok : exit_failed;
 }
 

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -107,6 +108,21 @@ std::vector<model::ObjectPtr> of_platform(const source::Objects& objects) {
     if (entry.serving && key.kind >= model::Kind::application) found.push_back(entry.serving);
   }
   return found;
+}
+
+// Once, with how many there are: a folder may have hundreds of them, and `graymesh get` names each.
+void tell_unsupported(const source::Objects& objects) {
+  std::map<std::string, std::size_t> counts;
+  for (const auto& [key, entry] : objects.entries) {
+    if (entry.serving && key.kind == model::Kind::unsupported)
+      ++counts[entry.serving->meta.api_kind];
+  }
+  std::string kinds;
+  for (const auto& [kind, count] : counts)
+    kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", count, kind);
+  if (!kinds.empty())
+    fmt::print(stderr, "graymeshd: warning: objects of kinds that are not supported yet: {}\n",
+               kinds);
 }
 
 // The release platform, if there is a store: its parts know each other only from here.
@@ -325,6 +341,7 @@ int serve(const Flags& flags) {
   auto folder = open_folders(flags, take);
   if (!folder) return fail(folder.error());
   take((*folder)->objects());
+  tell_unsupported(*(*folder)->objects());
   if (const Status begun = platform.begin(overlay); !begun) return fail(begun.error());
 
   auto api = api::Server::start(flags.api, {.folder = **folder,

@@ -16,6 +16,7 @@ namespace graymesh::model {
 namespace {
 
 constexpr std::string_view istio_group = "networking.istio.io";
+constexpr std::string_view istio_groups = ".istio.io";  // the end of all of Istio's
 constexpr std::string_view graymesh_group = "graymesh.io";
 
 struct KindRow {
@@ -52,8 +53,8 @@ constexpr std::array<KindRow, 16> kinds = {{
     {graymesh_group, "Environment", Kind::environment},
 }};
 
-// Istio's kinds of this group that are not read yet.
-constexpr std::array<std::string_view, 4> passed_over_kinds = {"EnvoyFilter", "WorkloadGroup",
+// Of networking.istio.io; what else has this group is misspelt.
+constexpr std::array<std::string_view, 4> unsupported_kinds = {"EnvoyFilter", "WorkloadGroup",
                                                                "ProxyConfig", "TrafficExtension"};
 
 // "networking.istio.io/v1" to its two parts; "v1" has no group.
@@ -109,7 +110,8 @@ class DocumentReader {
     read_type(f, type);
     if (!reading_.errors.empty()) return {refused()};
     const KindRow* row = find_kind();
-    if (row == nullptr) return {reading_.errors.empty() ? passed_over() : refused()};
+    if (row == nullptr && !reading_.errors.empty()) return {refused()};
+    if (row == nullptr) return {of_istio() ? unsupported(f) : passed_over()};
     reading_.strict = false;
     read_meta(f, *row);
     if (row->name == "Endpoints") return read_all_subsets(f);
@@ -133,7 +135,7 @@ class DocumentReader {
   // The kind if it is one of ours; an error if it nearly is.
   const KindRow* find_kind() {
     const auto [group, version] = parts_of(meta_.api_version);
-    std::vector<std::string_view> names(passed_over_kinds.begin(), passed_over_kinds.end());
+    std::vector<std::string_view> names(unsupported_kinds.begin(), unsupported_kinds.end());
     for (const KindRow& row : kinds) {
       if (row.group != group) continue;
       names.push_back(row.name);
@@ -146,8 +148,8 @@ class DocumentReader {
       return reading_.errors.empty() ? &row : nullptr;
     }
     if ((group != istio_group && group != graymesh_group) ||
-        std::find(passed_over_kinds.begin(), passed_over_kinds.end(), meta_.api_kind) !=
-            passed_over_kinds.end())
+        std::find(unsupported_kinds.begin(), unsupported_kinds.end(), meta_.api_kind) !=
+            unsupported_kinds.end())
       return nullptr;
     const std::string_view near = nearest(meta_.api_kind, names);
     reading_.error(root_, "kind",
@@ -172,6 +174,7 @@ class DocumentReader {
     reading_.namespace_ = meta_.key.namespace_;
     if (!meta_.key.name.empty()) key_ = meta_.key;
     if (row.name == "Endpoints") meta_.key.name.insert(0, "endpoints/");
+    if (row.kind == Kind::unsupported) meta_.key.name.insert(0, fmt::format("{}/", row.name));
     if (key_) key_->name = meta_.key.name;
   }
 
@@ -252,6 +255,8 @@ class DocumentReader {
         return of_spec<Gateway>(f, read_gateway);
       case Kind::sidecar:
         return of_spec<Sidecar>(f, read_sidecar);
+      case Kind::unsupported:
+        return Unsupported{};
       case Kind::application:
         return of_spec<Application>(f, read_application);
       case Kind::gray_release:
@@ -325,6 +330,21 @@ class DocumentReader {
         [](const Problem& a, const Problem& b) { return a.position.line < b.position.line; });
     document.text = text_;
     return document;
+  }
+
+  bool of_istio() const { return parts_of(meta_.api_version).first.ends_with(istio_groups); }
+
+  // Whoever wrote it relies on it, most of all on what forbids.
+  Document unsupported(Fields& f) {
+    const KindRow row{parts_of(meta_.api_version).first, meta_.api_kind, Kind::unsupported};
+    name_object(row);
+    reading_.strict = false;
+    read_meta(f, row);
+    reading_.warn(root_, "kind",
+                  row.group == "security.istio.io" ? "is not supported yet: nobody enforces it"
+                                                   : "is not supported yet: no effect");
+    duplicates_told_ = true;  // its fields are not ours to judge
+    return finish(Unsupported{});
   }
 
   Document passed_over() const {

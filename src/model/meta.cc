@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace graymesh::model {
 
 std::string_view name_of(Kind kind) {
@@ -28,6 +30,8 @@ std::string_view name_of(Kind kind) {
       return "Gateway";
     case Kind::sidecar:
       return "Sidecar";
+    case Kind::unsupported:
+      return "Unsupported";
     case Kind::application:
       return "Application";
     case Kind::gray_release:
@@ -46,6 +50,9 @@ std::string to_string(const Key& key) {
   if (key.kind == Kind::endpoint_slice && name.starts_with(endpoints)) {
     kind = "Endpoints";
     name.remove_prefix(endpoints.size());
+  } else if (key.kind == Kind::unsupported) {
+    kind = name.substr(0, name.find('/'));
+    name.remove_prefix(std::min(kind.size() + 1, name.size()));
   }
   return key.namespace_.empty() ? fmt::format("{} {}", kind, name)
                                 : fmt::format("{} {}/{}", kind, key.namespace_, name);

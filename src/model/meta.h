@@ -25,6 +25,7 @@ enum class Kind : std::uint8_t {
   workload_entry,
   gateway,
   sidecar,
+  unsupported,  // Istio's kinds that are named and have no effect yet: AuthorizationPolicy...
   application,
   gray_release,
   lane,
@@ -36,7 +37,8 @@ std::string_view name_of(Kind kind);
 
 // Names an object: one per (kind, namespace, name). Cluster-wide objects have an empty namespace.
 // Endpoints and EndpointSlices share a kind but not their names: an Endpoints `web` is the slice
-// `web` with `api_kind` "Endpoints", and its Key's name is "endpoints/web".
+// `web` with `api_kind` "Endpoints", and its Key's name is "endpoints/web". All unsupported kinds
+// are one: the AuthorizationPolicy `deny` is "AuthorizationPolicy/deny".
 struct Key {
   Kind kind = Kind::namespace_;
   std::string namespace_;

@@ -4,7 +4,8 @@
 // its kind is a refusal of its own, and the others are read all the same. All problems of a
 // document are reported together, each with its line, field, value and rule. In Istio's kinds (and
 // ours) unknown fields and duplicate keys are errors; Kubernetes objects are read as people export
-// them, and only what we use is looked at. Kinds that we don't know are passed over and counted.
+// them, and only what we use is looked at. Istio's kinds that are not supported yet are objects
+// with a warning; other kinds that we don't know are passed over and counted.
 #pragma once
 
 #include <cstddef>
@@ -26,15 +27,19 @@
 
 namespace graymesh::model {
 
+// Of a kind of Istio's that has no effect here yet: only its metadata is read, and a warning says
+// so.
+struct Unsupported {};
+
 // In the order of Kind.
 using Spec = std::variant<Namespace, Node, Pod, Service, EndpointSlice, VirtualService,
                           DestinationRule, ServiceEntry, WorkloadEntry, Gateway, Sidecar,
-                          Application, GrayRelease, Lane, Environment>;
+                          Unsupported, Application, GrayRelease, Lane, Environment>;
 
 struct Object {
   Meta meta;
   Spec spec;
-  std::vector<Problem> warnings;  // fields accepted but without effect (not supported yet)
+  std::vector<Problem> warnings;  // what is accepted but without effect (not supported yet)
   std::string text;  // the document as it was written, for `get -o yaml`; may be shared by files
 
   // The spec, which must be of type T.
@@ -47,8 +52,8 @@ struct Object {
 using ObjectPtr = std::shared_ptr<const Object>;
 
 // One document of a file. Exactly one of three: an object; refused (with errors; the key if it
-// could be read, so that its last good state can go on); or passed over (an unknown kind, an empty
-// document).
+// could be read, so that its last good state can go on); or passed over (a kind of neither Istio's
+// nor ours, an empty document).
 struct Document {
   ObjectPtr object;             // null unless good
   std::optional<Key> key;       // known also for most refused documents

@@ -61,13 +61,43 @@ TEST(Documents, OfTypedListsNeedNotSayTheirKind) {
 }
 
 TEST(Documents, OfKindsWeDoNotKnowArePassedOver) {
-  const auto documents = read(
-      "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 3}\n---\napiVersion: "
-      "networking.istio.io/v1alpha3\nkind: EnvoyFilter\n",
-      "f.yaml");
-  ASSERT_EQ(documents.size(), 2u);
+  const auto documents =
+      read("apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 3}\n", "f.yaml");
+  ASSERT_EQ(documents.size(), 1u);
   EXPECT_EQ(documents[0].passed_over, "apps/v1 Deployment");
-  EXPECT_EQ(documents[1].passed_over, "networking.istio.io/v1alpha3 EnvoyFilter");
+}
+
+TEST(Documents, OfIstiosOtherKindsAreObjectsWithAWarning) {
+  const Object deny = object_of(
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+      "metadata: {name: deny, namespace: shop, annotations: {istio.io/dry-run: 'true'}}\n"
+      "spec: {action: DENY, rules: [{}], anything: 1, anything: 2}\n");
+  EXPECT_EQ(to_string(deny.meta.key), "AuthorizationPolicy shop/deny");
+  EXPECT_EQ(deny.meta.key.kind, Kind::unsupported);
+  EXPECT_EQ(lines_of(deny.warnings),
+            Lines{"f.yaml:2 AuthorizationPolicy shop/deny: kind AuthorizationPolicy, is not "
+                  "supported yet: nobody enforces it"});
+  for (const std::string kind :
+       {"networking.istio.io/v1alpha3 EnvoyFilter", "networking.istio.io/v1 WorkloadGroup",
+        "networking.istio.io/v1beta1 ProxyConfig", "telemetry.istio.io/v1 Telemetry",
+        "extensions.istio.io/v1alpha1 WasmPlugin"}) {
+    const std::string name = kind.substr(kind.find(' ') + 1);
+    EXPECT_EQ(warnings_of("apiVersion: " + kind.substr(0, kind.find(' ')) + "\nkind: " + name +
+                          "\nmetadata: {name: x}\n"),
+              Lines{"f.yaml:2 " + name + " default/x: kind " + name +
+                    ", is not supported yet: no effect"});
+  }
+}
+
+TEST(Documents, OfIstiosOtherKindsHaveANameOfTheirOwnKind) {
+  const std::string text = "apiVersion: security.istio.io/v1\nkind: ";
+  const auto documents = read(text + "AuthorizationPolicy\nmetadata: {name: x}\n---\n" + text +
+                                  "PeerAuthentication\nmetadata: {name: x}\n",
+                              "f.yaml");
+  ASSERT_EQ(documents.size(), 2u);
+  EXPECT_NE(documents[0].key, documents[1].key);
+  EXPECT_EQ(errors_of(text + "AuthorizationPolicy\nmetadata: {namespace: shop}\n"),
+            Lines{"f.yaml:3 AuthorizationPolicy shop/: metadata.name is required"});
 }
 
 TEST(Documents, InVersionsNobodyServesAreRefused) {

@@ -10,8 +10,8 @@ namespace {
 using model::Kind;
 using model::Problem;
 
-// All kinds, so that a kind whose last object went away is counted as 0 and not left at its last
-// value.
+// All kinds that have effect, so that a kind whose last object went away is counted as 0 and not
+// left at its last value.
 constexpr Kind kinds[] = {Kind::namespace_,       Kind::node,           Kind::pod,
                           Kind::service,          Kind::endpoint_slice, Kind::virtual_service,
                           Kind::destination_rule, Kind::service_entry,  Kind::workload_entry,
@@ -24,19 +24,21 @@ std::vector<model::ObjectPtr> serving(const source::Entries& entries) {
   std::vector<model::ObjectPtr> all;
   all.reserve(entries.size());
   for (const auto& [key, entry] : entries) {
-    if (entry.serving) all.push_back(entry.serving);
+    if (entry.serving && key.kind != Kind::unsupported) all.push_back(entry.serving);
   }
   return all;
 }
 
 snapshot::Changes changes_between(const source::Entries& before, const source::Entries& now) {
   snapshot::Changes changes;
-  now.each_apart(before, [&](const model::Key&, const source::Entry* was, const source::Entry* is) {
-    const auto gone = was ? was->serving : nullptr, come = is ? is->serving : nullptr;
-    if (gone == come) return;
-    if (gone) changes.gone.push_back(gone);
-    if (come) changes.come.push_back(come);
-  });
+  now.each_apart(
+      before, [&](const model::Key& key, const source::Entry* was, const source::Entry* is) {
+        if (key.kind == Kind::unsupported) return;
+        const auto gone = was ? was->serving : nullptr, come = is ? is->serving : nullptr;
+        if (gone == come) return;
+        if (gone) changes.gone.push_back(gone);
+        if (come) changes.come.push_back(come);
+      });
   return changes;
 }
 
@@ -51,6 +53,11 @@ void count(const State& state, metrics::Registry& metrics) {
     if (entry.serving) ++counts[key.kind].serving;
     if (!entry.errors.empty()) ++counts[key.kind].refused;
   }
+  metrics
+      .gauge("graymesh_objects_unsupported",
+             "Objects of Istio's kinds that are not supported yet: nothing of them has effect.")
+      .set(counts[Kind::unsupported].serving);
+  counts.erase(Kind::unsupported);
   for (const auto& [kind, count] : counts) {
     const std::string name(name_of(kind));
     metrics.gauge("graymesh_objects", "Objects that serve.", {{"kind", name}}).set(count.serving);

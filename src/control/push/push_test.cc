@@ -21,6 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string service(const std::string& name, int port = 80) {
   return fmt::format(
@@ -193,13 +194,17 @@ TEST(Loop, CountsWhatServesAndWhatIsRefused) {
   told.loop.changed(objects_of(1, service("a") + "---\n" + service("b") +
                                       "---\napiVersion: networking.istio.io/v1\nkind: "
                                       "VirtualService\nmetadata: {name: web, namespace: shop}\n"
-                                      "spec: {hots: [web]}\n---\n: [\n"));
+                                      "spec: {hots: [web]}\n---\n: [\n---\napiVersion: "
+                                      "security.istio.io/v1\nkind: AuthorizationPolicy\n"
+                                      "metadata: {name: deny, namespace: shop}\n"));
   ASSERT_TRUE(told.of(1));
   const std::string page = told.metrics.page();
   EXPECT_THAT(page, HasSubstr("graymesh_objects{kind=\"Service\"} 2\n"));
   EXPECT_THAT(page, HasSubstr("graymesh_objects{kind=\"Pod\"} 0\n"));
   EXPECT_THAT(page, HasSubstr("graymesh_objects_refused{kind=\"VirtualService\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("graymesh_documents_refused_nameless 1\n"));
+  EXPECT_THAT(page, HasSubstr("graymesh_objects_unsupported 1\n"));
+  EXPECT_THAT(page, Not(HasSubstr("kind=\"Unsupported")));
   EXPECT_THAT(page, HasSubstr("graymesh_snapshots_total 1\n"));
   EXPECT_THAT(page, HasSubstr("graymesh_snapshot_build_seconds_count 1\n"));
 }

@@ -128,6 +128,10 @@ Status check(const std::vector<Document>& documents) {
                       document.passed_over));
     }
     if (!document.object) continue;
+    if (document.object->meta.key.kind == model::Kind::unsupported) {
+      for (const model::Problem& problem : document.object->warnings)
+        add(model::to_string(problem));
+    }
     const auto [at, fresh] = first.emplace(document.object->meta.key, document.position.line);
     if (fresh) continue;
     add(fmt::format("{}:{} {}: stands in line {} already", input, document.position.line,

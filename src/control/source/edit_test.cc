@@ -121,7 +121,9 @@ TEST(Apply, NamesEveryProblemAndWritesNothing) {
 
   const auto applied = source.folder->apply(
       entry("b", "10.0.0.22") + "---\n" + entry("x", "10.0.0.1", "adress") + "---\n" +
-      entry("b", "10.0.0.23") + "---\n{apiVersion: apps/v1, kind: Deployment}\n");
+      entry("b", "10.0.0.23") + "---\n{apiVersion: apps/v1, kind: Deployment}\n" +
+      "---\n{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: deny}}"
+      "\n");
 
   ASSERT_FALSE(applied);
   EXPECT_EQ(applied.error().code, Code::invalid_argument);
@@ -130,6 +132,9 @@ TEST(Apply, NamesEveryProblemAndWritesNothing) {
               HasSubstr("input:13 WorkloadEntry shop/b: stands in line 1 already"));
   EXPECT_THAT(applied.error().message,
               HasSubstr("apps/v1 Deployment: is not a kind that graymesh reads"));
+  EXPECT_THAT(applied.error().message,
+              HasSubstr("AuthorizationPolicy default/deny: kind AuthorizationPolicy, is not "
+                        "supported yet"));
   EXPECT_EQ(folder.read("all.yaml"), commented);
 }
 
