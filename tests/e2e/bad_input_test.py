@@ -151,6 +151,7 @@ class Folder(ControlPlaneOnly):
         self.change("odd.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: bare, namespace: fe-pre}\nspec: {clusterIP: 10.96.1.9}\n" +
                     case.service("lonely", "10.96.1.10") + case.rule("lonely", "feature-z"))
         self.told("DestinationRule fe-pre/lonely", "feature-z")
+        self.told("odd.yaml:4 Service fe-pre/bare", "nothing can be routed to this Service")
         self.assert_serving("outbound|8080|feature-z|lonely.fe-pre.svc.cluster.local")
 
     def test_two_documents_of_one_name_keep_the_first_and_name_both(self):
