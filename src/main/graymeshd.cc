@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "api/api.h"
@@ -42,6 +44,8 @@
 namespace graymesh {
 namespace {
 
+constexpr std::uint32_t concurrency_max = 64;  // threads of one sidecar
+
 struct Flags {
   std::vector<std::string> folders;
   std::string mesh_config;
@@ -54,7 +58,7 @@ struct Flags {
   std::uint64_t record_max_mb = 1024;
   int record_days = 30;
   int block = 1;
-  int concurrency = 1;
+  std::optional<int> concurrency;
   bool print_addresses = false;
   // Bounds of pushes: their reasons are with their defaults (xds.h).
   std::uint64_t push_bytes_max = xds::ServerOptions().push_bytes_max;
@@ -95,6 +99,16 @@ Result<std::shared_ptr<const model::MeshConfig>> mesh_of(const Flags& flags) {
   auto mesh = std::make_shared<model::MeshConfig>(TRY(load_mesh_config(flags.mesh_config)));
   if (flags.store.empty()) mesh->lane_log = false;
   return std::shared_ptr<const model::MeshConfig>(std::move(mesh));
+}
+
+// Of each sidecar that we start. The flag leads; then it is as Istio's agent has it, where Envoy
+// takes 0 for 1, but not with a thread for each core where nothing is said: a machine has many
+// instances.
+int worker_threads(const Flags& flags, const model::MeshConfig& mesh) {
+  if (flags.concurrency) return *flags.concurrency;
+  const std::uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
+  const std::uint32_t wanted = mesh.concurrency.value_or(1);
+  return static_cast<int>(std::min(wanted == 0 ? cores : wanted, concurrency_max));
 }
 
 // Host of "host:port", for the line of addresses.
@@ -155,7 +169,7 @@ struct Platform {
   std::unique_ptr<release::MetricsQuery> proxies, prometheus;
   std::unique_ptr<release::Analyst> analyst;
 
-  Status open(const Flags& flags, const std::string& control_plane, Overlay& overlay,
+  Status open(const Flags& flags, int workers, const std::string& control_plane, Overlay& overlay,
               traffic::Table* table, release::Figures& figures, const Clock& clock) {
     if (flags.store.empty()) return {};
     store = TRY(release::Store::open(flags.store));
@@ -166,7 +180,7 @@ struct Platform {
     options.program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "graymesh";
     options.control_planes = {control_plane};
     options.block = flags.block;
-    options.sidecar_concurrency = flags.concurrency;
+    options.sidecar_concurrency = workers;
     runtime = TRY(workload::process_runtime(options, [this] { poke(); }));
     engine = TRY(release::Engine::open({.store = *store,
                                         .runtime = *runtime,
@@ -332,7 +346,9 @@ int serve(const Flags& flags) {
   });
 
   const std::string xds_address = with_port(flags.xds, (*xds)->port());
-  if (const Status opened = platform.open(flags, xds_address, overlay, told, live, clock); !opened)
+  const int workers = worker_threads(flags, **mesh);
+  if (const Status opened = platform.open(flags, workers, xds_address, overlay, told, live, clock);
+      !opened)
     return fail(opened.error());
   const auto take = [&](const source::ObjectsPtr& objects) {
     overlay.folder(objects);
@@ -426,9 +442,10 @@ int main(int argc, char** argv) {
   app.add_option("--block", flags.block, "instances have the addresses 127.BLOCK.y.z")
       ->check(CLI::Range(1, 63))
       ->capture_default_str();
-  app.add_option("--concurrency", flags.concurrency, "worker threads of each instance's sidecar")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
+  app.add_option("--concurrency", flags.concurrency,
+                 "worker threads of each instance's sidecar; default: the MeshConfig's "
+                 "defaultConfig.concurrency, else 1")
+      ->check(CLI::Range(1, static_cast<int>(graymesh::concurrency_max)));
   add_push_flags(app, flags);
   app.add_flag("--print-addresses", flags.print_addresses,
                "print the chosen addresses as one JSON line");

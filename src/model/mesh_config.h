@@ -32,7 +32,6 @@ struct Tracing {
 
 struct MeshConfig {
   std::string root_namespace = "istio-system";
-  std::string trust_domain = "cluster.local";
   std::uint32_t proxy_listen_port = 15001;
   std::uint32_t proxy_inbound_listen_port = 15006;
   std::uint32_t proxy_http_port = 0;  // 0: no explicit HTTP proxy listener
@@ -58,9 +57,10 @@ struct MeshConfig {
   std::vector<std::string> default_service_export_to;
   std::vector<std::string> default_virtual_service_export_to;
   std::vector<std::string> default_destination_rule_export_to;
-  std::string ingress_service;
   // ProxyConfig defaults.
-  std::uint32_t concurrency = 0;
+  // Worker threads of the sidecars that we start; 0: as many as there are cores. Other proxies have
+  // it of their own bootstrap.
+  std::optional<std::uint32_t> concurrency;
   // The request header that names a lane, in lower case: proxyMetadata.GRAYMESH_LANE_HEADER, ours.
   std::string lane_header = "canarytag";
   // Proxies log requests of lanes to us, and of the others outbound this share, in millionths:

@@ -37,6 +37,20 @@ pathNormalization: {normalization: MERGE_SLASHES}
                                            "1, has no effect: no provider traces"});
 }
 
+TEST(MeshConfig, WarnsOfWhatHasNoEffectYet) {
+  const auto read = read_mesh_config(
+      "trustDomain: shop.example\ningressService: edge\ntrustDomainAliases: [old.example]\n",
+      "mesh.yaml");
+  EXPECT_EQ(lines_of(read.errors), Lines{});
+  EXPECT_EQ(read.warnings.size(), 3u) << ::testing::PrintToString(lines_of(read.warnings));
+}
+
+TEST(MeshConfig, TellsThatConcurrencyIsNotGivenFromAllCores) {
+  EXPECT_FALSE(read_mesh_config("defaultConfig: {}\n", "mesh.yaml").config.concurrency);
+  EXPECT_EQ(read_mesh_config("defaultConfig: {concurrency: 0}\n", "mesh.yaml").config.concurrency,
+            0u);
+}
+
 TEST(MeshConfig, TracesByTheDefaultProvider) {
   const auto read = read_mesh_config(R"(enableTracing: true
 extensionProviders:

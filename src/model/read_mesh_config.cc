@@ -261,16 +261,15 @@ void read_routing(Fields& f, MeshConfig& out) {
 
 void read_fields(Fields& f, MeshConfig& out) {
   f.text("rootNamespace", out.root_namespace, check_namespace);
-  f.text("trustDomain", out.trust_domain, check_host);
   read_ports(f, out);
   read_timeouts(f, out);
   read_access_log(f, out);
   read_routing(f, out);
   read_export_defaults(f, out);
   read_tracing(f, out);
-  f.text("ingressService", out.ingress_service);
   f.visit("defaultConfig", [&](Fields& proxy) { read_proxy_config(proxy, out); });
   f.without_effect({"hboneIdleTimeout",
+                    "ingressService",
                     "ingressClass",
                     "ingressControllerMode",
                     "ingressSelector",
@@ -279,6 +278,7 @@ void read_fields(Fields& f, MeshConfig& out) {
                     "inboundTrafficPolicy",
                     "configSources",
                     "enableAutoMtls",
+                    "trustDomain",
                     "trustDomainAliases",
                     "caCertificates",
                     "zoneAwareLbSetting",

@@ -125,7 +125,9 @@ TEST(MeshConfigFields, ThatAreReadReachTheProxies) {
     "defaultHttpRetryPolicy": {"attempts": 7, "retryOn": "reset", "perTryTimeout": "1s"},
     "localityLbSetting": {"distribute": [{"from": "r1/*", "to": {"r1/*": 80, "r2/*": 20}}]},
     "pathNormalization": {"normalization": "MERGE_SLASHES"},
-    "enableTracing": true, "defaultConfig": {"tracing": {"sampling": 5}, "discoveryAddress": "a:1"}})";
+    "trustDomain": "shop.example", "ingressService": "edge",
+    "enableTracing": true, "defaultConfig": {"tracing": {"sampling": 5}, "discoveryAddress": "a:1",
+      "concurrency": 2}})";
   const char* tracing = R"({
     "extensionProviders": [{"name": "otel", "opentelemetry": {"service": "collector.shop", "port": 4318,
       "maxTagLength": 99, "http": {"path": "/v1/traces", "timeout": "2s", "headers": [{"name": "a", "value": "b"}]}}}],
@@ -150,8 +152,9 @@ spec: {host: cart, trafficPolicy: {connectionPool: {tcp: {maxConnections: 6}}}}
   for (const char* text : {config, tracing, R"({"defaultDestinationRuleExportTo": ["."]})"}) {
     SCOPED_TRACE(text);
     EXPECT_THAT(silent_of_mesh(text, more,
-                               // What they are without.
-                               {"accessLogEncoding", "outboundTrafficPolicy.mode"}),
+                               // What they are without; what graymeshd starts sidecars with.
+                               {"accessLogEncoding", "outboundTrafficPolicy.mode",
+                                "defaultConfig.concurrency"}),
                 IsEmpty());
   }
 }

@@ -172,9 +172,9 @@ TEST(Sharing, AMeshConfigThatChangesIsHeeded) {
 TEST(Sharing, AMeshConfigThatChangesElsewhereChangesNothing) {
   TestMesh mesh(web);
   const Held before(mesh.snapshot());
-  mesh.config().trust_domain = "example.com";
+  mesh.config().access_log_format = "%PROTOCOL%";
   const Held after(mesh.snapshot());
-  EXPECT_EQ(mesh.snapshot().mesh().trust_domain, "example.com");
+  EXPECT_EQ(mesh.snapshot().mesh().access_log_format, "%PROTOCOL%");
   EXPECT_EQ(before.web, after.web);
   EXPECT_EQ(before.web_endpoints, after.web_endpoints);
   EXPECT_EQ(before.route, after.route);
@@ -244,7 +244,7 @@ TEST(Snapshot, IsReadFromManyThreadsWhileTheNextIsBuilt) {
   }
   for (int n = 2; n < 20; ++n) {
     mesh.apply(pod("web-1", "10.0.0." + std::to_string(n)));
-    if (n % 5 == 0) mesh.config().trust_domain = "domain-" + std::to_string(n);
+    if (n % 5 == 0) mesh.config().access_log_format = std::to_string(n);
     mesh.snapshot();
   }
   for (auto& reader : readers) reader.join();
