@@ -37,6 +37,9 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+// One of many: of IPv6 there is but ::1, which is the kernel's choice anyway.
+bool has_own_loopback(const Identity& identity) { return identity.address.starts_with("127."); }
+
 // host:port or [v6]:port.
 std::optional<Endpoint> parse_endpoint(std::string_view text) {
   const auto colon = text.rfind(':');
@@ -176,7 +179,7 @@ Json xds_bind_config(const Identity& identity, bool local) {
                     {"name", TCP_USER_TIMEOUT},
                     {"int_value", 5000},
                     {"state", "STATE_PREBIND"}}}}};
-  if (is_loopback(identity.address)) {
+  if (has_own_loopback(identity)) {
     // A socket bound to loopback reaches no other machine, so cluster_manager's binding is undone.
     config["source_address"] = {{"address", local ? identity.address : "0.0.0.0"},
                                 {"port_value", 0}};
@@ -328,7 +331,7 @@ Json compose(const Identity& identity, const BootstrapOptions& options) {
              {"max_active_downstream_connections", 1000000}}}}}}}},
   };
   if (options.request_metrics) result["stats_eviction_interval"] = forgets_requests_every;
-  if (is_loopback(identity.address)) {
+  if (has_own_loopback(identity)) {
     // Peers see the instance; the kernel's own choice would be 127.0.0.1 for everyone.
     result["cluster_manager"]["upstream_bind_config"]["source_address"] = {
         {"address", identity.address}, {"port_value", 0}};

@@ -126,6 +126,17 @@ TEST(Bootstrap, ControlPlanesAreTriedByTurnsAndNoneIsPassedOver) {
   EXPECT_FALSE(cluster.contains("health_checks"));
 }
 
+// There is one ::1: who calls from it is no more told by binding it, and it reaches no IPv4
+// address.
+TEST(Bootstrap, ASidecarOnIpv6sLoopbackLeavesTheSourceToTheKernel) {
+  Identity identity = web();
+  identity.address = "::1";
+  const Json all = bootstrap_of(identity, {.control_planes = {"127.0.0.1:15010"}});
+  EXPECT_FALSE(all.contains("cluster_manager"));
+  const Json& cluster = all["static_resources"]["clusters"][0];
+  EXPECT_FALSE(cluster["upstream_bind_config"].contains("source_address"));
+}
+
 TEST(Bootstrap, ALoopbackSidecarStillReachesAControlPlaneElsewhere) {
   const Json all = bootstrap_of(web(), {.control_planes = {"istiod.istio-system:15010"}});
   EXPECT_EQ(all["cluster_manager"]["upstream_bind_config"]["source_address"]["address"],

@@ -1,8 +1,10 @@
 // What a proxy says of itself when it connects: Istio's node id and metadata, read once.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,8 @@ struct Node {
   std::string app_address;
   std::uint32_t http_proxy_port = 0;  // HTTP_PROXY_PORT; 0: MeshConfig's proxyHttpPort
   bool unprivileged = false;          // UNPRIVILEGED_POD: no ports below 1024
+  bool http10 = false;                // HTTP10: its listeners take HTTP/1.0
+  std::optional<std::chrono::nanoseconds> idle_timeout;  // IDLE_TIMEOUT, of connections; 0: none
   // GRAYMESH_LANE_LOG "xds-grpc", ours: its bootstrap has a cluster of that name, which leads to
   // us.
   bool takes_lane_log = false;

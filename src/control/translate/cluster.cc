@@ -47,15 +47,16 @@ void set_eds(Cluster& out) {
 // settings to an extension of their own, and takes them here as well.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-void set_dns(Cluster& out) {
-  out.set_dns_lookup_family(Cluster::V4_ONLY);
+void set_dns(Family family, Cluster& out) {
+  out.set_dns_lookup_family(family == Family::v6 ? Cluster::V6_ONLY : Cluster::V4_ONLY);
   out.set_respect_dns_ttl(true);
   set_duration(*out.mutable_dns_refresh_rate(), std::chrono::seconds(60));
 }
 #pragma GCC diagnostic pop
 
 // False if the cluster cannot be: DNS has nothing to ask for.
-bool set_discovery(const ClusterInput& input, const AssignmentInput& assignment, Cluster& out) {
+bool set_discovery(const ClusterInput& input, const AssignmentInput& assignment, Family family,
+                   Cluster& out) {
   const Discovery discovery = discovery_of(input.client, input.service, input.policy);
   switch (discovery) {
     case Discovery::eds:
@@ -79,7 +80,7 @@ bool set_discovery(const ClusterInput& input, const AssignmentInput& assignment,
   out.set_type(single ? Cluster::LOGICAL_DNS : Cluster::STRICT_DNS);
   const std::size_t endpoints = set_assignment(assignment, *out.mutable_load_assignment());
   if (endpoints == 0 || (single && endpoints > 1)) return false;
-  set_dns(out);
+  set_dns(family, out);
   return true;
 }
 
@@ -113,8 +114,8 @@ std::vector<std::string> origins_of(const snapshot::SeenService& seen) {
   return origins;
 }
 
-ResourcePtr service_cluster(Client client, Source source, const model::MeshConfig& mesh,
-                            const snapshot::SeenService& seen,
+ResourcePtr service_cluster(Client client, Family family, Source source,
+                            const model::MeshConfig& mesh, const snapshot::SeenService& seen,
                             const std::vector<snapshot::Endpoint>& endpoints,
                             const Vantage& vantage, std::size_t index,
                             const model::Subset* subset) {
@@ -142,7 +143,7 @@ ResourcePtr service_cluster(Client client, Source source, const model::MeshConfi
                                    .subset = subset,
                                    .vantage = vantage,
                                    .rule = locality_rule(mesh, service, input.policy)};
-  if (!set_discovery(input, assignment, out)) return nullptr;
+  if (!set_discovery(input, assignment, family, out)) return nullptr;
   const bool anywhere = source == Source::loopback && out.type() == Cluster::ORIGINAL_DST;
   if (anywhere || source == Source::any) set_source(any_source, out);
   if (out.lb_policy() == Cluster::CLUSTER_PROVIDED) out.clear_common_lb_config();
@@ -225,7 +226,8 @@ void add_service_metadata(const snapshot::Service& service, Cluster& out) {
 
 Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
                                  const std::vector<snapshot::SeenService>& services, Client client,
-                                 bool on_loopback, const Vantage& vantage, Memo& memo) {
+                                 Family family, bool on_loopback, const Vantage& vantage,
+                                 Memo& memo) {
   const model::MeshConfig& mesh = snapshot.mesh();
   Memo::Resources out;
   for (const auto& seen : services) {
@@ -245,7 +247,7 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
     snapshot::EndpointsPtr endpoints;
     if (dns) {
       endpoints = snapshot.endpoints(*seen.service);
-      key.add(endpoints).add(text_of(vantage, heeds_of(mesh, seen)));
+      key.add(endpoints).add(text_of(vantage, heeds_of(mesh, seen))).add(any_address(family));
     }
     const auto clusters = memo.bundle(std::move(key), [&] {
       static const std::vector<snapshot::Endpoint> none;
@@ -253,7 +255,8 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
       for_each_cluster(seen, [&](std::size_t port, const model::Subset* subset) {
         const auto& own =
             endpoints && port < endpoints->by_port.size() ? endpoints->by_port[port] : none;
-        if (auto cluster = service_cluster(client, source, mesh, seen, own, vantage, port, subset))
+        if (auto cluster =
+                service_cluster(client, family, source, mesh, seen, own, vantage, port, subset))
           made.push_back(cluster);
       });
       return made;
@@ -266,8 +269,8 @@ Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
 Resources outbound_clusters(const OutboundScope& scope, Memo& memo) {
   const snapshot::Snapshot& snapshot = *scope.snapshot;
   auto out = service_clusters(snapshot, scope.view->services,
-                              scope.captured ? Client::captured : Client::bound, scope.on_loopback,
-                              scope.dns_vantage, memo);
+                              scope.captured ? Client::captured : Client::bound, scope.family,
+                              scope.on_loopback, scope.dns_vantage, memo);
   add_black_hole(snapshot, memo, out);
   // Without a redirect there is no original destination to pass through to.
   if (!scope.captured) return out;
@@ -279,7 +282,7 @@ Resources outbound_clusters(const OutboundScope& scope, Memo& memo) {
 }
 
 Resources gateway_clusters(const GatewayScope& scope, Memo& memo) {
-  auto out = service_clusters(*scope.snapshot, scope.view->services, Client::gateway,
+  auto out = service_clusters(*scope.snapshot, scope.view->services, Client::gateway, scope.family,
                               scope.on_loopback, scope.dns_vantage, memo);
   add_black_hole(*scope.snapshot, memo, out);
   return out;

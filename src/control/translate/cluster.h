@@ -7,6 +7,7 @@
 #include <string>
 
 #include "control/snapshot/snapshot.h"
+#include "control/translate/ip.h"
 #include "control/translate/memo.h"
 #include "control/translate/scope.h"
 
@@ -87,7 +88,8 @@ inline constexpr std::uint32_t no_limit = 4294967295u;
 // for those that carry their own endpoints.
 Memo::Resources service_clusters(const snapshot::Snapshot& snapshot,
                                  const std::vector<snapshot::SeenService>& services, Client client,
-                                 bool on_loopback, const Vantage& vantage, Memo& memo);
+                                 Family family, bool on_loopback, const Vantage& vantage,
+                                 Memo& memo);
 // True if some endpoint is not on loopback, or is a name, which may lead anywhere. The clusters of
 // such a service must not keep a source address that is on loopback: the kernel would refuse to
 // connect.

@@ -12,11 +12,8 @@ using envoy::config::cluster::v3::Cluster;
 using resource::Resource;
 using resource::Type;
 
-// The redirect lets connections from this address through to the application.
-constexpr const char* proxy_source = "127.0.0.6";
-
-resource::ResourcePtr inbound_cluster(const InboundPort& inbound, bool captured,
-                                      const model::MeshConfig& mesh) {
+resource::ResourcePtr inbound_cluster(const InboundPort& inbound, const InboundScope& scope) {
+  const model::MeshConfig& mesh = scope.snapshot->mesh();
   static const snapshot::Service no_service;
   const snapshot::Service& service =
       inbound.services.empty() ? no_service : *inbound.services.front();
@@ -43,8 +40,8 @@ resource::ResourcePtr inbound_cluster(const InboundPort& inbound, bool captured,
     set_address(*endpoint.mutable_endpoint()->mutable_address(), inbound.to_address,
                 inbound.to_port);
   }
-  if (inbound.from_proxy) set_source(proxy_source, out);
-  set_connection_pool({.client = captured ? Client::captured : Client::bound,
+  if (inbound.from_proxy) set_source(proxy_source(scope.family), out);
+  set_connection_pool({.client = scope.captured ? Client::captured : Client::bound,
                        .mesh = mesh,
                        .service = service,
                        .port = port,
@@ -60,11 +57,11 @@ resource::ResourcePtr inbound_cluster(const InboundPort& inbound, bool captured,
                                           std::move(origins));
 }
 
-resource::ResourcePtr inbound_passthrough(const model::MeshConfig& mesh) {
+resource::ResourcePtr inbound_passthrough(const model::MeshConfig& mesh, Family family) {
   Cluster out;
   set_common(mesh, "InboundPassthroughCluster", out);
   set_original_destination(out);
-  set_source(proxy_source, out);
+  set_source(proxy_source(family), out);
   return std::make_shared<const Resource>(Type::cluster, out.name(), serialize(out));
 }
 
@@ -81,14 +78,16 @@ Resources inbound_clusters(const InboundScope& scope, Memo& memo) {
         .add(static_cast<std::uint64_t>(inbound.protocol));
     key.add(inbound.service_port).add(inbound.to_address).add(inbound.to_port);
     key.add(static_cast<std::uint64_t>(scope.captured))
-        .add(static_cast<std::uint64_t>(inbound.from_proxy));
+        .add(static_cast<std::uint64_t>(inbound.from_proxy))
+        .add(proxy_source(scope.family));
     for (const auto& service : inbound.services) key.add(service);
-    out.push_back(memo.resource(std::move(key),
-                                [&] { return inbound_cluster(inbound, scope.captured, *mesh); }));
+    out.push_back(memo.resource(std::move(key), [&] { return inbound_cluster(inbound, scope); }));
   }
   if (scope.captured) {
-    out.push_back(memo.resource(MemoKey("InboundPassthroughCluster").add(mesh),
-                                [&] { return inbound_passthrough(*mesh); }));
+    MemoKey key("InboundPassthroughCluster");
+    key.add(mesh).add(proxy_source(scope.family));
+    out.push_back(
+        memo.resource(std::move(key), [&] { return inbound_passthrough(*mesh, scope.family); }));
   }
   return out;
 }

@@ -176,6 +176,23 @@ TEST_F(EnvoyAccepts, ASidecarWhoseTrafficIsRedirected) {
   EXPECT_EQ(complaint(Control(mesh).ask(sidecar_node("127.1.1.1", "shop", {{"app", "web"}}))), "");
 }
 
+TEST_F(EnvoyAccepts, ProxiesOfIpv6AndWhatTheySayOfConnections) {
+  Mesh mesh;
+  apply_services(mesh);
+  apply_rules(mesh);
+  mesh.config("proxyHttpPort: 15002\n");
+  mesh.apply(gateway("shop/edge", R"(selector: {istio: ingressgateway}
+servers:
+- {port: {number: 8080, name: http, protocol: HTTP}, hosts: ["*"]})"));
+  for (auto node : {sidecar_node("fd00::1", "shop", {{"app", "web"}}),
+                    bound_node("::1", "shop", "", {{"app", "web"}}), gateway_node("fd00::2")}) {
+    EXPECT_EQ(complaint(Control(mesh).ask(node)), "") << node.id;
+    node.http10 = true;
+    node.idle_timeout = std::chrono::seconds(90);
+    EXPECT_EQ(complaint(Control(mesh).ask(node)), "") << node.id;
+  }
+}
+
 TEST_F(EnvoyAccepts, ASidecarBehindATransparentProxy) {
   Mesh mesh;
   apply_services(mesh);

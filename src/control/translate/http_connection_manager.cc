@@ -34,7 +34,7 @@ void add_filter(const char* name, const google::protobuf::Message& config,
 // In istiod's order, without the filters that only Istio's own Envoy has.
 void add_filters(const model::MeshConfig& mesh, const HttpHandling& handling,
                  HttpConnectionManager& out) {
-  if (handling.tells_lanes && handling.side == Side::outbound)
+  if (handling.manner.tells_lanes && handling.side == Side::outbound)
     set_lane_witness(mesh, !handling.lane.empty(), *out.add_http_filters());
   if (handling.side == Side::gateway) set_site_filter(*out.add_http_filters());
   if (handling.protocol == snapshot::Protocol::grpc_web) {
@@ -84,7 +84,7 @@ void forward_client_certificate(Side side, HttpConnectionManager& out) {
 void stamp_lane(const model::MeshConfig& mesh, const HttpHandling& handling,
                 HttpConnectionManager& out) {
   envoy::extensions::http::early_header_mutation::header_mutation::v3::HeaderMutation config;
-  if (handling.tells_lanes) mark_lane_sent(mesh, config);
+  if (handling.manner.tells_lanes) mark_lane_sent(mesh, config);
   auto& stamp = *config.add_mutations()->mutable_append();
   stamp.set_append_action(envoy::config::core::v3::HeaderValueOption::ADD_IF_ABSENT);
   stamp.mutable_header()->set_key(mesh.lane_header);
@@ -118,11 +118,16 @@ void set_http(const model::MeshConfig& mesh, const HttpHandling& handling, Filte
     http.mutable_http2_protocol_options();
   if (handling.explicit_proxy)
     http.mutable_http_protocol_options()->mutable_allow_absolute_url()->set_value(true);
+  if (handling.manner.http10) http.mutable_http_protocol_options()->set_accept_http_10(true);
+  if (handling.manner.idle_timeout) {
+    set_duration(*http.mutable_common_http_protocol_options()->mutable_idle_timeout(),
+                 *handling.manner.idle_timeout);
+  }
   if (!handling.lane.empty()) stamp_lane(mesh, handling, http);
   if (mesh.tracing) set_tracing(mesh, http);
   if (logs_access(mesh)) set_access_log(mesh, *http.add_access_log());
-  if (handling.tells_lanes) set_lane_log(mesh, handling, *http.add_access_log());
-  if (handling.counts_requests) set_request_metrics(handling, *http.add_access_log());
+  if (handling.manner.tells_lanes) set_lane_log(mesh, handling, *http.add_access_log());
+  if (handling.manner.counts_requests) set_request_metrics(handling, *http.add_access_log());
   out.set_name("envoy.filters.network.http_connection_manager");
   pack(http, *out.mutable_typed_config());
 }
@@ -139,14 +144,16 @@ void set_tcp(const model::MeshConfig& mesh, const TcpHandling& handling, Filter&
       weighted.set_weight(cluster.weight);
     }
   }
+  std::optional<model::Duration> idle = handling.idle_timeout;
   if (handling.pool && handling.pool->tcp) {
     const auto& settings = *handling.pool->tcp;
-    if (settings.idle_timeout) set_duration(*tcp.mutable_idle_timeout(), *settings.idle_timeout);
+    if (settings.idle_timeout) idle = settings.idle_timeout;
     if (settings.max_connection_duration) {
       set_duration(*tcp.mutable_max_downstream_connection_duration(),
                    *settings.max_connection_duration);
     }
   }
+  if (idle) set_duration(*tcp.mutable_idle_timeout(), *idle);
   if (handling.hash_source_ip) tcp.add_hash_policy()->mutable_source_ip();
   if (logs_access(mesh)) set_access_log(mesh, *tcp.add_access_log());
   out.set_name("envoy.filters.network.tcp_proxy");

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "control/snapshot/snapshot.h"
+#include "control/translate/scope.h"
 
 namespace envoy::config::accesslog::v3 {
 class AccessLog;
@@ -34,11 +35,10 @@ struct HttpHandling {
   std::string table;  // the route configuration's name, by RDS; empty: `routes`, inline
   const envoy::config::route::v3::RouteConfiguration* routes = nullptr;
   snapshot::Protocol protocol = snapshot::Protocol::http;
-  bool explicit_proxy = false;   // requests may name the whole URL
-  std::string_view lane = {};    // stamped on requests that name none; empty: nothing
-  bool tells_lanes = false;      // logs requests of lanes to us
-  bool counts_requests = false;  // under Istio's names (request_metrics.cc)
-  std::string host = {};         // inbound: of the service that requests are for; may be empty
+  bool explicit_proxy = false;  // requests may name the whole URL
+  std::string_view lane = {};   // stamped on requests that name none; empty: nothing
+  Manner manner = {};
+  std::string host = {};  // inbound: of the service that requests are for; may be empty
 };
 void set_http(const model::MeshConfig& mesh, const HttpHandling& handling,
               envoy::config::listener::v3::Filter& out);
@@ -53,6 +53,7 @@ struct TcpHandling {
   const model::ConnectionPool* pool = nullptr;  // its idle and maximum durations; may be null
   snapshot::DestinationRulePtr rule = nullptr;  // which `pool` is in
   bool hash_source_ip = false;
+  std::optional<model::Duration> idle_timeout = {};  // the proxy's, where `pool` says none
 };
 void set_tcp(const model::MeshConfig& mesh, const TcpHandling& handling,
              envoy::config::listener::v3::Filter& out);

@@ -8,7 +8,7 @@ namespace {
 
 // Where the application listens when nothing is redirected.
 std::string application(const InboundScope& scope) {
-  return scope.app_address.empty() ? "127.0.0.1" : scope.app_address;
+  return scope.app_address.empty() ? localhost(scope.family) : scope.app_address;
 }
 
 std::vector<InboundPort> service_ports(const InboundScope& scope) {
@@ -61,12 +61,16 @@ void set_default_endpoint(const InboundScope& scope, std::string_view text, Inbo
   }
   auto address = text.substr(0, colon);
   std::from_chars(text.data() + colon + 1, text.data() + text.size(), out.to_port);
-  if (address == "0.0.0.0" || address == "[::]") {
+  if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
+  if (address == any_address(Family::v4) && scope.captured && scope.family == Family::v6) {
+    // As istiod: it has no IPv4 address of its own.
+    out.to_address = localhost(Family::v4);
+  } else if (is_any_address(address)) {
     out.to_address = scope.captured ? scope.address : application(scope);
     out.from_proxy = scope.captured;
   } else {
-    if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
-    out.to_address = address;
+    // As istiod: the localhost that there is, whichever is written.
+    out.to_address = is_loopback(address) ? localhost(scope.family) : address;
   }
 }
 
@@ -82,7 +86,8 @@ std::vector<InboundPort> ingress_ports(const InboundScope& scope) {
     if (made.listens) {
       made.bind = ingress.bind;
       if (made.bind.empty())
-        made.bind = scope.captured || scope.address.empty() ? "0.0.0.0" : scope.address;
+        made.bind =
+            scope.captured || scope.address.empty() ? any_address(scope.family) : scope.address;
     }
     set_default_endpoint(scope, ingress.default_endpoint, made);
     if (made.listens && made.to_address.empty())

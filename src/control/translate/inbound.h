@@ -23,7 +23,7 @@ struct InboundPort {
   // The application: an IP or "unix:///path"; empty: the connection's original destination.
   std::string to_address;
   std::uint32_t to_port = 0;
-  bool from_proxy = false;  // connect from 127.0.0.6, so that a redirect lets it pass
+  bool from_proxy = false;  // connect from proxy_source(), so that a redirect lets it pass
 };
 
 // By port, ascending. Of several services on one target port the first decides.

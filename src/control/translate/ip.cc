@@ -27,6 +27,16 @@ Ip parse(std::string_view text) {
 
 }  // namespace
 
+const char* any_address(Family family) { return family == Family::v6 ? "::" : "0.0.0.0"; }
+
+const char* localhost(Family family) { return family == Family::v6 ? "::1" : "127.0.0.1"; }
+
+const char* proxy_source(Family family) { return family == Family::v6 ? "::6" : "127.0.0.6"; }
+
+bool is_any_address(std::string_view text) {
+  return text == any_address(Family::v4) || text == any_address(Family::v6);
+}
+
 bool is_ip(std::string_view text) { return parse(text).family != AF_UNSPEC; }
 
 bool is_loopback(std::string_view text) {

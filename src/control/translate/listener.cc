@@ -29,8 +29,7 @@ void set_http_chain(const OutboundScope& scope, const ListenerPlan& plan, Filter
             .protocol = plan.protocol,
             .explicit_proxy = plan.explicit_proxy,
             .lane = scope.lane,
-            .tells_lanes = scope.tells_lanes,
-            .counts_requests = scope.counts_requests},
+            .manner = scope.manner},
            *out.add_filters());
 }
 
@@ -43,7 +42,9 @@ void set_tcp_chains(const OutboundScope& scope, const ListenerPlan& plan, Listen
     FilterChain& to = chain.takes_all() && !alone ? *out.mutable_default_filter_chain()
                                                   : *out.add_filter_chains();
     if (!chain.takes_all()) set_chain_match(chain, *to.mutable_filter_chain_match());
-    set_tcp(mesh, chain.handling, *to.add_filters());
+    TcpHandling handling = chain.handling;
+    handling.idle_timeout = scope.manner.idle_timeout;
+    set_tcp(mesh, handling, *to.add_filters());
     any_name = any_name || !chain.server_names.empty();
   }
   if (any_name) add_tls_inspector(out);
@@ -58,7 +59,7 @@ void set_default_chain(const OutboundScope& scope, Listener& out) {
   if (!all_matched || out.has_default_filter_chain()) return;
   auto& chain = *out.mutable_default_filter_chain();
   chain.set_name("PassthroughFilterChain");
-  set_tcp_to(scope.snapshot->mesh(), unknown_cluster(scope), chain);
+  set_tcp_to(scope.snapshot->mesh(), scope.manner, unknown_cluster(scope), chain);
 }
 
 // All that `write` looks at.
@@ -73,8 +74,7 @@ MemoKey key_of(const OutboundScope& scope, const ListenerPlan& plan) {
       .add(std::uint64_t{plan.bound})
       .add(std::uint64_t{plan.explicit_proxy})
       .add(plan.table.empty() ? std::string_view() : scope.lane)
-      .add(std::uint64_t{scope.tells_lanes})
-      .add(std::uint64_t{scope.counts_requests});
+      .add(text_of(scope.manner));
   for (const auto& chain : plan.tcp) {
     for (const auto& name : chain.server_names) key.add(name);
     for (const auto& range : chain.prefix_ranges) key.add(range);
@@ -96,8 +96,8 @@ resource::ResourcePtr write(const OutboundScope& scope, const ListenerPlan& plan
   } else {
     out.mutable_bind_to_port()->set_value(false);
   }
-  const bool shared =
-      !plan.tcp.empty() || plan.bind == "0.0.0.0";  // HTTP must be told from the rest
+  // HTTP must be told from the rest.
+  const bool shared = !plan.tcp.empty() || is_any_address(plan.bind);
   if (!plan.table.empty()) {
     auto& chain = *out.add_filter_chains();
     set_http_chain(scope, plan, chain);
@@ -120,7 +120,7 @@ resource::ResourcePtr virtual_outbound(const OutboundScope& scope) {
   const auto& mesh = scope.snapshot->mesh();
   Listener out;
   set_listener("virtualOutbound", Direction::outbound, out);
-  set_address(*out.mutable_address(), "0.0.0.0", mesh.proxy_listen_port);
+  set_address(*out.mutable_address(), any_address(scope.family), mesh.proxy_listen_port);
   out.mutable_use_original_dst()->set_value(true);
   if (scope.transparent) out.mutable_transparent()->set_value(true);
   out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
@@ -128,10 +128,10 @@ resource::ResourcePtr virtual_outbound(const OutboundScope& scope) {
   auto& loop = *out.add_filter_chains();
   loop.set_name("virtualOutbound-blackhole");
   loop.mutable_filter_chain_match()->mutable_destination_port()->set_value(mesh.proxy_listen_port);
-  set_tcp_to(mesh, "BlackHoleCluster", loop);
+  set_tcp_to(mesh, scope.manner, "BlackHoleCluster", loop);
   auto& rest = *out.add_filter_chains();
   rest.set_name("virtualOutbound-catchall-tcp");
-  set_tcp_to(mesh, unknown_cluster(scope), rest);
+  set_tcp_to(mesh, scope.manner, unknown_cluster(scope), rest);
   if (logs_access(mesh)) set_listener_log(mesh, *out.add_access_log());
   return to_resource(out);
 }
@@ -148,6 +148,8 @@ Resources outbound_listeners(const OutboundScope& scope, Memo& memo) {
   MemoKey key("virtualOutbound");
   key.add(scope.snapshot->mesh_ptr())
       .add(unknown_cluster(scope))
+      .add(any_address(scope.family))
+      .add(text_of(scope.manner))
       .add(std::uint64_t{scope.transparent});
   out.push_back(memo.resource(std::move(key), [&] { return virtual_outbound(scope); }));
   return out;

@@ -81,7 +81,7 @@ void set_chain_match(const TcpChain& chain, envoy::config::listener::v3::FilterC
 void match_http(envoy::config::listener::v3::FilterChainMatch& out);
 void add_http_inspector(const model::MeshConfig& mesh, envoy::config::listener::v3::Listener& out);
 void add_tls_inspector(envoy::config::listener::v3::Listener& out);
-void set_tcp_to(const model::MeshConfig& mesh, const std::string& cluster,
+void set_tcp_to(const model::MeshConfig& mesh, const Manner& manner, const std::string& cluster,
                 envoy::config::listener::v3::FilterChain& out);
 resource::ResourcePtr to_resource(const envoy::config::listener::v3::Listener& listener,
                                   std::vector<std::string> origins = {});

@@ -75,8 +75,12 @@ void add_tls_inspector(Listener& out) {
   pack(config, *filter.mutable_typed_config());
 }
 
-void set_tcp_to(const model::MeshConfig& mesh, const std::string& cluster, FilterChain& out) {
-  set_tcp(mesh, {.stat_prefix = cluster, .clusters = {{.name = cluster, .weight = 0}}},
+void set_tcp_to(const model::MeshConfig& mesh, const Manner& manner, const std::string& cluster,
+                FilterChain& out) {
+  set_tcp(mesh,
+          {.stat_prefix = cluster,
+           .clusters = {{.name = cluster, .weight = 0}},
+           .idle_timeout = manner.idle_timeout},
           *out.add_filters());
 }
 

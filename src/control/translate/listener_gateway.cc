@@ -114,8 +114,7 @@ class Builder {
               .stat_prefix = prefix,
               .table = table,
               .protocol = protocol,
-              .tells_lanes = scope_.tells_lanes,
-              .counts_requests = scope_.counts_requests},
+              .manner = scope_.manner},
              *out.add_filters());
   }
 
@@ -178,10 +177,17 @@ class Builder {
         if (!applies(match, place)) continue;
         FilterChain chain;
         if (!claim(match.sni_hosts, match.destination_subnets, draft, chain)) continue;
-        set_tcp(mesh_, l4_handling(service, route, place), *chain.add_filters());
+        set_l4(service, route, place, chain);
         draft.chains.push_back(std::move(chain));
       }
     }
+  }
+
+  void set_l4(const snapshot::VirtualService& service, const model::L4Route& route,
+              const Place& place, FilterChain& out) const {
+    TcpHandling handling = l4_handling(service, route, place);
+    handling.idle_timeout = scope_.manner.idle_timeout;
+    set_tcp(mesh_, handling, *out.add_filters());
   }
 
   // The first tcp route that applies; true if there is one.
@@ -203,7 +209,7 @@ class Builder {
         if (draft.plaintext) return true;
         draft.plaintext = true;
       }
-      set_tcp(mesh_, l4_handling(service, route, place), *chain.add_filters());
+      set_l4(service, route, place, chain);
       draft.chains.push_back(std::move(chain));
       return true;
     }
@@ -236,7 +242,7 @@ class Builder {
 Resources gateway_listeners(const GatewayScope& scope, Memo& memo) {
   MemoKey key("gateway listeners");
   key.add(scope.snapshot->mesh_ptr()).add(scope.view).add(scope.bind).add(scope.lowest_port);
-  key.add(std::uint64_t{scope.tells_lanes}).add(std::uint64_t{scope.counts_requests});
+  key.add(text_of(scope.manner));
   return *memo.bundle(std::move(key), [&] {
     Builder builder(scope);
     for (const auto& gateway : scope.view->gateways) {

@@ -59,8 +59,7 @@ void set_http_chain(const InboundScope& scope, const InboundPort& inbound, const
             .table = {},
             .routes = &routes,
             .protocol = inbound.protocol,
-            .tells_lanes = scope.tells_lanes,
-            .counts_requests = scope.counts_requests,
+            .manner = scope.manner,
             .host = inbound.services.empty() ? std::string() : inbound.host},
            *out.add_filters());
 }
@@ -73,7 +72,7 @@ void add_chains(const InboundScope& scope, const InboundPort& inbound, const std
   if (sniffed || snapshot::is_http(inbound.protocol))
     set_http_chain(scope, inbound, bind, add_chain(true, sniffed));
   if (!snapshot::is_http(inbound.protocol)) {
-    set_tcp_to(scope.snapshot->mesh(), inbound_cluster_name(inbound.port),
+    set_tcp_to(scope.snapshot->mesh(), scope.manner, inbound_cluster_name(inbound.port),
                add_chain(false, sniffed));
   }
 }
@@ -109,7 +108,7 @@ void add_passthrough_chains(const InboundScope& scope, Listener& out) {
   loop.set_name("virtualInbound-blackhole");
   loop.mutable_filter_chain_match()->mutable_destination_port()->set_value(
       mesh.proxy_inbound_listen_port);
-  set_tcp_to(mesh, "BlackHoleCluster", loop);
+  set_tcp_to(mesh, scope.manner, "BlackHoleCluster", loop);
 
   auto& http = *out.add_filter_chains();
   http.set_name("virtualInbound-catchall-http");
@@ -120,14 +119,13 @@ void add_passthrough_chains(const InboundScope& scope, Listener& out) {
             .stat_prefix = "InboundPassthroughCluster;",
             .table = {},
             .routes = &routes,
-            .tells_lanes = scope.tells_lanes,
-            .counts_requests = scope.counts_requests},
+            .manner = scope.manner},
            *http.add_filters());
 
   auto& tcp = *out.add_filter_chains();
   tcp.set_name("virtualInbound");
   tcp.mutable_filter_chain_match()->set_transport_protocol("raw_buffer");
-  set_tcp_to(mesh, "InboundPassthroughCluster", tcp);
+  set_tcp_to(mesh, scope.manner, "InboundPassthroughCluster", tcp);
 }
 
 // Keeps the client's address on the way to the application. OriginalSrc {mark = 2}, which we do not
@@ -172,18 +170,19 @@ void add_inspection(const model::MeshConfig& mesh, const std::vector<InboundPort
 resource::ResourcePtr virtual_inbound(const InboundScope& scope,
                                       const std::vector<InboundPort>& ports) {
   const auto& mesh = scope.snapshot->mesh();
+  const std::string any = any_address(scope.family);
   Listener out;
   set_listener("virtualInbound", Direction::inbound, out);
-  set_address(*out.mutable_address(), "0.0.0.0", mesh.proxy_inbound_listen_port);
+  set_address(*out.mutable_address(), any, mesh.proxy_inbound_listen_port);
   out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
   add_inspection(mesh, ports, scope.transparent, out);
   add_passthrough_chains(scope, out);
   std::vector<std::string> origins;
   for (const auto& inbound : ports) {
     if (inbound.listens) continue;
-    add_chains(scope, inbound, "0.0.0.0", [&](bool http, bool sniffed) -> FilterChain& {
+    add_chains(scope, inbound, any, [&](bool http, bool sniffed) -> FilterChain& {
       auto& chain = *out.add_filter_chains();
-      chain.set_name("0.0.0.0_" + std::to_string(inbound.port));
+      chain.set_name(any + "_" + std::to_string(inbound.port));
       auto& match = *chain.mutable_filter_chain_match();
       if (http && sniffed) match_http(match);
       match.set_transport_protocol("raw_buffer");
@@ -214,15 +213,15 @@ Resources inbound_listeners(const InboundScope& scope, Memo& memo) {
   const auto ports = inbound_ports(scope);
   if (scope.captured) {
     MemoKey key("virtualInbound");
-    key.add(mesh).add(std::uint64_t{scope.transparent}).add(std::uint64_t{scope.tells_lanes});
-    key.add(std::uint64_t{scope.counts_requests});
+    key.add(mesh).add(std::uint64_t{scope.transparent}).add(text_of(scope.manner));
+    key.add(any_address(scope.family));
     for (const auto& inbound : ports) add_key(inbound, key);
     out.push_back(memo.resource(std::move(key), [&] { return virtual_inbound(scope, ports); }));
   }
   for (const auto& inbound : ports) {
     if (!inbound.listens || inbound.port < scope.lowest_port) continue;
     MemoKey key("inbound listener");
-    key.add(mesh).add(std::uint64_t{scope.tells_lanes}).add(std::uint64_t{scope.counts_requests});
+    key.add(mesh).add(text_of(scope.manner));
     add_key(inbound, key);
     out.push_back(memo.resource(std::move(key), [&] { return own_listener(scope, inbound); }));
   }

@@ -24,8 +24,6 @@ using snapshot::Egress;
 using snapshot::Port;
 using snapshot::SeenService;
 
-constexpr const char* any_ip = "0.0.0.0";
-
 bool is_unix(std::string_view bind) { return bind.starts_with("unix://"); }
 
 // Who may be looked up: destinations of tcp and tls routes. Most meshes have none, and listeners
@@ -42,7 +40,7 @@ std::span<const SeenService> destinations(const snapshot::View& view) {
 class Planner {
  public:
   explicit Planner(const OutboundScope& scope)
-      : scope_(scope), services_(destinations(*scope.view)) {
+      : scope_(scope), services_(destinations(*scope.view)), any_ip_(any_address(scope.family)) {
     for (const auto& table : route_tables(scope)) tables_.insert(table.name);
   }
 
@@ -110,7 +108,7 @@ class Planner {
     const auto& mesh = scope_.snapshot->mesh();
     if (scope_.captured &&
         (port == mesh.proxy_listen_port || port == mesh.proxy_inbound_listen_port) &&
-        (bind == any_ip || bound)) {
+        (bind == any_ip_ || bound)) {
       return nullptr;
     }
     if (bound && !is_unix(bind) && port < scope_.lowest_port) return nullptr;
@@ -149,7 +147,7 @@ class Planner {
   // A Sidecar's egress listener for one port (or socket) that speaks HTTP, whatever services it
   // has.
   void add_http_port(const Egress& egress, bool bound) {
-    const std::string bind = !egress.bind.empty() ? egress.bind : bound ? scope_.bind : any_ip;
+    const std::string bind = !egress.bind.empty() ? egress.bind : bound ? scope_.bind : any_ip_;
     Port port;
     port.number = egress.port->number;
     port.protocol = snapshot::protocol_named(egress.port->protocol);
@@ -169,19 +167,19 @@ class Planner {
   void add_captured(const Egress& egress, const SeenService& seen, const Port& port) {
     const std::string number = std::to_string(port.number);
     if (snapshot::is_http(port.protocol)) {
-      return add_http(egress.bind.empty() ? any_ip : egress.bind, number, port, false);
+      return add_http(egress.bind.empty() ? any_ip_ : egress.bind, number, port, false);
     }
     for (const std::string& address : addresses_of(egress, seen, port)) {
       const bool range = address.find('/') != std::string::npos;
-      const std::string bind = range ? any_ip : address;
-      auto chains = tcp_chains(place(port), egress, seen, port, bind == any_ip);
+      const std::string bind = range ? any_ip_ : address;
+      auto chains = tcp_chains(place(port), egress, seen, port, bind == any_ip_);
       for (auto& chain : chains) {
         // The subnets that a VirtualService asks for go before the service's own.
         if (range && chain.prefix_ranges.empty()) chain.prefix_ranges = to_ranges({address});
       }
       add_tcp(bind, false, seen, port, std::move(chains));
       if (port.protocol == snapshot::Protocol::automatic) {
-        add_http(bind, bind == any_ip ? number : seen.service->host + ":" + number, port, false);
+        add_http(bind, bind == any_ip_ ? number : seen.service->host + ":" + number, port, false);
       }
     }
   }
@@ -195,7 +193,7 @@ class Planner {
       if (!normal_range(address).empty()) own.push_back(address);
     }
     if (!seen.service->addresses.empty()) return own;
-    if (!seen.service->headless) return {any_ip};
+    if (!seen.service->headless) return {any_ip_};
     // Each pod has its own address, which its clients find by DNS.
     std::set<std::string> pods;
     const auto endpoints = scope_.snapshot->endpoints(*seen.service);
@@ -210,6 +208,7 @@ class Planner {
 
   const OutboundScope& scope_;
   const Lookup services_;
+  const std::string any_ip_;
   std::set<std::string> tables_;
   std::set<std::uint32_t> claimed_;  // by egress listeners with a port
   std::map<std::pair<std::string, std::uint32_t>, ListenerPlan> plans_;

@@ -129,8 +129,8 @@ resource::ResourcePtr route_table(const snapshot::SeenService& seen,
 }  // namespace
 
 Resources proxyless_clusters(const OutboundScope& scope, Memo& memo) {
-  return service_clusters(*scope.snapshot, scope.view->services, Client::proxyless, false,
-                          scope.dns_vantage, memo);
+  return service_clusters(*scope.snapshot, scope.view->services, Client::proxyless, scope.family,
+                          false, scope.dns_vantage, memo);
 }
 
 Resources proxyless_listeners(const OutboundScope& scope, Memo& memo) {

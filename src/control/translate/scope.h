@@ -1,10 +1,12 @@
 // What has influence on a translation, and nothing else: equal scopes give equal bytes.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "control/snapshot/snapshot.h"
+#include "control/translate/ip.h"
 
 namespace graymesh::translate {
 
@@ -17,6 +19,14 @@ struct Vantage {
   bool operator==(const Vantage&) const = default;
 };
 
+// How a proxy takes connections, as its metadata says. Only listeners differ by it.
+struct Manner {
+  bool tells_lanes = false;                     // HTTP listeners log requests of lanes to us (13.5)
+  bool counts_requests = false;                 // HTTP listeners count requests under Istio's names
+  bool http10 = false;                          // HTTP/1.0 is taken, too
+  std::optional<model::Duration> idle_timeout;  // of connections that no rule says more of
+};
+
 // Outbound side of the sidecars of one View.
 struct OutboundScope {
   snapshot::SnapshotPtr snapshot;
@@ -25,8 +35,9 @@ struct OutboundScope {
   // listeners do not bind. False (NONE): they bind on `bind`, and nothing may rely on an original
   // destination.
   bool captured = true;
-  std::string bind =
-      "127.0.0.1";  // of explicit listeners: the instance's own loopback address if it has one
+  Family family = Family::v4;
+  // Of explicit listeners: the instance's own loopback address if it has one, else its family's.
+  std::string bind = "127.0.0.1";
   // The proxies have loopback addresses of their own, which their bootstrap makes the source of
   // every connection (src/sidecar/bootstrap.cc): good for peers on loopback, and for nobody else.
   bool on_loopback = false;
@@ -40,9 +51,7 @@ struct OutboundScope {
   Vantage vantage;                    // of the proxies, for EDS
   Vantage dns_vantage;                // likewise, for endpoints that are part of their clusters
   std::string lane;  // what listeners stamp on requests that have no lane; empty: nothing
-  bool tells_lanes =
-      false;  // HTTP listeners log requests of lanes to us (docs/translation.md 13.5)
-  bool counts_requests = false;  // HTTP listeners count requests under Istio's names
+  Manner manner;
 };
 
 // Inbound side of the workloads that serve the same ports in the same way.
@@ -55,23 +64,26 @@ struct InboundScope {
   bool transparent = false;
   std::uint32_t lowest_port = 1;
   std::string address;      // the instance's; empty if captured and nothing depends on it
-  std::string app_address;  // where the application listens; empty: 127.0.0.1 (NONE), the instance
+  std::string app_address;  // where the application listens; empty: localhost (NONE), the instance
                             // itself (captured)
-  bool tells_lanes = false;
-  bool counts_requests = false;
+  Family family = Family::v4;
+  Manner manner;
 };
 
 struct GatewayScope {
   snapshot::SnapshotPtr snapshot;
   snapshot::GatewayViewPtr view;
-  std::string bind = "0.0.0.0";  // the instance's own loopback address if it has one
+  Family family = Family::v4;
+  std::string bind = "0.0.0.0";  // the instance's own loopback address if it has one, else any
   bool on_loopback = false;      // as in OutboundScope; told by `bind`
   std::uint32_t lowest_port = 1;
   model::Labels labels;  // of the gateway; empty unless view->source_labels_matter
   Vantage vantage;       // as in OutboundScope
   Vantage dns_vantage;
-  bool tells_lanes = false;
-  bool counts_requests = false;
+  Manner manner;
 };
+
+// `manner` in a scope's text or a MemoKey.
+std::string text_of(const Manner& manner);
 
 }  // namespace graymesh::translate

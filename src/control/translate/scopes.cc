@@ -125,12 +125,19 @@ std::string lane_of(const snapshot::Snapshot& snapshot, const Node& node) {
   return is_plain(lane->second) && snapshot.lane_stamp(node.address) ? lane->second : std::string();
 }
 
-bool tells_lanes(const snapshot::Snapshot& snapshot, const Node& node) {
-  return node.takes_lane_log && snapshot.mesh().lane_log;
+Manner manner_of(const snapshot::Snapshot& snapshot, const Node& node) {
+  return {.tells_lanes = node.takes_lane_log && snapshot.mesh().lane_log,
+          .counts_requests = node.counts_requests && snapshot.mesh().request_metrics,
+          .http10 = node.http10,
+          .idle_timeout = node.idle_timeout};
 }
 
-bool counts_requests(const snapshot::Snapshot& snapshot, const Node& node) {
-  return node.counts_requests && snapshot.mesh().request_metrics;
+Family family_of(const Node& node) {
+  const bool v6 =
+      !node.addresses.empty() && std::ranges::all_of(node.addresses, [](const auto& address) {
+        return address.find(':') != std::string::npos;
+      });
+  return v6 ? Family::v6 : Family::v4;
 }
 
 }  // namespace
@@ -165,8 +172,9 @@ OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapsh
   scope.snapshot = snapshot;
   scope.view = view;
   scope.captured = is_captured(node);
+  scope.family = family_of(node);
   scope.on_loopback = has_own_loopback(node);
-  if (scope.on_loopback) scope.bind = node.address;
+  scope.bind = scope.on_loopback ? node.address : localhost(scope.family);
   scope.taken_ports =
       scope.captured ? std::vector<std::uint32_t>(std::begin(proxy_ports), std::end(proxy_ports))
                      : taken_ports(inbound);
@@ -178,8 +186,7 @@ OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapsh
   scope.vantage = vantage_of(*snapshot, node, traits.eds);
   scope.dns_vantage = vantage_of(*snapshot, node, traits.dns);
   scope.lane = lane_of(*snapshot, node);
-  scope.tells_lanes = tells_lanes(*snapshot, node);
-  scope.counts_requests = counts_requests(*snapshot, node);
+  scope.manner = manner_of(*snapshot, node);
   return scope;
 }
 
@@ -191,8 +198,8 @@ InboundScope inbound_scope(const snapshot::SnapshotPtr& snapshot, const snapshot
   scope.captured = is_captured(node);
   scope.transparent = node.interception == Node::Interception::tproxy;
   scope.lowest_port = lowest_port(node);
-  scope.tells_lanes = tells_lanes(*snapshot, node);
-  scope.counts_requests = counts_requests(*snapshot, node);
+  scope.family = family_of(node);
+  scope.manner = manner_of(*snapshot, node);
   const bool ingress = view->sidecar_spec && !view->sidecar_spec->ingress.empty();
   if (ingress) scope.sidecar = view->sidecar_spec;
   scope.ports = snapshot->inbound(node.namespace_, node.addresses, labels_of(*snapshot, node));
@@ -214,19 +221,29 @@ GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot,
   GatewayScope scope;
   scope.snapshot = snapshot;
   scope.view = view;
+  scope.family = family_of(node);
   scope.on_loopback = has_own_loopback(node);
-  if (scope.on_loopback) scope.bind = node.address;
+  scope.bind = scope.on_loopback ? node.address : any_address(scope.family);
   scope.lowest_port = lowest_port(node);
-  scope.tells_lanes = tells_lanes(*snapshot, node);
-  scope.counts_requests = counts_requests(*snapshot, node);
+  scope.manner = manner_of(*snapshot, node);
   if (view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
   scope.vantage = vantage_of(*snapshot, node, traits.eds);
   scope.dns_vantage = vantage_of(*snapshot, node, traits.dns);
   return scope;
 }
 
+std::string text_of(const Manner& manner) {
+  std::string text;
+  put(text, manner.tells_lanes ? "tells" : "");
+  put(text, manner.counts_requests ? "counts" : "");
+  put(text, manner.http10 ? "http10" : "");
+  put(text, manner.idle_timeout ? std::to_string(manner.idle_timeout->count()) : "");
+  return text;
+}
+
 std::string text_of(const OutboundScope& scope) {
   std::string text = scope.captured ? "captured|" : "bound|";
+  put(text, any_address(scope.family));
   put(text, scope.view->namespace_);
   put(text,
       scope.view->sidecar ? scope.view->sidecar->namespace_ + "/" + scope.view->sidecar->name : "");
@@ -243,19 +260,18 @@ std::string listeners_text_of(const OutboundScope& scope) {
   put(text, std::to_string(scope.lowest_port));
   put(text, scope.transparent ? "transparent" : "");
   put(text, scope.lane);
-  put(text, scope.tells_lanes ? "tells" : "");
-  put(text, scope.counts_requests ? "counts" : "");
+  put(text, text_of(scope.manner));
   for (const std::uint32_t port : scope.taken_ports) put(text, std::to_string(port));
   return text;
 }
 
 std::string text_of(const InboundScope& scope) {
   std::string text = scope.captured ? "captured|" : "bound|";
+  put(text, any_address(scope.family));
   put(text, scope.namespace_);
   put(text, std::to_string(scope.lowest_port));
   put(text, scope.transparent ? "transparent" : "");
-  put(text, scope.tells_lanes ? "tells" : "");
-  put(text, scope.counts_requests ? "counts" : "");
+  put(text, text_of(scope.manner));
   put(text, scope.address);
   put(text, scope.app_address);
   for (const auto& port : scope.ports) {
@@ -274,10 +290,10 @@ std::string text_of(const Vantage& vantage) {
 
 std::string text_of(const GatewayScope& scope) {
   std::string text;
+  put(text, any_address(scope.family));
   put(text, scope.bind);
   put(text, std::to_string(scope.lowest_port));
-  put(text, scope.tells_lanes ? "tells" : "");
-  put(text, scope.counts_requests ? "counts" : "");
+  put(text, text_of(scope.manner));
   put(text, scope.dns_vantage);
   put(text, scope.view->namespace_);
   for (const auto& gateway : scope.view->gateways) put(text, model::to_string(gateway.origin));

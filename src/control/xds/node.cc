@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "envoy/config/core/v3/base.pb.h"
@@ -50,6 +53,31 @@ std::uint32_t number(const Struct& fields, const char* name) {
   std::uint32_t out = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
   return error == std::errc{} && end == digits.data() + digits.size() && out <= 65535 ? out : 0;
+}
+
+// As Go writes durations: "1h30m", "1.5s", "0". None for all else, and for what Envoy would not
+// take.
+std::optional<std::chrono::nanoseconds> duration(std::string_view text) {
+  constexpr std::pair<std::string_view, double> units[] = {
+      {"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+  constexpr double most = 10 * 365 * 24 * 3600e9;  // ten years, for no reason but a bound
+  if (text == "0") return std::chrono::nanoseconds(0);
+  if (text.empty()) return std::nullopt;
+  double total = 0;
+  while (!text.empty()) {
+    double value = 0;
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+    if (error != std::errc{} || !(value >= 0)) return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    const std::string_view unit = text.substr(0, text.find_first_of("0123456789."));
+    const auto found = std::ranges::find(units, unit, &std::pair<std::string_view, double>::first);
+    if (found == std::end(units)) return std::nullopt;
+    text.remove_prefix(unit.size());
+    total += value * found->second;
+  }
+  if (total > most) return std::nullopt;
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(total));
 }
 
 Error bad_id(const std::string& id, std::string_view why) {
@@ -99,6 +127,8 @@ void read_metadata(const Struct& metadata, resource::Node& node) {
   node.app_address = text(metadata, "APP_ADDRESS");
   node.http_proxy_port = number(metadata, "HTTP_PROXY_PORT");
   node.unprivileged = text(metadata, "UNPRIVILEGED_POD") == "true";
+  node.http10 = text(metadata, "HTTP10") == "1";
+  node.idle_timeout = duration(text(metadata, "IDLE_TIMEOUT"));
   node.takes_lane_log = text(metadata, "GRAYMESH_LANE_LOG") == "xds-grpc";
   node.counts_requests = text(metadata, "GRAYMESH_REQUEST_METRICS") == "stats";
   node.cluster_id = text(metadata, "CLUSTER_ID");

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <optional>
+#include <utility>
+
 #include "envoy/config/core/v3/base.pb.h"
 
 namespace graymesh::xds {
@@ -91,6 +95,27 @@ TEST(ReadNode, PortsMayBeNumbersOrText) {
   for (const char* nonsense : {"", "many", "70000", "-1", "15002x"}) {
     set(it, "HTTP_PROXY_PORT", nonsense);
     EXPECT_EQ(read_node(it)->http_proxy_port, 0u) << nonsense;
+  }
+}
+
+TEST(ReadNode, SaysHowItsListenersTakeConnections) {
+  auto it = message("sidecar~10.0.0.1~web-0.x~x");
+  EXPECT_FALSE(read_node(it)->http10);
+  EXPECT_EQ(read_node(it)->idle_timeout, std::nullopt);
+  set(it, "HTTP10", "1");
+  EXPECT_TRUE(read_node(it)->http10);
+  set(it, "HTTP10", "true");
+  EXPECT_FALSE(read_node(it)->http10) << "Istio's is 1";
+  using namespace std::chrono_literals;
+  const std::pair<const char*, std::chrono::nanoseconds> good[] = {
+      {"1h30m", 90min}, {"1.5s", 1500ms}, {"0", 0ns}, {"0s", 0ns}, {"250ms", 250ms}, {"2µs", 2us}};
+  for (const auto& [text, wanted] : good) {
+    set(it, "IDLE_TIMEOUT", text);
+    EXPECT_EQ(read_node(it)->idle_timeout, wanted) << text;
+  }
+  for (const char* nonsense : {"", "5", "-1s", "1x", "s", "1s 2s", "nan", "1e99h", "9999999h"}) {
+    set(it, "IDLE_TIMEOUT", nonsense);
+    EXPECT_EQ(read_node(it)->idle_timeout, std::nullopt) << nonsense;
   }
 }
 
