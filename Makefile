@@ -85,7 +85,7 @@ tidy: tools  ## runs clang-tidy on what changed in src/ since it was clean (FILE
 	@tools/tidy -j $(JOBS) $(FILES)
 
 .PHONY: faults
-faults: build  ## kills, stops and cuts off control planes before real Envoys in network namespaces; tells how soon they are current
+faults: build  ## kills, stops and cuts off control planes before real Envoys: fails beyond 5 s until found, 2 s until current
 	@GRAYMESH_BIN=build/bin PYTHONDONTWRITEBYTECODE=1 bench/partition.py
 
 .PHONY: check

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """How soon real Envoys find out that a control plane is gone, and are current on the other one, by fault; the faults are
-those of tests/e2e/partition_test.py, which holds what must come true however long it takes. Needs root, `ip netns`, veth.
+those of tests/e2e/partition_test.py, which leaves room for a busy machine. This does not: it ends with 1 where something
+takes longer than is claimed. Needs root, `ip netns`, veth.
 
     bench/partition.py                 the worst of three rounds of each fault
     bench/partition.py --rounds 13     (docs/performance.md)
@@ -19,6 +20,10 @@ import case  # noqa: E402
 import partition_test  # noqa: E402
 
 
+# docs/operations.md, Control planes that die.
+CLAIMED = partition_test.Bounds(ended=1.0, silent=5.0, current=2.0, returned=3.0)
+
+
 def seconds(values):
     known = [value for value in values if value is not None]
     return f"{max(known):.2f} s" if known else ""
@@ -28,6 +33,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=3)
     partition_test.ROUNDS = options.parse_args().rounds
+    partition_test.BOUNDS = CLAIMED
     done = unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromModule(partition_test))
     print("| fault | found after | current after that |\n| --- | --- | --- |")
     figures = partition_test.Partition.figures
