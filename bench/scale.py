@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What 100,000 proxies would take: a simulation of docs/scale.md, from costs that bench/load.py measured.
+"""What 100,000 proxies would take: a simulation of docs/scale.md, from costs that bench/load.py --curve measured.
 
 Proxies come to replicas by chance, wait in line for CPU and for the network card, and are served one after the other;
 a killed replica's proxies come to the others within a jittered back-off. What is assumed is printed first; each
-assumption is a flag, so that better measurements can be put in.
+assumption is a flag, so that better measurements can be put in. Last comes what the same costs say of points that were
+measured, beside what was measured there: how far the model may be trusted.
 
     bench/scale.py
     bench/scale.py --cpu-cold-ms 5 --cores 16
@@ -14,23 +15,38 @@ import random
 
 # (proxies, regions, replicas in each region, share of the mesh that a sidecar sees)
 SHAPES = ((1_100, 1, 1, 1.0), (10_000, 1, 4, 1.0), (100_000, 4, 8, 1.0), (100_000, 4, 8, 0.05))
+SERVICES = 700  # of which costs for a stream are told
+
+# docs/performance.md, the curve of 29 November 2026; CPU of graymeshd in s, memory in MB, most ever before the kill.
+MEASURED = (  # (services, streams): all cold, of it CPU, one endpoint, one route, returned after a kill, memory
+    ((700, 100), (0.6, 0.5, 0.013, 0.162, 0.6, 105)),
+    ((700, 300), (1.1, 1.0, 0.012, 0.241, 0.9, 120)),
+    ((700, 1_100), (4.2, 3.8, 0.046, 0.494, 2.1, 152)),
+    ((700, 5_000), (23, 20, 0.236, 2.1, 11, 267)),
+    ((2_000, 100), (1.8, 1.9, 0.043, 0.830, 1.9, 245)),
+    ((10_000, 100), (13, 17, 0.066, 8.4, 14, 1_068)),
+)
 
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    # Measured, docs/performance.md: 700 services, 1,100 delta streams, 2 cores that the client and compilers share.
-    add("--cpu-cold-ms", type=float, default=5.3, help="CPU of one cold stream: 5.8 s / 1,100")
-    add("--cpu-return-ms", type=float, default=2.9, help="of one that comes back: (3.6 s - 0.4 s of start) / 1,100")
-    add("--cpu-endpoint-fixed-ms", type=float, default=5, help="of one endpoint change, whoever listens")
-    add("--cpu-endpoint-stream-ms", type=float, default=0.052, help="of it, for each stream: (62 - 5) ms / 1,100")
-    add("--cpu-route-stream-ms", type=float, default=0.6, help="of one route change, for each stream")
-    add("--cpu-idle-ms", type=float, default=0.056, help="of one idle stream in a second: pings")
+    # Measured: 700 services, delta streams, 2 cores of which the load client takes its part.
+    add("--cpu-start-ms", type=float, default=0.25, help="CPU of a start until /ready, for each service: 0.18 s / 700")
+    add("--cpu-scope-ms", type=float, default=0.02, help="CPU of making a scope, for each service: (500 - 100 x 3.5) / 7,000")
+    add("--cpu-cold-ms", type=float, default=3.5, help="of one cold stream: (3.8 s - 1.0 s) / 800")
+    add("--cpu-return-ms", type=float, default=1.7, help="of one that comes back: (2.1 s - 0.2 s of start) / 1,100")
+    add("--cpu-endpoint-fixed-ms", type=float, default=8, help="of one endpoint change, whoever listens")
+    add("--cpu-endpoint-stream-ms", type=float, default=0.04, help="of it, for each stream: 0.035 at 1,100, 0.046 at 5,000")
+    add("--cpu-route-fixed-ms", type=float, default=110, help="of one route change, whoever listens: the tables of 10 scopes")
+    add("--cpu-route-stream-ms", type=float, default=0.4, help="of it, for each stream: (2,100 - 494) ms / 3,900")
+    add("--cpu-idle-ms", type=float, default=0.02, help="of one idle stream in a second: pings")
     add("--cold-mb", type=float, default=4.72, help="sent to a cold stream")
     add("--return-mb", type=float, default=0.71, help="heard from one that comes back")
     add("--route-mb", type=float, default=1.11, help="sent to a stream for one route, without VHDS")
-    add("--memory-base-mb", type=float, default=110, help="graymeshd with all scopes of the mesh")
-    add("--memory-stream-mb", type=float, default=0.115, help="for each stream: (237 - 110) MB / 1,100")
+    add("--memory-base-mb", type=float, default=30, help="graymeshd without a mesh")
+    add("--memory-service-mb", type=float, default=0.104, help="for each service, with all scopes: (1,068 - 42) MB / 9,900")
+    add("--memory-stream-mb", type=float, default=0.033, help="for each stream: (267 - 105) MB / 4,900")
     # Assumed.
     add("--cores", type=int, default=8, help="of each replica")
     add("--nic-gbit", type=float, default=10, help="of each replica")
@@ -63,6 +79,7 @@ def spread(count, replicas, rnd, within):
 
 def row(proxies, regions, replicas, share, it, rnd):
     in_region = proxies // regions
+    made = it.cpu_scope_ms / 1000 * it.scopes * SERVICES * share / (it.cores * it.busy)  # by all cores at once
     cold = [serve(line, it.cpu_cold_ms / 1000 * share, it.cold_mb * share, it)
             for line in spread(in_region, replicas, rnd, it.backoff_s)]
     survivors = max(1, replicas - 1)
@@ -72,13 +89,14 @@ def row(proxies, regions, replicas, share, it, rnd):
     streams = in_region / replicas
     # A sidecar hears of a change if it sees the service.
     endpoint = (it.cpu_endpoint_fixed_ms + it.cpu_endpoint_stream_ms * streams * share) / 1000
-    route = it.cpu_route_stream_ms * streams * share / 1000
+    route = (it.cpu_route_fixed_ms * share + it.cpu_route_stream_ms * streams * share) / 1000
     load = it.endpoint_rate * endpoint + it.cpu_idle_ms / 1000 * streams
-    memory = it.memory_base_mb + it.memory_stream_mb * streams * (share + 0.3 * (1 - share))
+    memory = (it.memory_base_mb + it.memory_service_mb * SERVICES
+              + it.memory_stream_mb * streams * (share + 0.3 * (1 - share)))
     names = [
         f"{proxies:,} / {regions} / {replicas} / {share:.0%}",
         f"{streams:,.0f}",
-        f"{max(last for last, _ in cold):.1f}",
+        f"{made + max(last for last, _ in cold):.1f}",
         f"{max(last for last, _ in back):.1f}",
         f"{endpoint / (it.cores * it.busy) * 1000:.0f}",
         f"{max(route / (it.cores * it.busy), streams * share * it.route_mb * share * 8 / 1000 / it.nic_gbit) * 1000:.0f}",
@@ -87,6 +105,34 @@ def row(proxies, regions, replicas, share, it, rnd):
         f"{in_region * share * it.route_mb * share:,.0f} / {it.scopes * it.route_mb:,.0f}",
     ]
     return names
+
+
+def modelled(services, streams, it):
+    """What MEASURED has, by the costs: on 2 cores, of which the load client takes somewhat more than half."""
+    size = services / SERVICES
+    made = it.cpu_scope_ms / 1000 * it.scopes * services
+    cold = made + it.cpu_cold_ms / 1000 * size * streams
+    measured = argparse.Namespace(**{**vars(it), "cores": 2, "busy": 0.45, "nic_gbit": 20})
+    last, _ = serve([made / 0.9] * streams, it.cpu_cold_ms / 1000 * size, it.cold_mb * size, measured)
+    return (last, cold, (it.cpu_endpoint_fixed_ms * size + it.cpu_endpoint_stream_ms * streams) / 1000,
+            (it.cpu_route_fixed_ms + it.cpu_route_stream_ms * streams) * size / 1000,
+            it.cpu_start_ms / 1000 * services + made + it.cpu_return_ms / 1000 * size * streams,
+            it.memory_base_mb + it.memory_service_mb * services + it.memory_stream_mb * streams)
+
+
+def figure(value):
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def check(it):
+    heads = ("all cold, s", "CPU for it, s", "one endpoint, CPU, ms", "one route, CPU, ms", "all returned, CPU, s", "memory, MB")
+    print("| services / streams: by the model, measured | " + " | ".join(heads) + " |\n|" + " --- |" * (1 + len(heads)))
+    for point, figures in MEASURED:
+        cells = []
+        for head, says, was in zip(heads, modelled(*point, it), figures):
+            unit = 1000 if head.endswith("ms") else 1
+            cells.append(f"{figure(says * unit)}, {figure(was * unit)}")
+        print(f"| {point[0]:,} / {point[1]:,} | " + " | ".join(cells) + " |")
 
 
 HEADS = ("proxies / regions / replicas / seen", "streams a replica", "all cold, s", "a replica lost: all back, s",
@@ -101,9 +147,8 @@ def main():
     print("| " + " | ".join(HEADS) + " |\n|" + " --- |" * len(HEADS))
     for shape in SHAPES:
         print("| " + " | ".join(row(*shape, it, rnd)) + " |")
-    measured = argparse.Namespace(**{**vars(it), "cores": 2, "busy": 0.55, "nic_gbit": 20})
-    last, _ = serve([0.0] * 1100, it.cpu_cold_ms / 1000, it.cold_mb, measured)
-    print(f"\ncheck: 1,100 cold streams on 2 cores of which the client takes 45 %: {last:.1f} s; measured 7.3 s")
+    print()
+    check(it)
 
 
 if __name__ == "__main__":
