@@ -1,4 +1,4 @@
-"""What bench/load.py, soak.py and peer.py share: a generated mesh whose objects change by number, a
+"""What bench/load.py, failover.py and soak.py share: a generated mesh whose objects change by number, a
 control plane as a process whose CPU and memory are read, and the load client (ads_load).
 """
 
