@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace graymesh::ads {
@@ -120,8 +121,10 @@ bool Connection::readable(std::int64_t now, std::size_t bytes_max) {
 
 bool Connection::flush() {
   if (!proxy_->outbox().empty()) {
-    to_send_ += proxy_->outbox();
-    proxy_->outbox().clear();
+    if (to_send_.empty())
+      to_send_.swap(proxy_->outbox());
+    else
+      to_send_ += std::exchange(proxy_->outbox(), {});
     (void)nghttp2_session_resume_data(session_, stream_);  // an error: it was not waiting
   }
   const int sent = nghttp2_session_send(session_);
@@ -183,11 +186,15 @@ ssize_t Connection::on_send(nghttp2_session*, const std::uint8_t* data, std::siz
 
 ssize_t Connection::on_body(nghttp2_session*, std::int32_t, std::uint8_t* data, std::size_t size,
                             std::uint32_t*, nghttp2_data_source*, void* self) {
-  std::string& waiting = of(self).to_send_;
-  if (waiting.empty()) return NGHTTP2_ERR_DEFERRED;
-  const std::size_t part = std::min(size, waiting.size());
-  std::memcpy(data, waiting.data(), part);
-  waiting.erase(0, part);
+  Connection& it = of(self);
+  if (it.to_send_.empty()) return NGHTTP2_ERR_DEFERRED;
+  const std::size_t part = std::min(size, it.to_send_.size() - it.sent_);
+  std::memcpy(data, it.to_send_.data() + it.sent_, part);
+  it.sent_ += part;
+  if (it.sent_ == it.to_send_.size()) {
+    it.to_send_.clear();
+    it.sent_ = 0;
+  }
   return static_cast<ssize_t>(part);
 }
 

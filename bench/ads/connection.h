@@ -63,6 +63,7 @@ class Connection {
   std::int64_t now_ = 0, unanswered_since_ = 0;
   std::uint64_t received_ = 0;
   std::string to_send_, status_, message_, why_;
+  std::size_t sent_ = 0;  // of to_send_, which may be megabytes: cut off when all of it is
 };
 
 }  // namespace graymesh::ads
