@@ -332,7 +332,10 @@ int serve(const Flags& flags) {
   auto xds = xds::Server::start(server, loop, metrics, clock);
   if (!xds) return fail(xds.error());
   const Recaps recaps(record->get(), **xds);
-  loop.on_publish([&loop, &server = **xds] { server.publish(loop.state()->since); });
+  loop.on_publish([&loop, &server = **xds] {
+    const auto state = loop.state();
+    server.publish({{.snapshot = state->snapshot->number(), .at = state->since}});
+  });
   Overlay overlay([&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
   overlay.serve(xds->get());
   live.serve(xds->get());

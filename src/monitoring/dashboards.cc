@@ -198,7 +198,26 @@ const std::vector<Dashboard> table = {
          {"Streams opened",
           "short",
           {{"sum(increase(graymesh_xds_streams_opened_total[5m]))", "in 5 minutes"}}},
-         {"A change until ACK",
+         {"A change until the last proxy",
+          "s",
+          {{"histogram_quantile(0.5, sum by (le) "
+            "(rate(graymesh_xds_change_seconds_bucket[5m])))",
+            "p50"},
+           {"histogram_quantile(0.99, sum by (le) "
+            "(rate(graymesh_xds_change_seconds_bucket[5m])))",
+            "p99"}},
+          "timeseries",
+          false,
+          "From the writing of a change to the last ACK of the proxies that were told of it. "
+          "Counted when it is there: see Changes under way. Over five minutes: changes are rare."},
+         {"Changes under way",
+          "short",
+          {{"sum by (instance) (graymesh_xds_changes_under_way)", "{{instance}}"}},
+          "timeseries",
+          false,
+          "Changes that some proxy has not yet ACKed. What stays is a proxy that does not answer: "
+          "Longest without an ACK."},
+         {"A change until ACK, by proxy",
           "s",
           {{"histogram_quantile(0.5, sum by (le) "
             "(rate(graymesh_xds_convergence_seconds_bucket[5m])))",

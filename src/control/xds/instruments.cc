@@ -44,6 +44,12 @@ Instruments::Instruments(metrics::Registry& registry)
           "graymesh_xds_convergence_seconds",
           "From the writing of a change, or the coming of a proxy, until it has ACKed all of it.",
           metrics::duration_bounds())),
+      change(registry.histogram("graymesh_xds_change_seconds",
+                                "From the writing of a change until the last of the proxies that "
+                                "were told of it has ACKed it.",
+                                metrics::duration_bounds())),
+      changes_under_way(registry.gauge("graymesh_xds_changes_under_way",
+                                       "Changes that some proxy has not yet ACKed.")),
       folded(registry.counter("graymesh_xds_updates_folded_total",
                               "Configurations that took the place of one that a proxy had not yet "
                               "been told in full.")),

@@ -27,6 +27,8 @@ struct Instruments {
   metrics::Counter& unbounded;
   metrics::Counter& unknown_type;
   metrics::Histogram& convergence;
+  metrics::Histogram& change;
+  metrics::Gauge& changes_under_way;
   metrics::Counter& folded;
   metrics::Gauge& bytes_in_flight;
   metrics::Gauge& cold_bytes;

@@ -16,6 +16,11 @@ std::uint64_t Session::snapshot() const {
   return least && least->config ? least->config->snapshot : 0;
 }
 
+std::uint64_t Session::done() const {
+  const bool asks = std::ranges::any_of(channels_, &Channel::heard);
+  return asks || !target_.config ? snapshot() : target_.config->snapshot;
+}
+
 TypeStatus::State Session::state(Type type) const {
   using State = TypeStatus::State;
   const Channel& channel = this->channel(type);

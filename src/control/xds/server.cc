@@ -45,7 +45,7 @@ class AdsServer final : public Server, private Shared {
   Status listen();
 
   int port() const override { return port_; }
-  void publish(std::optional<Clock::Steady> since) override;
+  void publish(std::optional<Written> change) override;
   std::vector<ProxyStatus> status() const override;
   std::vector<Reach> reached() const override;
   resource::ConfigPtr config_of(const std::string& node_id) const override;
@@ -243,10 +243,11 @@ std::vector<Dropped> AdsServer::dropped() const {
 
 Clock::Steady AdsServer::published() const { return published_at_; }
 
-void AdsServer::publish(std::optional<Clock::Steady> since) {
+void AdsServer::publish(std::optional<Written> change) {
+  if (change) changes.write(change->snapshot, change->at);
   {
     std::lock_guard lock(mutex_);
-    const auto written = since.value_or(clock.now());
+    const auto written = change ? change->at : clock.now();
     published_at_ = published_now_ ? std::min(published_at_.load(), written) : written;
     published_now_ = true;
   }

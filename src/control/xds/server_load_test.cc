@@ -95,6 +95,35 @@ TEST_F(XdsServer, PublishingUnderLoadEndsWithEveryStreamAtTheLast) {
   ++done;
 }
 
+TEST_F(XdsServer, ChangeTakesUntilTheLastProxyHasAckedIt) {
+  serve({.clusters = {"a=0"}, .snapshot = 1});
+  std::deque<WireClient> clients;
+  for (const char* id : {"one", "other", "asks for nothing"}) {
+    auto& client = clients.emplace_back(server->port(), "DeltaAggregatedResources");
+    auto request = first(Type::cluster, id);
+    if (clients.size() == 3) request.set_type_url("type.googleapis.com/unheard.of");
+    client.send_message(request);
+    client.send_message(ack(client.hears_message<DeltaIn>()));
+  }
+  const auto proxies = [&](std::uint64_t snapshot) {
+    return std::ranges::count(server->reached(), snapshot, &Reach::snapshot);
+  };
+  ASSERT_TRUE(eventually([&] { return proxies(1) == 2 && server->reached().size() == 3; }));
+  const auto& took = registry.histogram("graymesh_xds_change_seconds", "", {});
+  const auto& under_way = registry.gauge("graymesh_xds_changes_under_way", "");
+  source.config.publish(make_config({.clusters = {"a=1"}, .snapshot = 2}, source.config.get()));
+  server->publish({{.snapshot = 2, .at = clock.now() - std::chrono::seconds(1)}});
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto response = clients[i].hears_message<DeltaIn>();
+    EXPECT_EQ(took.count(), 0u);
+    EXPECT_EQ(under_way.value(), 1);
+    clients[i].send_message(ack(response));
+    EXPECT_TRUE(eventually([&] { return proxies(2) == static_cast<long>(i) + 1; }));
+  }
+  EXPECT_TRUE(eventually([&] { return took.count() == 1 && under_way.value() == 0; }));
+  EXPECT_GE(took.sum(), 1.0);
+}
+
 TEST_F(XdsServer, StoppingTellsOpenStreamsThatItIsUnavailable) {
   serve({.clusters = {"a=1"}});
   std::deque<WireClient> clients;

@@ -74,6 +74,8 @@ class Session {
   const Pace& pace() const { return pace_; }
 
   std::uint64_t snapshot() const;
+  // The same; a proxy that has asked for nothing lacks nothing.
+  std::uint64_t done() const;
   std::vector<TypeStatus> types() const;
   std::vector<Refusal> refusals() const;
   bool refuses() const;  // there is any

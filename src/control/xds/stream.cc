@@ -101,6 +101,7 @@ void Stream::hear(Result<Request> request) {
     joins = request->node && !node_;
     if (joins) node_ = std::move(request->node);
     if (joins) teller_.opened(*node_, peer(), session_.delta());
+    if (joins) awaited_.join(shared_->changes);
     const auto listened = teller_.listen(*request);
     const auto heard = session_.hear(*std::move(request), now_heard());
     count_locked();
@@ -209,6 +210,7 @@ void Stream::write_locked(const Response& response, Clock::Steady now) {
   auto message = to_bytes(response, session_.delta(), shared_->frames);
   const std::size_t size = message.size();
   teller_.sent(response, session_, size);
+  awaited_.told();
   for (const auto type : resource::all_types) {
     if (type_url(type) != response.type_url) continue;
     instruments().of_type[static_cast<std::size_t>(type)].pushes->add();
@@ -261,6 +263,7 @@ void Stream::set_deadline_locked() {
 
 void Stream::note_reach_locked() {
   const std::uint64_t snapshot = session_.snapshot();
+  awaited_.reach(snapshot == 0 ? session_.done() : snapshot, shared_->clock);
   if (snapshot == reached_) return;
   reached_ = snapshot;
   reached_at_ = shared_->clock.wall();
@@ -295,6 +298,7 @@ void Stream::on_done(const Status& end) {
     if (ended_by(Code::unavailable)) drop_locked("silent", end.error().message);
     finished_ = true;
     teller_.closed();
+    awaited_.leave();
   }
   shared_->turns.leave(this);
   shared_->reception.leave(this, shared_->clock.now());

@@ -15,6 +15,7 @@
 
 #include "control/rpc/rpc.h"
 #include "control/xds/bytes.h"
+#include "control/xds/chain.h"
 #include "control/xds/instruments.h"
 #include "control/xds/reception.h"
 #include "control/xds/session.h"
@@ -39,6 +40,7 @@ struct Shared {
         source(config_source),
         clock(time),
         instruments(registry),
+        changes({instruments.change, instruments.changes_under_way}),
         turns({.bytes_max = options.push_bytes_max, .cold_bytes_max = options.cold_bytes_max},
               [this](Turns::Key stream) { wake(stream); }),
         reception(options.reception_max, options.reception_patience,
@@ -61,6 +63,7 @@ struct Shared {
   ConfigSource& source;
   const Clock& clock;
   Instruments instruments;
+  Chain changes;
   Diffs diffs;
   SharedFrames frames;
   Turns turns;
@@ -128,6 +131,7 @@ class Stream final : public rpc::Reactor {
   std::optional<resource::Node> node_;  // set once, before joined()
   Session session_;
   Teller teller_;
+  Awaited awaited_;
   std::uint64_t reached_ = 0;  // session_.snapshot() when it was last looked at
   Clock::Wall reached_at_{};
   std::string long_;  // a request that waits for work(); the next is read behind it

@@ -98,6 +98,12 @@ struct Reach {
   bool takes_lane_log = false;  // as resource::Node has it
 };
 
+// A change: the number of the first Snapshot that has it, and when it was written.
+struct Written {
+  std::uint64_t snapshot = 0;
+  Clock::Steady at{};
+};
+
 struct ServerOptions {
   std::string address = "127.0.0.1:15010";  // port 0: a free one
   // A response is cut into chunks of at most this many resources, each awaiting its ACK, so that a
@@ -164,9 +170,9 @@ class Server {
 
   virtual int port() const = 0;
 
-  // config_for may answer otherwise from now on: every stream looks again. Any thread. `since`:
-  // when what it answers now was written; none: now.
-  virtual void publish(std::optional<Clock::Steady> since = {}) = 0;
+  // config_for may answer otherwise from now on: every stream looks again. Any thread. None: what
+  // it answers was written now, and how long it takes to be everywhere is not counted.
+  virtual void publish(std::optional<Written> change = {}) = 0;
 
   // Sorted by node id. A proxy with two streams is there twice.
   virtual std::vector<ProxyStatus> status() const = 0;
