@@ -72,18 +72,20 @@ class Mesh:
     envoy                 None: as `graymesh sidecar run` finds it
     concurrency           worker threads of each Envoy
     sidecar_args          more arguments of every `graymesh sidecar run`
+    record                graymeshd keeps the record of its proxies (`graymesh history proxy`)
     """
 
     def __init__(self, config=ROOT / "demo/mesh", mesh_config=ROOT / "demo/mesh-config.yaml", *,
                  programs=None, block=None, fixed_ports=False, envoy=None, concurrency=1,
-                 drain_seconds=0.5, envoy_log="warning", sidecar_args=(), say=lambda line: None):
+                 drain_seconds=0.5, envoy_log="warning", sidecar_args=(), record=False,
+                 say=lambda line: None):
         self.programs = pathlib.Path(
             programs or os.environ.get("GRAYMESH_BIN") or ROOT / "build/bin")
         self.source, self.source_mesh_config = pathlib.Path(config), pathlib.Path(mesh_config)
         self.block_wanted = range(1, 64) if block is None else [block]
         self.fixed_ports, self.envoy, self.concurrency = fixed_ports, envoy, concurrency
         self.drain_seconds, self.envoy_log, self.say = drain_seconds, envoy_log, say
-        self.sidecar_args = list(sidecar_args)
+        self.sidecar_args, self.record = list(sidecar_args), record
         self.block = self.folder = self.control_plane = None
         self.xds = self.api = ""
         self.instances = {}
@@ -151,7 +153,7 @@ class Mesh:
         self.control_plane = Process(
             "graymeshd", [self.programs / "graymeshd", "--config", self.config, "--mesh-config",
                           self.mesh_config, "--xds", self.xds, "--api", self.api,
-                          "--print-addresses",
+                          "--print-addresses", *self.record_arguments(),
                           *self.control_plane_arguments()],
             self.logs / "graymeshd.log", stdout=subprocess.PIPE,
             environment=self.control_plane_environment())
@@ -173,6 +175,9 @@ class Mesh:
                 break
             time.sleep(0.01)
         return line.decode(errors="replace").strip()
+
+    def record_arguments(self):
+        return ["--record", self.folder / "record", "--record-max", "64"] if self.record else []
 
     def control_plane_arguments(self):
         return []

@@ -136,6 +136,7 @@ class ReleaseDemo:
         cli = os.path.relpath(mesh.programs / "graymesh")
         if mesh.api != "127.0.0.1:15014":
             cli += f" --server {mesh.api}"
+        web = next(it for it in mesh.instances_now() if it["name"].startswith("web") and it["namespace"] == "fe-pre")
         self.title("Try")
         for line in [
             f"{cli} release start cart -n fe-pre --tag feature-c --set version=feature-c --wait",
@@ -148,6 +149,7 @@ class ReleaseDemo:
             f"{cli} release list -n fe-pre",
             f"{cli} history -n fe-pre",
             f"{cli} proxy status",
+            f"{cli} history proxy {web['name']}.fe-pre --between 10m now",
             f"{cli} get vs -n fe-pre",
             f"$EDITOR {mesh.config}/fe-pre.yaml",
         ]:
@@ -161,4 +163,4 @@ class ReleaseDemo:
 
 def release_mesh(options, say):
     return PlatformMesh(mesh_config=options.mesh_config, fixed_ports=not options.once,
-                        envoy=options.envoy, say=say)
+                        envoy=options.envoy, record=True, say=say)

@@ -41,6 +41,9 @@ constexpr int claim_port = 15999;  // as tools/demo_mesh.py claims a block
 constexpr int first_port = 8000;
 constexpr auto daemon_starts = 15s;
 constexpr auto daemon_stops = 10s;
+// Of the record. 1,100 proxies at 5,000 changes a day fill 825 MB in 30 days, at the most
+// (docs/performance.md); one machine has some tens of them.
+constexpr const char* record_max_mb = "256";
 
 struct Endpoint {
   std::string host;
@@ -253,6 +256,10 @@ Result<Daemon> start_daemon(const UpFolder& folder, const Block& block) {
                                               folder.at("graymesh.db").string(),
                                               "--instances",
                                               folder.at("instances").string(),
+                                              "--record",
+                                              folder.at("record").string(),
+                                              "--record-max",
+                                              record_max_mb,
                                               "--block",
                                               std::to_string(block.number),
                                               "--xds",

@@ -105,7 +105,7 @@ Status UpFolder::remove() const {
   std::error_code error, first;
   for (const char* name : {"up.json", "files", "config", "mesh-config.yaml", "graymeshd.json",
                            "graymeshd.log", "graymesh.db", "graymesh.db-wal", "graymesh.db-shm",
-                           "instances", "monitoring", "prometheus.lock", "prometheus.log",
+                           "instances", "record", "monitoring", "prometheus.lock", "prometheus.log",
                            "alertmanager.lock", "alertmanager.log", "graymeshd.lock", "up.lock"}) {
     fs::remove_all(at(name), error);
     if (error && !first) first = error;

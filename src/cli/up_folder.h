@@ -12,6 +12,7 @@
 //           monitoring/       what Prometheus and Alertmanager read and keep, with prometheus.lock,
 //                             alertmanager.lock and their logs beside it
 //           graymesh.db       its store          instances/     what it runs
+//           record/           which proxy was sent and ran what, when
 #pragma once
 
 #include <sys/types.h>

@@ -120,6 +120,12 @@ class Up(UpCase):
         ran = self.graymesh("app", "instances", "web", "-o", "json")
         self.assertEqual(sorted(one["tag"] for one in json.loads(ran.stdout)), ["", "beta"])
         self.assertEqual(self.graymesh("release", "rollback", "web/beta", "--wait").returncode, 0)
+        # What proxies ran is on record, and its size is bounded.
+        proxy = next(item for item in self.proxies(first) if item.startswith("web-"))
+        case.wait_until(lambda: self.graymesh("history", "proxy", proxy, "--at", "now").returncode == 0, 15,
+                        lambda: self.graymesh("history", "proxy", proxy, "--at", "now").stderr)
+        self.assertRegex(self.running("graymeshd ")[0][1], r"--record-max [0-9]+ ")
+        self.assertTrue(list((self.state / "record").glob("*.segment")))
         # The file changes: applied by the next up, without a failed request.
         self.write(version="v3", replicas=2)
         with case.demo_mesh.Stream(lambda: self.client_of(first).request("/", "web.localhost"), 0.01) as load:
@@ -130,6 +136,11 @@ class Up(UpCase):
         self.assertIn("instances have ended", self.down())
         self.assertFalse(self.state.exists())
         self.assertIn("nothing is up in", self.down())
+
+    @staticmethod
+    def proxies(page):
+        items = case.get(page["api"], "/api/v1/proxies").json["items"]
+        return [f"{item['name']}.{item['namespace']}" for item in items]
 
     def client_of(self, page):
         if not hasattr(self, "client"):
