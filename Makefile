@@ -47,12 +47,20 @@ browser: build  ## drives a real browser through lanes: links, logins, redirects
 	@PYTHONDONTWRITEBYTECODE=1 tests/e2e/browser_test.py --chromium
 
 .PHONY: bench
-bench: deps  ## builds with optimisation and runs every benchmark
+bench: deps  ## builds with optimisation and runs the benchmarks (the long ones: make curve, soak, faults)
 	$(call build,release,--target benchmarks)
 	@for bench in build-release/bin/*_bench; do [ ! -x "$$bench" ] || "$$bench" $(BENCH_ARGS) || exit 1; done
 	@PYTHONDONTWRITEBYTECODE=1 bench/releases.py
 	@PYTHONDONTWRITEBYTECODE=1 bench/readiness.py
 	@PYTHONDONTWRITEBYTECODE=1 bench/load.py
+	@PYTHONDONTWRITEBYTECODE=1 bench/failover.py
+	@PYTHONDONTWRITEBYTECODE=1 bench/failover.py --stop
+	@PYTHONDONTWRITEBYTECODE=1 bench/scale.py
+
+.PHONY: curve
+curve: deps  ## the load client at 100 to 10,000 services and 100 to 5,000 streams; bench/curve.py draws it
+	$(call build,release,--target graymeshd ads_load)
+	@PYTHONDONTWRITEBYTECODE=1 bench/load.py --curve --json build-release/curve.json
 
 .PHONY: soak
 soak: deps  ## churn, kills, slow and stuck readers for SOAK_MINUTES (10) before SOAK_STREAMS (300) proxies: memory stays flat

@@ -9,6 +9,7 @@ that all clusters are others than those which the proxies hold.
     bench/load.py                                      700 services, 1,100 sidecars, delta and state of the world
     bench/load.py --services 700 --streams 300         a point of the curve
     bench/load.py --curve --json curve.json            all points of it
+    bench/load.py --protocol delta --record            what the record of proxies adds (docs/performance.md)
 
 Another control plane, started by hand on a folder of tools/gen_mesh.py --format k8s, by the same client:
 
@@ -135,7 +136,8 @@ def measure_one(services, streams, sotw, options, limit=600):
     mesh = Mesh(services, pods_for(services, streams), folder=options.mesh)
     server = load = None
     try:
-        server = Running(options.pid, options.server) if options.pid else Graymeshd(mesh)
+        record = ("--record", mesh.folder / "record") if options.record else ()
+        server = Running(options.pid, options.server) if options.pid else Graymeshd(mesh, options=record)
         figures = {"services": mesh.summary["services"], "streams": streams, "protocol": "sotw" if sotw else "delta",
                    "instances": mesh.summary["pods"], "empty_mb": server.memory()}
         load = Load(server.xds, mesh, streams, sotw=sotw, options=["--threads", "2", "--ping", str(options.ping)])
@@ -148,6 +150,8 @@ def measure_one(services, streams, sotw, options, limit=600):
                                                      ("churn50", "endpoint", churn(50, 10))))):
             figures[name] = changes(server, load, mesh, kind, make, figures["idle_cpu"])
         figures["peak_mb"] = server.memory()
+        if record:
+            figures["record_mb"] = sum(file.stat().st_size for file in record[1].iterdir()) / 1e6
         if not options.pid:
             server, figures["crash"] = crash(server, load, mesh)
             server, figures["remade"] = remade(server, load, mesh, limit)
@@ -184,6 +188,7 @@ ROWS = (  # heading, where, how it reads
     ("endpoints at 50/s: p99, ms", "churn50.p99", "{:.0f}"),
     ("  messages a stream and change", "churn50.messages_per_stream", "{:.2f}"),
     ("  server CPU a change, ms", "churn50.cpu_s", "{:.0f}", 1e-3),
+    ("the record on disk, MB", "record_mb", "{:.2f}"),
     ("kill -9, restart: all current, s", "crash.current_s", "{:.2f}"),
     ("  server CPU, s", "crash.cpu_s", "{:.2f}"),
     ("  resources re-sent", "crash.resent", "{}"),
@@ -221,6 +226,7 @@ def main():
     options.add_argument("--protocol", choices=("delta", "sotw", "both"), default="both")
     options.add_argument("--quick", action="store_true", help="one change of each kind, no churn")
     options.add_argument("--curve", action="store_true", help="delta at 100 to 10,000 services and 100 to 5,000 streams")
+    options.add_argument("--record", action="store_true", help="graymeshd keeps the record of proxies")
     options.add_argument("--mesh", help="a folder that gen_mesh.py wrote, instead of a new one")
     options.add_argument("--server", help="xDS of a control plane that runs already; with --pid")
     options.add_argument("--pid", type=int, help="its process; it is not killed")
