@@ -43,6 +43,8 @@ std::string_view type_url(Type type) {
       return "type.googleapis.com/envoy.config.listener.v3.Listener";
     case Type::route:
       return "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+    case Type::virtual_host:
+      return "type.googleapis.com/envoy.config.route.v3.VirtualHost";
   }
   return {};
 }
@@ -57,8 +59,16 @@ std::string_view short_name(Type type) {
       return "LDS";
     case Type::route:
       return "RDS";
+    case Type::virtual_host:
+      return "VHDS";
   }
   return {};
+}
+
+// As Envoy takes it apart, which looks for the last slash: a table of a socket has some itself.
+std::string_view table_of(std::string_view virtual_host) {
+  const auto slash = virtual_host.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : virtual_host.substr(0, slash);
 }
 
 Resource::Resource(Type type, std::string name, std::string_view body,
@@ -66,6 +76,7 @@ Resource::Resource(Type type, std::string name, std::string_view body,
     : type_(type),
       name_(std::move(name)),
       name_hash_(hash64(name_)),
+      table_hash_(type == Type::virtual_host ? hash64(table_of(name_)) : 0),
       version_(hash64(body)),
       version_text_(to_hex(version_)),
       origins_(std::move(origins)) {

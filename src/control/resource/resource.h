@@ -17,15 +17,21 @@
 
 namespace graymesh::resource {
 
-enum class Type : std::uint8_t { cluster, endpoints, listener, route };
-inline constexpr std::size_t type_count = 4;
-inline constexpr std::array<Type, type_count> all_types = {Type::cluster, Type::endpoints,
-                                                           Type::listener, Type::route};
+// In the order in which a proxy needs them. Their numbers are in the record's files: new ones go to
+// the end.
+enum class Type : std::uint8_t { cluster, endpoints, listener, route, virtual_host };
+inline constexpr std::size_t type_count = 5;
+inline constexpr std::array<Type, type_count> all_types = {
+    Type::cluster, Type::endpoints, Type::listener, Type::route, Type::virtual_host};
 
 // "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 std::string_view type_url(Type type);
-// "CDS", "EDS", "LDS", "RDS"
+// "CDS", "EDS", "LDS", "RDS", "VHDS"
 std::string_view short_name(Type type);
+
+// A virtual host is named TABLE/HOST, and HOST has no slash: of "8080/web.shop:8080" the table is
+// the route configuration "8080".
+std::string_view table_of(std::string_view virtual_host);
 
 // Field order on the wire is free, so one buffer serves both protocols: `delta_frame()` is the
 // field `resources` (2) of a DeltaDiscoveryResponse, whose message puts name (3) and version (1)
@@ -41,6 +47,8 @@ class Resource {
   Type type() const { return type_; }
   const std::string& name() const { return name_; }
   std::uint64_t name_hash() const { return name_hash_; }  // hash64()
+  // Of a virtual host: that of its table's name; else 0.
+  std::uint64_t table_hash() const { return table_hash_; }
   std::uint64_t version() const { return version_; }
   const std::string& version_text() const { return version_text_; }  // 16 hexadecimal digits
   std::string_view delta_frame() const { return frame_; }
@@ -52,6 +60,7 @@ class Resource {
   Type type_;
   std::string name_;
   std::uint64_t name_hash_;
+  std::uint64_t table_hash_;
   std::uint64_t version_;
   std::string version_text_;
   std::string frame_;

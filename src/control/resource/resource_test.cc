@@ -22,6 +22,14 @@ TEST(Resource, OneBufferServesBothProtocols) {
   EXPECT_EQ(static_cast<std::size_t>(r.delta_frame()[1]), r.delta_frame().size() - 2);
 }
 
+TEST(Resource, VirtualHostKnowsItsTable) {
+  const Resource host(Type::virtual_host, "unix:///run/a/web:80", "");
+  EXPECT_EQ(table_of(host.name()), "unix:///run/a");
+  EXPECT_EQ(host.table_hash(), Resource(Type::route, "unix:///run/a", "").name_hash());
+  EXPECT_EQ(Resource(Type::route, "a/b", "").table_hash(), 0u);
+  EXPECT_EQ(table_of("without"), "");
+}
+
 TEST(ResourceSet, IsSortedAndHoldsEachNameOnce) {
   const auto make = [](const char* name, const char* body) {
     return std::make_shared<const Resource>(Type::cluster, name, body);

@@ -36,10 +36,10 @@ Status Channel::hear(const DeltaRequest& request, const resource::Config& config
   if (!first) return {};
 
   const bool legacy = type_ == Type::cluster || type_ == Type::listener;
-  if (legacy && request.subscribe.empty()) subscription_.wildcard = true;
+  if (by_table() || (legacy && request.subscribe.empty())) subscription_.wildcard = true;
   TRY(bounded(request.held.size()));
   claim(request.held, request.versions, target);
-  due_ = subscription_.wildcard && request.held.empty();
+  due_ = subscription_.wildcard && request.held.empty() && (!by_table() || target.size() == 0);
   owe(std::exchange(owed_first_, {}));
   return {};
 }

@@ -115,6 +115,19 @@ class Channel {
   // them.
   void resend(const std::vector<NameHash>& names, const resource::ConfigPtr& config);
 
+  // Of virtual hosts alone (tables.cc): they go with their tables. By hash of name, sorted.
+  struct Tables {
+    std::vector<NameHash> here{};  // the proxy takes hosts of these, and of no others
+    std::vector<NameHash> left{};  // of those, the ones we no longer have: their hosts stay
+    bool operator==(const Tables&) const = default;
+  };
+  void follow(Tables tables);
+  // Whether the proxy still has hosts of this table is not known.
+  void doubt(NameHash table);
+
+  // Of all that it holds; sorted.
+  std::vector<NameHash> held_names() const;
+
   bool heard() const { return heard_; }        // subscribed, now or once
   bool returned() const { return returned_; }  // came with what it holds from another stream
   bool wildcard() const { return subscription_.wildcard; }
@@ -217,6 +230,11 @@ class Channel {
   bool removals_wait();
   void draft_groups(const Target& target, Draft& draft);
   void draft_hastened(const Target& target, Draft& draft);
+  void remove(NameHash hash, const Held& held, Draft& draft);
+  void await_table(NameHash hash, const Held& held, Draft& draft);
+  bool takes(const resource::Resource& host) const;  // its table is here
+  bool keeps(const resource::Resource& host) const;  // its table is left
+  bool by_table() const { return type_ == resource::Type::virtual_host; }
   Draft new_draft(const Goal& goal) const;
   Response write(Draft draft, const Goal& goal, const Target& target, const std::string& nonce);
   void settle(const Goal& goal);
@@ -247,6 +265,7 @@ class Channel {
       owed_first_;                           // by resend() before the first request
   std::map<NameHash, std::string> missing_;  // subscribed, but there is no such thing: to be told
   std::size_t missing_bytes_ = 0;
+  Tables tables_;
 
   Holding holding_;
   std::optional<Flight> flight_;

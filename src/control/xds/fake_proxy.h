@@ -28,6 +28,7 @@ struct ConfigText {
   Texts clusters{}, endpoints{}, listeners{}, routes{};
   std::uint64_t snapshot = 0;
   Texts own_clusters{};  // a second layer
+  Texts hosts{};         // virtual hosts: "table/host"; none: routes have their own
 };
 
 // Sets that are the same as in `before` are the same pointers.
@@ -58,6 +59,7 @@ inline resource::ConfigPtr make_config(const ConfigText& text,
   layer(resource::Type::endpoints, 0, text.endpoints);
   layer(resource::Type::listener, 0, text.listeners);
   layer(resource::Type::route, 0, text.routes);
+  if (!text.hosts.empty()) layer(resource::Type::virtual_host, 0, text.hosts);
   return config;
 }
 

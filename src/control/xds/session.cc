@@ -43,7 +43,8 @@ Session::Session(bool delta, const Limits& limits, Diffs& diffs)
       channels_{Channel(Type::cluster, delta, limits, diffs),
                 Channel(Type::endpoints, delta, limits, diffs),
                 Channel(Type::listener, delta, limits, diffs),
-                Channel(Type::route, delta, limits, diffs)} {}
+                Channel(Type::route, delta, limits, diffs),
+                Channel(Type::virtual_host, delta, limits, diffs)} {}
 
 Status Session::hear(DeltaRequest request, Now now) { return hear_any(std::move(request), now); }
 Status Session::hear(SotwRequest request, Now now) { return hear_any(std::move(request), now); }
@@ -51,7 +52,7 @@ Status Session::hear(SotwRequest request, Now now) { return hear_any(std::move(r
 template <typename Request>
 Status Session::hear_any(Request request, Now now) {
   const auto type = type_of(request.type_url);
-  if (!type) {
+  if (!type || (*type == Type::virtual_host && !delta_)) {
     ignore(request);
     return {};
   }
@@ -59,10 +60,11 @@ Status Session::hear_any(Request request, Now now) {
 
   Channel& channel = at(*type);
   const auto acked = channel.counts().acked;
-  const bool returned = channel.returned();
+  const bool returned = channel.returned(), heard = channel.heard();
   // What listeners and routes are measured against is what they follow, not what they go to.
-  const bool follows = (*type == Type::listener || *type == Type::route) && routes_.config;
+  const bool follows = *type != Type::cluster && *type != Type::endpoints && routes_.config;
   TRY(channel.hear(request, follows ? *routes_.config : *target_.config, now));
+  if (*type == Type::route) hear_tables(request, !heard);
   if (channel.counts().acked != acked) waits_since_ = now.steady;
   if (const auto number = number_of(request.nonce); number && *number <= nonce_)
     pace_.answered(*number, {.at = now.steady, .distance = now.distance, .telling = now.telling});
@@ -181,7 +183,11 @@ std::optional<Response> Session::pass(Now now) {
     go_on(now);
     if (routes_.config) {
       if (auto response = take(Type::listener, routes_, now)) return response;
-      if (auto response = take(Type::route, routes_, now)) return response;
+      if (auto response = take(Type::route, routes_, now)) {
+        sent_tables();
+        return response;
+      }
+      if (auto response = take_hosts(now)) return response;
     }
     if (marks() == before) return std::nullopt;
   }
@@ -249,16 +255,21 @@ std::uint64_t Session::removals_through(Type type) const {
   // to come.
   const auto left = [&](Type user) {
     if (channel(user).heard()) return channel(user).settled().update;
+    if (user == Type::virtual_host && target_.config->of(user).empty()) return all_updates;
     return channel(Type::cluster).returned() && !patience_over_ ? 0 : all_updates;
+  };
+  const auto users = [&] {
+    return std::min({left(Type::listener), left(Type::route), left(Type::virtual_host)});
   };
   switch (type) {
     case Type::cluster:
-      return std::min(left(Type::listener), left(Type::route));
+      return users();
     case Type::endpoints:
-      return std::min(
-          {left(Type::listener), left(Type::route),
-           channel(Type::cluster).heard() ? channel(Type::cluster).cleared().update : all_updates});
+      return std::min(users(), channel(Type::cluster).heard()
+                                   ? channel(Type::cluster).cleared().update
+                                   : all_updates);
     case Type::listener:
+    case Type::virtual_host:  // what one host loses another may have gained: together, or refused
       return all_updates;
     case Type::route:
       return channel(Type::listener).heard() ? channel(Type::listener).settled().update

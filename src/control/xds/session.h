@@ -1,8 +1,9 @@
 // One stream's conversation, without the wire, threads or a clock: requests and Configs in,
-// responses out. Four Channels, and the order between them.
+// responses out. Five Channels, and the order between them.
 //
 //   clusters ──> endpoints ──┐ all additions ACKed        routes that stopped using them ACKed
 //                            └──> listeners, routes ──────────> removals of clusters, endpoints
+//                                   └──> virtual hosts, where routes come one by one (tables.cc)
 //
 // A new Config reaches clusters and endpoints at once. Endpoints never wait for the ACK of
 // clusters, as Envoy holds that back until they have come. Listeners and routes follow in steps:
@@ -94,6 +95,11 @@ class Session {
   std::optional<Response> take(resource::Type type, const Step& step, Now now);
   std::optional<Response> take_hastened(Now now);
   std::optional<Response> take_clusters(Now now);
+  // Virtual hosts and their tables (tables.cc).
+  void hear_tables(const DeltaRequest& request, bool first);
+  void hear_tables(const SotwRequest&, bool) {}  // has no virtual hosts
+  void sent_tables();
+  std::optional<Response> take_hosts(Now now);
   std::optional<Response> pass(Now now);
   void hasten(const resource::Config& from, const resource::Config& to);
   void count(const Response& response, Now now);
@@ -107,10 +113,13 @@ class Session {
   Diffs* diffs_;
   Pace pace_;
   std::array<Channel, resource::type_count> channels_;
-  Step target_;                  // what clusters and endpoints follow
-  Step routes_;                  // what listeners and routes follow
-  std::optional<Step> ahead_;    // what those go to as soon as its endpoints are there
-  Clock::Steady waits_since_{};  // no ACK has come since then that brings them nearer
+  Step target_;                    // what clusters and endpoints follow
+  Step routes_;                    // what listeners and routes follow
+  std::optional<Step> ahead_;      // what those go to as soon as its endpoints are there
+  std::vector<NameHash> tables_;   // whose virtual hosts the proxy takes; sorted
+  std::vector<NameHash> renewed_;  // of those, asked for again and not sent yet; sorted
+  std::uint64_t followed_ = 0;     // the update for which virtual hosts know that; 0: none
+  Clock::Steady waits_since_{};    // no ACK has come since then that brings them nearer
   Clock::Steady returned_at_{};
   bool patience_over_ = false;  // for a returned proxy's subscription to listeners and routes
 

@@ -54,7 +54,10 @@ struct Channel::Draft {
 
 Channel::Draft Channel::new_draft(const Goal& goal) const {
   constexpr auto unbounded = std::numeric_limits<std::size_t>::max();
-  if (!delta_) return {.room = unbounded, .bytes_max = unbounded};
+  // Virtual hosts of one table that come in parts make a listener ready with the first part, and
+  // Envoy makes the whole table anew for each. And where a name moves from one host to another, it
+  // refuses a part in which both have it.
+  if (!delta_ || by_table()) return {.room = unbounded, .bytes_max = unbounded};
   return {.room = std::min(goal.resources_max, limits_->chunk_resources_max),
           .bytes_max = limits_->chunk_bytes_max};
 }
@@ -207,7 +210,7 @@ void Channel::draft_changes(const Goal& goal, const Target& target, Draft& draft
   const auto& exceptions = holding_.exceptions();
   holding_.advance(target, subscription_, [&](const Change& change) {
     // Most often: it comes cold, and all is new.
-    if (change.to && !change.from && exceptions.empty() && refusals_.empty()) {
+    if (change.to && !change.from && exceptions.empty() && refusals_.empty() && !by_table()) {
       draft.full = !draft.fits(change.bytes);
       if (!draft.full) draft.add(change.hash, change.to, {}, change.bytes);
       return !draft.full;
@@ -234,12 +237,19 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
     if (want && exception.refused == (*want)->version()) return true;
   }
   bool send = false;
+  if (want && by_table() && !takes(**want)) {
+    await_table(hash, held, draft);
+    return true;
+  }
   if (want) {
     const bool same =
         held.resource && !held.claimed && held.resource->version() == (*want)->version();
     send = !same || (found != exceptions.end() && found->second.resend);
   } else if (found != exceptions.end() && found->second.owed) {
     return send_owed(goal, hash, held, draft);
+  } else if (held.resource && by_table() && keeps(*held.resource)) {
+    exceptions[hash] = {.held = held.resource, .claimed = held.claimed};
+    return true;
   } else if (held.resource && (delta_ || whole())) {
     Exception& exception = found != exceptions.end() ? found->second : exceptions[hash];
     const std::uint64_t since = exception.since ? exception.since : goal.step.update;
@@ -261,6 +271,11 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
   if (!send) return true;
   draft.add(hash, want, held);
   return true;
+}
+
+void Channel::remove(NameHash hash, const Held& held, Draft& draft) {
+  refusals_.erase(hash);
+  draft.add(hash, nullptr, held);
 }
 
 // A cluster is warming and waits for this, though neither is wanted any longer. It is sent, and
