@@ -10,6 +10,7 @@ that all clusters are others than those which the proxies hold.
     bench/load.py --services 700 --streams 300         a point of the curve
     bench/load.py --curve --json curve.json            all points of it
     bench/load.py --protocol delta --record            what the record of proxies adds (docs/performance.md)
+    bench/load.py --vhds                               delta alone, virtual hosts one by one
 
 Another control plane, started by hand on a folder of tools/gen_mesh.py --format k8s, by the same client:
 
@@ -118,8 +119,10 @@ def remade(server, load, mesh, limit=120):
     server.kill()
     time.sleep(0.5)
     mesh_config = mesh.folder / "mesh-config.yaml"
-    mesh_config.write_text("tcpKeepalive: {time: 7s}\n")
-    server.options = (*server.options, "--mesh-config", mesh_config)
+    before = mesh_config.read_text() if mesh_config.exists() else ""
+    mesh_config.write_text(before + "tcpKeepalive: {time: 7s}\n")
+    if not before:
+        server.options = (*server.options, "--mesh-config", mesh_config)
     begun = time.monotonic()
     after = server.again(mesh)
     measure.wait_until(lambda: load.counts()["types"]["CDS"]["resources"] >= clusters, limit, "clusters are sent", 0.05)
@@ -131,15 +134,25 @@ def remade(server, load, mesh, limit=120):
                    "emptied": sum(of["emptied"] for of in types)}
 
 
+def graymeshd(mesh, options):
+    more = ["--record", mesh.folder / "record"] if options.record else []
+    if options.vhds:
+        switch = mesh.folder / "mesh-config.yaml"
+        switch.write_text('defaultConfig: {proxyMetadata: {GRAYMESH_VHDS: "on"}}\n')
+        more += ["--mesh-config", switch]
+    return Graymeshd(mesh, options=more)
+
+
 def measure_one(services, streams, sotw, options, limit=600):
     quick = options.quick or options.curve
     mesh = Mesh(services, pods_for(services, streams), folder=options.mesh)
     server = load = None
     try:
-        record = ("--record", mesh.folder / "record") if options.record else ()
-        server = Running(options.pid, options.server) if options.pid else Graymeshd(mesh, options=record)
+        server = Running(options.pid, options.server) if options.pid else graymeshd(mesh, options)
         figures = {"services": mesh.summary["services"], "streams": streams, "protocol": "sotw" if sotw else "delta",
                    "instances": mesh.summary["pods"], "empty_mb": server.memory()}
+        if options.vhds:
+            figures["protocol"] = "delta vhds"
         load = Load(server.xds, mesh, streams, sotw=sotw, options=["--threads", "2", "--ping", str(options.ping)])
         figures["cold"] = cold(server, load, limit)
         figures["synced_mb"] = server.memory("VmRSS")
@@ -227,6 +240,7 @@ def main():
     options.add_argument("--quick", action="store_true", help="one change of each kind, no churn")
     options.add_argument("--curve", action="store_true", help="delta at 100 to 10,000 services and 100 to 5,000 streams")
     options.add_argument("--record", action="store_true", help="graymeshd keeps the record of proxies")
+    options.add_argument("--vhds", action="store_true", help="virtual hosts come one by one: delta alone")
     options.add_argument("--mesh", help="a folder that gen_mesh.py wrote, instead of a new one")
     options.add_argument("--server", help="xDS of a control plane that runs already; with --pid")
     options.add_argument("--pid", type=int, help="its process; it is not killed")
@@ -236,7 +250,7 @@ def main():
     if options.curve:
         points = [(services, 100, False) for services in SERVICES] + [(700, streams, False) for streams in STREAMS[1:]]
     else:
-        kinds = {"delta": (False,), "sotw": (True,), "both": (False, True)}[options.protocol]
+        kinds = {"delta": (False,), "sotw": (True,), "both": (False, True)}["delta" if options.vhds else options.protocol]
         points = [(options.services, options.streams, sotw) for sotw in kinds]
     columns = []
     for services, streams, sotw in points:

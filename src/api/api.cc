@@ -53,15 +53,17 @@ void add_problems(const std::vector<model::Problem>& problems, json& page) {
   }
 }
 
-// Endpoints and route tables are asked for by name: what a synced proxy doesn't hold of them, it
-// doesn't want.
+// Endpoints and route tables are asked for by name, and virtual hosts go with their tables: what a
+// synced proxy doesn't hold of them, it doesn't want.
 resource::ConfigPtr asked_for(const resource::Config& target, const resource::Config& held,
                               const std::vector<xds::TypeStatus>& types) {
   using State = xds::TypeStatus::State;
   auto asked = std::make_shared<resource::Config>(target);
   for (const auto& status : types) {
     const auto type = status.type;
-    if (type != resource::Type::endpoints && type != resource::Type::route) continue;
+    if (type != resource::Type::endpoints && type != resource::Type::route &&
+        type != resource::Type::virtual_host)
+      continue;
     if (status.state != State::synced && status.state != State::not_subscribed) continue;
     std::vector<resource::ResourcePtr> wanted;
     for (const auto& layer : target.of(type)) {

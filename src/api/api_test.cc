@@ -276,5 +276,27 @@ TEST(ConfigDump, PrintsResourcesAsMessages) {
   EXPECT_EQ(config_dump_page(config, "teapot").error().code, Code::invalid_argument);
 }
 
+TEST(ConfigDump, ShowsVirtualHostsThatCameOneByOneInTheirTables) {
+  const auto named = [](resource::Type type, const std::string& name) {  // field 1: the name
+    return std::make_shared<const resource::Resource>(
+        type, name, std::string("\x0a") + static_cast<char>(name.size()) + name);
+  };
+  const auto set = [](std::vector<resource::ResourcePtr> all) {
+    return std::make_shared<const resource::ResourceSet>(std::move(all));
+  };
+  resource::Config config;
+  config.layers[static_cast<std::size_t>(resource::Type::route)] = {
+      set({named(resource::Type::route, "80"), named(resource::Type::route, "90")})};
+  config.layers[static_cast<std::size_t>(resource::Type::virtual_host)] = {
+      set({named(resource::Type::virtual_host, "80/a"), named(resource::Type::virtual_host, "80/b"),
+           named(resource::Type::virtual_host, "70/c")})};
+  const json dump = json::parse(*config_dump_page(config, "route"));
+  const json& tables = dump["configs"][0]["dynamic_route_configs"];
+  ASSERT_EQ(tables.size(), 2u);
+  ASSERT_EQ(tables[0]["route_config"]["virtual_hosts"].size(), 2u);
+  EXPECT_EQ(tables[0]["route_config"]["virtual_hosts"][1]["name"], "80/b");
+  EXPECT_FALSE(tables[1]["route_config"].contains("virtual_hosts"));
+}
+
 }  // namespace
 }  // namespace graymesh::api

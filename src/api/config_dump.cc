@@ -3,6 +3,10 @@
 #include <fmt/core.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <map>
+#include <string_view>
+#include <vector>
+
 #include "api/pages.h"
 #include "envoy/admin/v3/config_dump_shared.pb.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
@@ -74,12 +78,24 @@ Status listeners(const resource::Config& config, std::string& out) {
   return append(dump, out);
 }
 
+// Virtual hosts that came one by one stand in their tables, as Envoy itself shows them.
 Status routes(const resource::Config& config, std::string& out) {
+  using Table = envoy::config::route::v3::RouteConfiguration;
+  std::map<std::string_view, std::vector<const resource::Resource*>> hosts;
+  each(config, Type::virtual_host, [&](const auto& resource) {
+    hosts[resource::table_of(resource.name())].push_back(&resource);
+  });
   envoy::admin::v3::RoutesConfigDump dump;
   each(config, Type::route, [&](const auto& resource) {
     auto& one = *dump.add_dynamic_route_configs();
     one.set_version_info(resource.version_text());
     fill(*one.mutable_route_config(), resource);
+    const auto found = hosts.find(resource.name());
+    Table table;
+    if (found == hosts.end() || !table.ParseFromString(one.route_config().value())) return;
+    for (const auto* host : found->second)
+      (void)table.add_virtual_hosts()->ParseFromString(std::string(host->body()));
+    one.mutable_route_config()->set_value(table.SerializeAsString());
   });
   return append(dump, out);
 }

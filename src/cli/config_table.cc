@@ -170,15 +170,21 @@ std::string target_of(const json& route) {
   return out.empty() ? "-" : out;
 }
 
+// One that came by itself has its table's name before its own.
+std::string host_of(const json& host, const std::string& table) {
+  std::string name = text(at(host, {"name"}));
+  return name.starts_with(table + "/") ? name.substr(table.size() + 1) : name;
+}
+
 std::string routes(const json& config) {
   std::vector<Row> rows;
   for (const auto& one : at(config, {"dynamic_route_configs"})) {
     const json& routing = at(one, {"route_config"});
     for (const auto& host : at(routing, {"virtual_hosts"})) {
       for (const auto& route : at(host, {"routes"})) {
-        rows.push_back({text(at(routing, {"name"})), text(at(host, {"name"})),
-                        match_of(at(route, {"match"})), target_of(route),
-                        origin(at(route, {"metadata"}))});
+        const std::string table = text(at(routing, {"name"}));
+        rows.push_back({table, host_of(host, table), match_of(at(route, {"match"})),
+                        target_of(route), origin(at(route, {"metadata"}))});
       }
     }
   }

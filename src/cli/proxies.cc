@@ -28,7 +28,7 @@ std::string text_of(const json& object, const char* key) {
 Row row_of(const json& proxy) {
   Row row = {fmt::format("{}.{}", text_of(proxy, "name"), text_of(proxy, "namespace")),
              text_of(proxy, "kind"), text_of(proxy, "protocol")};
-  for (const char* name : {"CDS", "EDS", "LDS", "RDS"}) {
+  for (const char* name : {"CDS", "EDS", "LDS", "RDS", "VHDS"}) {
     std::string cell = "-";
     for (const auto& type : proxy.value("types", json::array())) {
       if (text_of(type, "type") == name) cell = text_of(type, "state");
@@ -124,7 +124,7 @@ int status(const Common& common, const std::string& name, Output output) {
   } else {
     std::vector<Row> rows;
     for (const auto& proxy : items) rows.push_back(row_of(proxy));
-    fmt::print("{}", table({"NAME", "KIND", "XDS", "CDS", "EDS", "LDS", "RDS", "SNAPSHOT",
+    fmt::print("{}", table({"NAME", "KIND", "XDS", "CDS", "EDS", "LDS", "RDS", "VHDS", "SNAPSHOT",
                             "CONNECTED", "BYTES", "PROXY"},
                            rows));
     if (!name.empty() && items.size() == 1) print_types(items.front());

@@ -97,6 +97,12 @@ void add_identity(CLI::App* command, Options& options) {
                    "on: Envoy counts requests under Istio's names; off: it does not")
       ->envname("GRAYMESH_REQUEST_METRICS")
       ->default_str("on");
+  command
+      ->add_option(
+          "--vhds", bootstrap.vhds,
+          "on: virtual hosts come one by one, so that a changed route sends its own alone; "
+          "off: with their tables; default: as the mesh has it")
+      ->envname("GRAYMESH_VHDS");
   command->add_option("--admin-port", bootstrap.ports.admin)->capture_default_str();
   command->add_option("--readiness-port", bootstrap.ports.readiness)->capture_default_str();
   command->add_option("--stats-port", bootstrap.ports.stats, "0: none")->capture_default_str();

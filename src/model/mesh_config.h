@@ -70,6 +70,9 @@ struct MeshConfig {
   // Proxies that can count requests under Istio's names: proxyMetadata.GRAYMESH_REQUEST_METRICS,
   // ours.
   bool request_metrics = true;
+  // Virtual hosts come one by one, to proxies that can take them so: proxyMetadata.GRAYMESH_VHDS,
+  // ours.
+  bool vhds = false;
   std::uint64_t content = 0;  // hash of what was read; 0: all defaults
 
   bool operator==(const MeshConfig&) const = default;

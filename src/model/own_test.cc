@@ -165,6 +165,21 @@ TEST(RequestMetrics, AreTheMeshs) {
   EXPECT_EQ(read("[on]").errors.size(), 1u);
 }
 
+TEST(Vhds, IsTheMeshsAndOffByDefault) {
+  const auto read = [](const std::string& value) {
+    return read_mesh_config("defaultConfig: {proxyMetadata: {GRAYMESH_VHDS: " + value + "}}\n",
+                            "f.yaml");
+  };
+  EXPECT_FALSE(read_mesh_config("", "f.yaml").config.vhds);
+  EXPECT_TRUE(read("\"on\"").config.vhds);
+  EXPECT_TRUE(read("true").config.vhds) << "what YAML 1.1 makes of on";
+  EXPECT_FALSE(read("off").config.vhds);
+  EXPECT_EQ(lines_of(read("on").warnings), Lines{});
+  EXPECT_EQ(lines_of(read("yes").errors),
+            Lines{"f.yaml:1 MeshConfig: defaultConfig.proxyMetadata.GRAYMESH_VHDS yes, must be on "
+                  "or off"});
+}
+
 TEST(LaneStamp, IsSwitchedOffByThePodsAnnotation) {
   const auto pod = [](const std::string& value) {
     return spec_of<Pod>("apiVersion: v1\nkind: Pod\nmetadata: {name: x, annotations: {" + value +

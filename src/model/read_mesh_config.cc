@@ -52,9 +52,9 @@ void read_lane_log(Fields& f, const Element& own, MeshConfig& out) {
   out.lane_log_others = static_cast<std::uint32_t>(std::lround(percent * 10'000));
 }
 
-void read_request_metrics(Fields& f, const Element& own, MeshConfig& out) {
+void read_switch(Fields& f, const Element& own, bool& out) {
   if (is_on(own) || is_off(own))
-    out.request_metrics = is_on(own);
+    out = is_on(own);
   else
     f.reading().error(own, {}, "must be on or off");
 }
@@ -69,12 +69,14 @@ void read_proxy_metadata(Fields& f, MeshConfig& out) {
   const Element* header = find("GRAYMESH_LANE_HEADER");
   const Element* log = find("GRAYMESH_LANE_LOG");
   const Element* metrics = find("GRAYMESH_REQUEST_METRICS");
+  const Element* vhds = find("GRAYMESH_VHDS");
   std::size_t ours = 0;
-  for (const Element* own : {header, log, metrics}) ours += own != nullptr ? 1 : 0;
+  for (const Element* own : {header, log, metrics, vhds}) ours += own != nullptr ? 1 : 0;
   if (ours == 0 || metadata->size > ours) f.without_effect({"proxyMetadata"});
   if (header != nullptr) read_lane_header(f, *header, out);
   if (log != nullptr) read_lane_log(f, *log, out);
-  if (metrics != nullptr) read_request_metrics(f, *metrics, out);
+  if (metrics != nullptr) read_switch(f, *metrics, out.request_metrics);
+  if (vhds != nullptr) read_switch(f, *vhds, out.vhds);
 }
 
 // A service as providers name it: "collector.tracing.svc.cluster.local", or "tracing/" before it.

@@ -116,6 +116,7 @@ Json metadata_of(const Identity& identity, const BootstrapOptions& options) {
   };
   // What it counts is kept (bootstrap_stats.cc), and Envoy 1.40 has the logger that counts it.
   if (options.request_metrics) metadata["GRAYMESH_REQUEST_METRICS"] = "stats";
+  if (options.vhds) metadata["GRAYMESH_VHDS"] = *options.vhds ? "on" : "off";
   for (const auto& [key, value] : identity.labels) metadata["LABELS"][key] = value;
   for (const auto& [key, value] : identity.annotations) metadata["ANNOTATIONS"][key] = value;
   if (!identity.network.empty()) metadata["NETWORK"] = identity.network;

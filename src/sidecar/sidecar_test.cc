@@ -210,6 +210,13 @@ TEST(Bootstrap, SaysThatRequestsAreCountedUnlessToldNotTo) {
   EXPECT_FALSE(off["node"]["metadata"].contains(name));
 }
 
+TEST(Bootstrap, SaysOfVirtualHostsOneByOneWhatItIsTold) {
+  const char* name = "GRAYMESH_VHDS";
+  EXPECT_FALSE(bootstrap_of(web())["node"]["metadata"].contains(name));
+  EXPECT_EQ(bootstrap_of(web(), {.vhds = true})["node"]["metadata"].value(name, ""), "on");
+  EXPECT_EQ(bootstrap_of(web(), {.vhds = false})["node"]["metadata"].value(name, ""), "off");
+}
+
 TEST(Bootstrap, ForgetsCountsOfRequestsThatRest) {
   EXPECT_EQ(bootstrap_of(web())["stats_eviction_interval"], "21600s");
 }

@@ -3,8 +3,8 @@
 
     client ── its sidecar (Envoy) ──> cart-baseline, cart-feature-a, cart-feature-b
 
-Two loads run during every test: one without a header, one in the lane feature-a. Once by delta xDS
-and once by state-of-the-world.
+Two loads run during every test: one without a header, one in the lane feature-a. Once by delta xDS,
+once by state-of-the-world, and once by delta with virtual hosts one by one.
 """
 
 import unittest
@@ -131,6 +131,14 @@ class StateOfTheWorldChanges(DeltaChanges):
 
     def test_the_proxy_speaks_state_of_the_world(self):
         self.assertEqual([proxy["protocol"] for proxy in self.mesh.proxies()], ["sotw"])
+
+
+class VirtualHostsOneByOneChanges(DeltaChanges):
+    mesh_config = case.MESH_CONFIG + 'defaultConfig: {proxyMetadata: {GRAYMESH_VHDS: "on"}}\n'
+
+    def test_the_proxy_has_virtual_hosts_one_by_one(self):
+        types = {it["type"]: it["state"] for it in self.mesh.proxies()[0]["types"]}
+        self.assertEqual(types["VHDS"], "SYNCED")
 
 
 if __name__ == "__main__":

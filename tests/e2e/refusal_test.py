@@ -23,6 +23,8 @@ PROGRAMS = case.PROGRAMS
 class Accepted(unittest.TestCase):
     """The folder of one graymeshd is filled with one mesh after the other."""
 
+    vhds = "off"
+
     def setUp(self):
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
         self.addCleanup(shutil.rmtree, self.work, True)
@@ -49,7 +51,10 @@ class Accepted(unittest.TestCase):
         try:
             for text, folders in sorted(by_config.items()):
                 # The feature tests do not mind where Envoy listens.
-                merged = yaml.safe_dump({**(yaml.safe_load(text) or {}), "proxyListenPort": outbound,
+                given = yaml.safe_load(text) or {}
+                own = given.get("defaultConfig") or {}
+                switch = {"proxyMetadata": {**(own.get("proxyMetadata") or {}), "GRAYMESH_VHDS": self.vhds}}
+                merged = yaml.safe_dump({**given, "defaultConfig": {**own, **switch}, "proxyListenPort": outbound,
                                          "proxyInboundListenPort": inbound, "proxyHttpPort": proxy})
                 if mesh is None:
                     mesh = self.start(merged)
@@ -115,6 +120,12 @@ spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 31400, name:
                 for proxy in mesh.proxies() for refusal in proxy["refusals"]]
 
 
+class AcceptedOneByOne(Accepted):
+    """The same with virtual hosts one by one: they change, move and go with the tables that they are in."""
+
+    vhds = "on"
+
+
 # Both are right by Istio's rules and ours. A regular expression is refused by an Envoy that is set to
 # take small ones only, as Istio's own bootstrap does with a larger number; and a file of certificates
 # that is not there by any.
@@ -135,6 +146,7 @@ CART = "http://cart:8080/"
 
 
 class Refused(case.Case):
+    routes = "RDS"  # in what routes come
     files = {
         "apps.yaml": case.service("client", "10.96.1.1") + case.pod("client", "baseline", "127.1.2.1", injected=True)
         .replace("name: client-baseline", "name: client")
@@ -173,13 +185,13 @@ class Refused(case.Case):
         self.eventually(lambda: self.refusals() == [], 15, lambda: f"no refusal is left: {self.refusals()}")
 
     def test_a_refused_route_is_named_with_its_object_and_the_old_one_serves(self):
-        before = self.rejected("rds")
+        before = self.rejected(self.routes.lower())
         with case.Load(self.mesh, "client.fe-pre", CART, {"canarytag": "feature-a"}) as load:
             load.wait_version("feature-a")
             self.change("cart.yaml", case.rule("cart", "baseline", "feature-a") + case.virtual_service("cart", [LARGE_EXPRESSION]))
-            self.wait_refused("RDS", "VirtualService fe-pre/cart", "program size")
+            self.wait_refused(self.routes, "VirtualService fe-pre/cart", "program size")
             self.assert_version(self.ask(CART), "baseline")  # as before: the new text says feature-a for all
-            grown = [value - before.get(table, 0) for table, value in self.rejected("rds").items()]
+            grown = [value - before.get(table, 0) for table, value in self.rejected(self.routes.lower()).items()]
             # Once; and once more alone where Envoy's words left open which of two it meant.
             self.assertLessEqual(max(grown), 2, "not over and over")
             self.heal("cart.yaml")
@@ -197,7 +209,7 @@ class Refused(case.Case):
 
     def test_other_changes_go_on_while_a_refusal_stands(self):
         self.change("cart.yaml", case.rule("cart", "baseline", "feature-a") + case.virtual_service("cart", [LARGE_EXPRESSION]))
-        self.wait_refused("RDS")
+        self.wait_refused(self.routes)
         self.change("new.yaml", case.service("new", "10.96.1.71", port=8082) +
                     case.pod("new", "baseline", "127.1.2.41"))
         self.mesh.add_instance(case.pod("new", "baseline", "127.1.2.41"))
@@ -209,21 +221,26 @@ class Refused(case.Case):
         with case.Load(self.mesh, "client.fe-pre", CART) as load:
             load.wait_version("baseline")
             self.change("cart.yaml", case.rule("cart", "baseline", "feature-a") + case.virtual_service("cart", [LARGE_EXPRESSION]))
-            self.wait_refused("RDS")
+            self.wait_refused(self.routes)
             self.mesh.kill_control_plane()
             self.mesh.start_control_plane()
-            self.wait_refused("RDS")
+            self.wait_refused(self.routes)
             self.heal("cart.yaml")
             self.assert_version(self.ask(CART, {"canarytag": "feature-a"}), "feature-a")
         self.assertEqual(load.failures(), [])
 
     def test_metrics_count_refusals(self):
         self.change("cart.yaml", case.rule("cart", "baseline", "feature-a") + case.virtual_service("cart", [LARGE_EXPRESSION]))
-        self.wait_refused("RDS")
+        self.wait_refused(self.routes)
         page = self.mesh.api_get("/metrics").body.decode()
         counted = [line for line in page.splitlines() if "nack" in line.lower() and not line.startswith("#")]
         self.assertTrue(any(float(line.rsplit(" ", 1)[1]) > 0 for line in counted), counted)
         self.heal("cart.yaml")
+
+
+class RefusedOneByOne(Refused):
+    routes = "VHDS"
+    mesh_config = case.MESH_CONFIG + 'defaultConfig: {proxyMetadata: {GRAYMESH_VHDS: "on"}}\n'
 
 
 if __name__ == "__main__":

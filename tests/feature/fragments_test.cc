@@ -44,14 +44,13 @@ TEST(Fragments, AReleaseGoesBeforeTheTeamAndADefaultBehind) {
 TEST(Fragments, AReleaseThatGoesLeavesTheTeamsAsItWas) {
   const std::string team = cart + fragment("cart", "", "", "baseline");
   Mesh mesh(team);
-  const auto before = *mesh.sidecar("web").config().find(resource::Type::route, "8080");
+  const Json before = mesh.sidecar("web").routes("8080");
   mesh.change(team + fragment("cart-r", "release", "", "feature-a"));
   EXPECT_EQ(to(mesh), outbound(8080, "feature-a", "cart"));
   EXPECT_TRUE(mesh.mentions("is hidden by http[0] of VirtualService fe-pre/cart-r"));
   mesh.change(team);
   EXPECT_EQ(to(mesh), outbound(8080, "baseline", "cart"));
-  EXPECT_EQ((*mesh.sidecar("web").config().find(resource::Type::route, "8080"))->version(),
-            before->version());
+  EXPECT_EQ(mesh.sidecar("web").routes("8080"), before);
 }
 
 TEST(Fragments, ARefusalNamesAllOfThem) {

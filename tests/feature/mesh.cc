@@ -42,9 +42,13 @@ Json decode(const resource::Resource& resource) {
       return decode<envoy::config::listener::v3::Listener>(resource.body());
     case Type::route:
       return decode<envoy::config::route::v3::RouteConfiguration>(resource.body());
+    case Type::virtual_host:
+      return decode<envoy::config::route::v3::VirtualHost>(resource.body());
   }
   return {};
 }
+
+bool one_by_one() { return std::getenv("GRAYMESH_FEATURE_VHDS") != nullptr; }
 
 // An http:// URL in its parts, as a request shows them.
 struct Request {
@@ -190,10 +194,33 @@ Json Proxy::find(Type type, std::string_view name) const {
   return found == nullptr ? Json() : decode(**found);
 }
 
+Json Proxy::routes(std::string_view name) const {
+  Json table = find(Type::route, name);
+  if (!table.is_null()) return table;
+  const std::string on_wire = std::string(name) + "|vhds";
+  table = find(Type::route, on_wire);
+  if (table.is_null()) return table;
+  EXPECT_FALSE(table.contains("virtual_hosts"));
+  table["name"] = name;
+  table.erase("vhds");
+  for (const auto& layer : config_->of(Type::virtual_host)) {
+    for (const auto& host : layer->all()) {
+      if (resource::table_of(host->name()) != on_wire) continue;
+      Json& one = table["virtual_hosts"].emplace_back(decode(*host));
+      EXPECT_EQ(one["name"], host->name()) << "Envoy removes it by that";
+      one["name"] = host->name().substr(on_wire.size() + 1);
+    }
+  }
+  return table;
+}
+
 std::vector<std::string> Proxy::names(Type type) const {
   std::vector<std::string> out;
   for (const auto& layer : config_->of(type)) {
     for (const auto& one : layer->all()) out.push_back(one->name());
+  }
+  if (type == Type::route && one_by_one()) {
+    for (auto& name : out) name = name.substr(0, name.find("|vhds"));
   }
   std::ranges::sort(out);
   return out;
@@ -345,6 +372,11 @@ resource::Node sidecar_node(const std::string& app, const std::string& namespace
       "sidecar~10.9.9.9~" + node.name + "." + namespace_ + "~" + namespace_ + ".svc.cluster.local";
   node.labels = std::move(more);
   node.labels.emplace("app", app);
+  if (one_by_one()) {
+    node.user_agent = "envoy 1.40.0";
+    node.delta = true;
+    node.vhds = true;
+  }
   return node;
 }
 

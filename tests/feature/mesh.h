@@ -8,8 +8,9 @@
 //
 // What is read, resolved and translated is the real thing; only wire and Envoy are left out. Which
 // route a request takes is decided by a few lines here that know Envoy's rules (tests/e2e asks the
-// real one). With GRAYMESH_FEATURE_YAML=DIR every mesh is also written to DIR/SUITE.TEST.N/, for
-// tests/e2e/nack_test.py to show each one to a real Envoy.
+// real one). With GRAYMESH_FEATURE_VHDS=1 virtual hosts come one by one, and every test must say
+// the same: a table is shown with its hosts. With GRAYMESH_FEATURE_YAML=DIR every mesh is also
+// written to DIR/SUITE.TEST.N/, for tests/e2e/nack_test.py to show each one to a real Envoy.
 #pragma once
 
 #include <map>
@@ -46,11 +47,14 @@ class Proxy {
   Json cluster(std::string_view name) const { return find(resource::Type::cluster, name); }
   Json endpoints(std::string_view name) const { return find(resource::Type::endpoints, name); }
   Json listener(std::string_view name) const { return find(resource::Type::listener, name); }
-  Json routes(std::string_view name) const { return find(resource::Type::route, name); }
+  // With its virtual hosts, also where they come one by one.
+  Json routes(std::string_view name) const;
 
   std::vector<std::string> clusters() const { return names(resource::Type::cluster); }
   std::vector<std::string> listeners() const { return names(resource::Type::listener); }
   std::vector<std::string> route_tables() const { return names(resource::Type::route); }
+  // Those that come one by one: "8080|vhds/web.fe-pre.svc.cluster.local:8080".
+  std::vector<std::string> hosts() const { return names(resource::Type::virtual_host); }
   // "10.1.0.1:8080", sorted; of an EDS cluster.
   std::vector<std::string> addresses(std::string_view cluster) const;
 

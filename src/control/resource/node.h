@@ -35,6 +35,10 @@ struct Node {
   // GRAYMESH_REQUEST_METRICS "stats", ours: its Envoy has the stats logger, and its bootstrap keeps
   // what that counts.
   bool counts_requests = false;
+  // GRAYMESH_VHDS "on" or "off", ours, or its Pod's annotation graymesh.io/vhds: its virtual hosts
+  // come one by one, or not; else as the mesh has it. Only delta has them.
+  std::optional<bool> vhds;
+  bool delta = false;                  // speaks delta
   std::string cluster_id;              // CLUSTER_ID
   std::string node_name;               // NODE_NAME: the machine, by Kubernetes' name
   std::string network;                 // NETWORK

@@ -48,6 +48,8 @@ Json to_json(const resource::Resource& resource) {
       return parse<envoy::config::listener::v3::Listener>(resource.body());
     case Type::route:
       return parse<envoy::config::route::v3::RouteConfiguration>(resource.body());
+    case Type::virtual_host:
+      return parse<envoy::config::route::v3::VirtualHost>(resource.body());
   }
   return nullptr;
 }

@@ -143,6 +143,7 @@ PartPtr Generation::State::outbound(Slot& slot, const OutboundScope& scope) {
     making.layer(Type::cluster, cluster_inputs(*answers, scope.on_loopback), outbound_clusters,
                  scope);
     making.layer(Type::route, {scope.view}, outbound_routes, scope);
+    if (scope.vhds) making.layer(Type::virtual_host, {scope.view}, outbound_hosts, scope);
   });
 }
 
@@ -176,6 +177,7 @@ PartPtr Generation::State::gateway(Slot& slot, const GatewayScope& scope) {
                  scope);
     making.layer(Type::listener, {scope.view}, gateway_listeners, scope);
     making.layer(Type::route, {scope.view}, gateway_routes, scope);
+    if (scope.vhds) making.layer(Type::virtual_host, {scope.view}, gateway_hosts, scope);
   });
 }
 

@@ -27,7 +27,8 @@ Mesh shop(int services = 3) {
 }
 
 const resource::ResourceSetPtr& layer(const Answer& answer, Type type) {
-  return answer.config().of(type).front();
+  static const resource::ResourceSetPtr none;
+  return answer.config().of(type).empty() ? none : answer.config().of(type).front();
 }
 
 TEST(Scopes, ProxiesOfANamespaceAreOneScopeAndShareEveryByte) {

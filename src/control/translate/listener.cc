@@ -25,7 +25,7 @@ void set_http_chain(const OutboundScope& scope, const ListenerPlan& plan, Filter
   set_http(scope.snapshot->mesh(),
            {.side = Side::outbound,
             .stat_prefix = "outbound_" + plan.name() + ";",
-            .table = plan.table,
+            .table = plan.table.empty() ? "" : wire_name(plan.table, scope.vhds),
             .protocol = plan.protocol,
             .explicit_proxy = plan.explicit_proxy,
             .lane = scope.lane,
@@ -69,7 +69,8 @@ MemoKey key_of(const OutboundScope& scope, const ListenerPlan& plan) {
       .add(unknown_cluster(scope))
       .add(plan.bind)
       .add(plan.port)
-      .add(plan.table);
+      .add(plan.table)
+      .add(std::uint64_t{scope.vhds});
   key.add(static_cast<std::uint64_t>(plan.protocol))
       .add(std::uint64_t{plan.bound})
       .add(std::uint64_t{plan.explicit_proxy})

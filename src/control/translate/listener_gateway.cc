@@ -112,7 +112,7 @@ class Builder {
     set_http(mesh_,
              {.side = Side::gateway,
               .stat_prefix = prefix,
-              .table = table,
+              .table = wire_name(table, scope_.vhds),
               .protocol = protocol,
               .manner = scope_.manner},
              *out.add_filters());
@@ -242,7 +242,7 @@ class Builder {
 Resources gateway_listeners(const GatewayScope& scope, Memo& memo) {
   MemoKey key("gateway listeners");
   key.add(scope.snapshot->mesh_ptr()).add(scope.view).add(scope.bind).add(scope.lowest_port);
-  key.add(text_of(scope.manner));
+  key.add(text_of(scope.manner)).add(std::uint64_t{scope.vhds});
   return *memo.bundle(std::move(key), [&] {
     Builder builder(scope);
     for (const auto& gateway : scope.view->gateways) {

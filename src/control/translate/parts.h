@@ -17,9 +17,12 @@ using Resources = std::vector<resource::ResourcePtr>;
 Resources outbound_clusters(const OutboundScope& scope, Memo& memo);
 Resources inbound_clusters(const InboundScope& scope, Memo& memo);
 Resources gateway_clusters(const GatewayScope& scope, Memo& memo);
-// route.cc (4): one for every route configuration that the scope's listeners name
+// route.cc (4): one for every route configuration that the scope's listeners name, without its
+// virtual hosts if they come one by one (4.12)
 Resources outbound_routes(const OutboundScope& scope, Memo& memo);
 Resources gateway_routes(const GatewayScope& scope, Memo& memo);
+Resources outbound_hosts(const OutboundScope& scope, Memo& memo);
+Resources gateway_hosts(const GatewayScope& scope, Memo& memo);
 // listener.cc (5, 6)
 Resources outbound_listeners(const OutboundScope& scope, Memo& memo);
 Resources inbound_listeners(const InboundScope& scope, Memo& memo);
@@ -42,6 +45,9 @@ struct RouteTable {
       nullptr;  // a table of one service (sniffed port on a VIP); else null
 };
 std::vector<RouteTable> route_tables(const OutboundScope& scope);
+// By which a listener asks for it: "8080", or "8080|vhds" if its virtual hosts come one by one. An
+// Envoy would go from one to the other under one name by way of a table without hosts.
+std::string wire_name(std::string_view table, bool vhds);
 
 // Likewise for gateways: "http.8080", "https.8443.https.gateway.istio-system".
 struct GatewayTable {

@@ -55,17 +55,26 @@ struct GatewayHost {
 class Table {
  public:
   Table(const GatewayTable& table, const GatewayScope& scope, const Lookup& services, Memo& memo)
-      : table_(table), scope_(scope), services_(services), memo_(memo) {}
+      : table_(table), scope_(scope), services_(services), memo_(memo) {
+    for (const auto& server : table_.servers) add(*server.gateway, *server.server);
+  }
 
   resource::ResourcePtr make() {
-    for (const auto& server : table_.servers) add(*server.gateway, *server.server);
     RouteConfig config(table_.name, true);
-    for (const auto& host : collapsed()) {
-      config.add(make_host(host));
-      for (const auto& part : host.parts) add_origins(**part.rule, config);
-    }
+    for (const auto& host : collapsed()) config.add(make_host(host), memo_);
     for (const auto& server : table_.servers) config.add_origin(server.gateway->origin);
     return config.take(memo_);
+  }
+
+  // Each domain a virtual host of its own: so that a name stays with its host, whatever others have
+  // in common with it.
+  void make_hosts(Resources& out) {
+    const std::string name = wire_name(table_.name, true);
+    for (const auto& host : apart()) {
+      Host made = make_host(host);
+      for (const auto& server : table_.servers) made.origins.push_back(&server.gateway->origin);
+      out.push_back(host_of_table(name, std::move(made), memo_));
+    }
   }
 
  private:
@@ -118,19 +127,39 @@ class Table {
         same->domains.push_back(name);
       }
     }
-    if (out.empty())
-      out.push_back({.domains = {"*"}, .port = table_.port, .require_tls = false, .parts = {}});
+    if (out.empty()) out.push_back(blackhole());
     return out;
   }
 
-  std::shared_ptr<const std::string> make_host(const GatewayHost& host) {
-    const std::string name =
-        (hosts_.empty() ? "blackhole" : host.domains.front()) + ":" + std::to_string(host.port);
-    MemoKey key("virtual host of a gateway");
-    key.add(name).add(std::uint64_t{host.require_tls});
-    for (const auto& domain : host.domains) key.add(domain);
-    for (const auto& part : host.parts) add_inputs(*part.rule, place(part.gateway, part.port), key);
-    return memo_.fragment(std::move(key), [&] {
+  std::vector<GatewayHost> apart() {
+    std::vector<GatewayHost> out;
+    for (auto& [name, found] : hosts_) {
+      out.push_back(found);
+      out.back().domains = {name};
+    }
+    if (out.empty()) out.push_back(blackhole());
+    return out;
+  }
+
+  GatewayHost blackhole() const {
+    return {.domains = {"*"}, .port = table_.port, .require_tls = false, .parts = {}};
+  }
+
+  // `host` outlives what is made of it.
+  Host make_host(const GatewayHost& host) const {
+    Host made{.name = (hosts_.empty() ? "blackhole" : host.domains.front()) + ":" +
+                      std::to_string(host.port),
+              .key = MemoKey("virtual host of a gateway"),
+              .origins = {},
+              .body = {}};
+    made.key.add(std::uint64_t{host.require_tls}).add(std::uint64_t{hosts_.empty()});
+    for (const auto& domain : host.domains) made.key.add(domain);
+    for (const auto& part : host.parts) {
+      add_inputs(*part.rule, place(part.gateway, part.port), made.key);
+      made.origins.push_back(&(*part.rule)->origin);
+      for (const auto& delegate : (*part.rule)->delegates) made.origins.push_back(&delegate);
+    }
+    made.body = [this, &host](const std::string& name) {
       envoy_route::VirtualHost out;
       out.set_name(name);
       for (const auto& domain : host.domains) out.add_domains(domain);
@@ -142,12 +171,8 @@ class Table {
       std::stable_partition(routes.begin(), routes.end(),
                             [](const envoy_route::Route& route) { return !comes_last(route); });
       return serialize(out);
-    });
-  }
-
-  static void add_origins(const snapshot::VirtualService& rule, RouteConfig& config) {
-    config.add_origin(rule.origin);
-    for (const auto& delegate : rule.delegates) config.add_origin(delegate);
+    };
+    return made;
   }
 
   const GatewayTable& table_;
@@ -190,10 +215,23 @@ std::vector<GatewayTable> gateway_tables(const GatewayScope& scope) {
 }
 
 Resources gateway_routes(const GatewayScope& scope, Memo& memo) {
+  Resources out;
+  if (scope.vhds) {
+    for (const auto& table : gateway_tables(scope))
+      out.push_back(table_without_hosts(wire_name(table.name, true), true, memo));
+    return out;
+  }
+  const Lookup services(scope.view->services);
+  for (const auto& table : gateway_tables(scope))
+    out.push_back(Table(table, scope, services, memo).make());
+  return out;
+}
+
+Resources gateway_hosts(const GatewayScope& scope, Memo& memo) {
   const Lookup services(scope.view->services);
   Resources out;
   for (const auto& table : gateway_tables(scope))
-    out.push_back(Table(table, scope, services, memo).make());
+    Table(table, scope, services, memo).make_hosts(out);
   return out;
 }
 

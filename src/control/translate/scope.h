@@ -52,6 +52,7 @@ struct OutboundScope {
   Vantage dns_vantage;                // likewise, for endpoints that are part of their clusters
   std::string lane;  // what listeners stamp on requests that have no lane; empty: nothing
   Manner manner;
+  bool vhds = false;  // virtual hosts come one by one
 };
 
 // Inbound side of the workloads that serve the same ports in the same way.
@@ -81,6 +82,7 @@ struct GatewayScope {
   Vantage vantage;       // as in OutboundScope
   Vantage dns_vantage;
   Manner manner;
+  bool vhds = false;  // as in OutboundScope
 };
 
 // `manner` in a scope's text or a MemoKey.

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "control/translate/cluster.h"
 #include "control/translate/inbound.h"
@@ -140,6 +141,23 @@ Family family_of(const Node& node) {
   return v6 ? Family::v6 : Family::v4;
 }
 
+// "envoy 1.40.0". VHDS by ADS is in no Envoy before that one that was tried (docs/envoy.md 13):
+// they refuse the table.
+bool knows_vhds(const Node& node) {
+  constexpr std::string_view name = "envoy ";
+  if (!node.user_agent.starts_with(name)) return false;
+  std::uint32_t major = 0, minor = 0;
+  const char* end = node.user_agent.data() + node.user_agent.size();
+  const auto [dot, fault] = std::from_chars(node.user_agent.data() + name.size(), end, major);
+  if (fault != std::errc() || dot == end || *dot != '.') return false;
+  if (std::from_chars(dot + 1, end, minor).ec != std::errc()) return false;
+  return major > 1 || (major == 1 && minor >= 40);
+}
+
+bool takes_vhds(const snapshot::Snapshot& snapshot, const Node& node) {
+  return node.delta && node.vhds.value_or(snapshot.mesh().vhds) && knows_vhds(node);
+}
+
 }  // namespace
 
 Role role_of(const Node& node) {
@@ -187,6 +205,8 @@ OutboundScope outbound_scope(const snapshot::SnapshotPtr& snapshot, const snapsh
   scope.dns_vantage = vantage_of(*snapshot, node, traits.dns);
   scope.lane = lane_of(*snapshot, node);
   scope.manner = manner_of(*snapshot, node);
+  // Listeners that are not ours ask for tables by the names that they know.
+  scope.vhds = role_of(node) == Role::sidecar && takes_vhds(*snapshot, node);
   return scope;
 }
 
@@ -226,6 +246,7 @@ GatewayScope gateway_scope(const snapshot::SnapshotPtr& snapshot,
   scope.bind = scope.on_loopback ? node.address : any_address(scope.family);
   scope.lowest_port = lowest_port(node);
   scope.manner = manner_of(*snapshot, node);
+  scope.vhds = takes_vhds(*snapshot, node);
   if (view->source_labels_matter) scope.labels = labels_of(*snapshot, node);
   scope.vantage = vantage_of(*snapshot, node, traits.eds);
   scope.dns_vantage = vantage_of(*snapshot, node, traits.dns);
@@ -249,6 +270,7 @@ std::string text_of(const OutboundScope& scope) {
       scope.view->sidecar ? scope.view->sidecar->namespace_ + "/" + scope.view->sidecar->name : "");
   put(text, scope.on_loopback ? "loopback" : "");
   put(text, std::to_string(scope.http_proxy_port));
+  put(text, scope.vhds ? "vhds" : "");
   put(text, scope.dns_vantage);
   put(text, scope.labels);
   return text;
@@ -294,6 +316,7 @@ std::string text_of(const GatewayScope& scope) {
   put(text, scope.bind);
   put(text, std::to_string(scope.lowest_port));
   put(text, text_of(scope.manner));
+  put(text, scope.vhds ? "vhds" : "");
   put(text, scope.dns_vantage);
   put(text, scope.view->namespace_);
   for (const auto& gateway : scope.view->gateways) put(text, model::to_string(gateway.origin));

@@ -136,6 +136,7 @@ Result<DeltaRequest> decode_delta(std::string_view bytes, bool want_node) {
   DeltaRequest request;
   auto message = TRY(read_rest<v3::DeltaDiscoveryRequest>(bytes, request));
   TRY(read_head(message, want_node, request));
+  if (request.node) request.node->delta = true;
   take(message.resource_names_subscribe(), request.subscribe);
   take(message.resource_names_unsubscribe(), request.unsubscribe);
   for (const auto& [name, version] : message.initial_resource_versions()) {

@@ -113,6 +113,15 @@ void read_addresses(const Struct& metadata, resource::Node& node) {
   if (node.address.empty() && !node.addresses.empty()) node.address = node.addresses.front();
 }
 
+// Its bootstrap's word goes before its Pod's.
+void read_vhds(const Struct& metadata, resource::Node& node) {
+  std::string vhds = text(metadata, "GRAYMESH_VHDS");
+  const auto annotations = metadata.fields().find("ANNOTATIONS");
+  if (vhds.empty() && annotations != metadata.fields().end())
+    vhds = text(annotations->second.struct_value(), "graymesh.io/vhds");
+  if (vhds == "on" || vhds == "off") node.vhds = vhds == "on";
+}
+
 void read_metadata(const Struct& metadata, resource::Node& node) {
   if (auto name = text(metadata, "NAME"); !name.empty()) node.name = std::move(name);
   if (auto name = text(metadata, "NAMESPACE"); !name.empty()) node.namespace_ = std::move(name);
@@ -131,6 +140,7 @@ void read_metadata(const Struct& metadata, resource::Node& node) {
   node.idle_timeout = duration(text(metadata, "IDLE_TIMEOUT"));
   node.takes_lane_log = text(metadata, "GRAYMESH_LANE_LOG") == "xds-grpc";
   node.counts_requests = text(metadata, "GRAYMESH_REQUEST_METRICS") == "stats";
+  read_vhds(metadata, node);
   node.cluster_id = text(metadata, "CLUSTER_ID");
   node.node_name = text(metadata, "NODE_NAME");
   node.network = text(metadata, "NETWORK");

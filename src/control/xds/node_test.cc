@@ -135,6 +135,19 @@ TEST(ReadNode, RequestsAreCountedByWhoseBootstrapKeepsTheCounts) {
   EXPECT_TRUE(read_node(it)->counts_requests);
 }
 
+TEST(ReadNode, VirtualHostsOneByOneAreSwitchedByTheBootstrapOrThePodsAnnotation) {
+  auto it = message("sidecar~10.0.0.1~web-0.x~x");
+  EXPECT_EQ(read_node(it)->vhds, std::nullopt);
+  auto& annotations =
+      *(*it.mutable_metadata()->mutable_fields())["ANNOTATIONS"].mutable_struct_value();
+  (*annotations.mutable_fields())["graymesh.io/vhds"].set_string_value("on");
+  EXPECT_EQ(read_node(it)->vhds, true);
+  set(it, "GRAYMESH_VHDS", "off");
+  EXPECT_EQ(read_node(it)->vhds, false);
+  set(it, "GRAYMESH_VHDS", "perhaps");
+  EXPECT_EQ(read_node(it)->vhds, std::nullopt);
+}
+
 TEST(ReadNode, OddMetadataIsNoError) {
   auto it = message("sidecar~10.0.0.1~web-0.x~x");
   (*it.mutable_metadata()->mutable_fields())["LABELS"].set_number_value(1);

@@ -110,8 +110,9 @@ struct ServerOptions {
   // proxy's main thread is not held for long: 200 keep Envoy's /ready under 0.2 s (docs/envoy.md
   // 6).
   std::size_t chunk_resources_max = 200;
-  // And of at most this many bytes (a single resource may be larger). Of each type one is in
-  // flight: what one delta proxy is sent and has not answered is 4 MiB at most.
+  // And of at most this many bytes (a single resource may be larger, and virtual hosts come all
+  // together). Of each type one is in flight: what one delta proxy is sent and has not answered is
+  // 4 MiB at most, and its routes.
   std::size_t chunk_bytes_max = 1u << 20;
   // A proxy that was found to take longer than this over a chunk is sent smaller ones, down to an
   // eighth. A kubelet's probe waits 1 s by default, and may come at any time: a quarter of it.
