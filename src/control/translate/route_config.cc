@@ -87,7 +87,7 @@ resource::ResourcePtr table_without_hosts(const std::string& table, bool strip_p
 }
 
 // Envoy knows the resource again by the name that is in it: it must be the resource's, or what is
-// removed by name stays (docs/envoy.md 13). And it looks for the table before the last slash.
+// removed by name stays (docs/envoy.md 14). And it looks for the table before the last slash.
 resource::ResourcePtr host_of_table(const std::string& table, Host host, Memo& memo) {
   std::replace(host.name.begin(), host.name.end(), '/', '|');
   const std::string name = table + "/" + host.name;

@@ -141,7 +141,7 @@ Family family_of(const Node& node) {
   return v6 ? Family::v6 : Family::v4;
 }
 
-// "envoy 1.40.0". VHDS by ADS is in no Envoy before that one that was tried (docs/envoy.md 13):
+// "envoy 1.40.0". VHDS by ADS is in no Envoy before that one that was tried (docs/envoy.md 14):
 // they refuse the table.
 bool knows_vhds(const Node& node) {
   constexpr std::string_view name = "envoy ";

@@ -1,4 +1,4 @@
-// The part of Channel and Session that keeps virtual hosts with their tables (docs/envoy.md 13).
+// The part of Channel and Session that keeps virtual hosts with their tables (docs/envoy.md 14).
 //
 // An Envoy drops hosts whose table (RouteConfiguration) it has not got, and says all the same that
 // it holds them; and it asks for hosts once, whatever tables come later. So they go unasked, behind
