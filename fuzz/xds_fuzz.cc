@@ -75,12 +75,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                           .endpoints = {"a=1", "b=1", "c=1"},
                           .listeners = {"l=1"},
                           .routes = {"r=1", "s=1"},
-                          .snapshot = 1};
+                          .snapshot = 1,
+                          .hosts = {"r/x=1", "r/y=1", "s/x=1"}};
   const ConfigText other = {.clusters = {"a=2", "b=1", "g=1"},
                             .endpoints = {"a=1", "b=2", "g=1"},
                             .listeners = {"l=2", "m=1"},
                             .routes = {"r=2"},
-                            .snapshot = 2};
+                            .snapshot = 2,
+                            .hosts = {"r/x=2", "r/z=1"}};
   bool flip = false;
   while (input.size() >= 3) {
     const auto what = static_cast<std::uint8_t>(input[0]);
