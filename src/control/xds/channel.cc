@@ -24,11 +24,14 @@ Channel::Channel(Type type, bool delta, const Limits& limits, Diffs& diffs)
 Status Channel::hear(const DeltaRequest& request, const resource::Config& config, Now now) {
   const bool first = !heard_;
   if (first && !request.held.empty()) expand_groups();
-  heard_ = dirty_ = true;
+  heard_ = true;
+  // An ACK leaves nothing to say that take() did not know of.
+  const bool asks = !request.subscribe.empty() || !request.unsubscribe.empty();
+  dirty_ = dirty_ || first || asks || request.error;
   dropped_.clear();
   shrank_ = false;
   answer(request, now);
-  if (!first && request.subscribe.empty() && request.unsubscribe.empty()) return {};
+  if (!first && !asks) return {};
   const Target target(config.of(type_), *diffs_);
   // Names given and taken back are always meant, also beside a stale nonce.
   unsubscribe(request.unsubscribe, target);
@@ -51,7 +54,8 @@ Status Channel::hear(const SotwRequest& request, const resource::Config& config,
     ++counts_.stale;
     return {};
   }
-  heard_ = dirty_ = true;
+  heard_ = true;
+  dirty_ = dirty_ || first || !request.same_names || request.error;
   dropped_.clear();
   shrank_ = false;
   answer(request, now);

@@ -69,7 +69,7 @@ struct Step {
 
 // What a channel shall reach.
 struct Goal {
-  Step step;
+  const Step& step;
   std::uint64_t removals_through = 0;  // what an update up to this one ceased to want may go
   std::size_t resources_max = 200;     // in the next response
   bool hastened_only = false;          // nothing else has a turn
@@ -102,8 +102,10 @@ class Channel {
   Status hear(const DeltaRequest& request, const resource::Config& config, Now now);
   Status hear(const SotwRequest& request, const resource::Config& config, Now now);
 
+  // Whether take() may have anything to say. If not, and nothing is in flight, `goal` is reached.
+  bool wants(const Goal& goal);
   // The next response, if there is anything to say and nothing in flight. `nonce` is for it.
-  std::optional<Response> take(const Goal& goal, const std::string& nonce);
+  std::optional<Response> take(const Goal& goal, std::uint64_t nonce);
 
   // These changed: what the proxy has of them goes first. More than a few at a time are a push of
   // their own, and wait as any other.
@@ -236,7 +238,7 @@ class Channel {
   bool keeps(const resource::Resource& host) const;  // its table is left
   bool by_table() const { return type_ == resource::Type::virtual_host; }
   Draft new_draft(const Goal& goal) const;
-  Response write(Draft draft, const Goal& goal, const Target& target, const std::string& nonce);
+  Response write(Draft draft, const Goal& goal, const Target& target, std::uint64_t nonce);
   void settle(const Goal& goal);
   std::vector<const resource::ResourcePtr*> compose(const Target& target) const;
   bool whole() const {

@@ -107,6 +107,36 @@ TEST_F(Hasten, EndpointsThatClustersInTheAirWaitForNeedNoTurn) {
   }
 }
 
+// Each is a lock that all streams share.
+TEST_F(Hasten, ATurnIsAskedForOnlyWhereThereIsSomethingToPush) {
+  proxy.settles();
+  int asked = 0;
+  const auto next = [&] {
+    return proxy.session().next(proxy.now(), [&] { return ++asked > 0; }).has_value();
+  };
+  EXPECT_FALSE(next());
+  EXPECT_EQ(asked, 0);
+  change("new");
+  EXPECT_TRUE(next());
+  EXPECT_EQ(asked, 1);
+  EXPECT_FALSE(next()) << "it is written";
+  const auto nonce = proxy.session().channel(Type::endpoints).flight()->nonce;
+  (void)proxy.answers(Type::endpoints, std::string(nonce), std::nullopt);
+  EXPECT_FALSE(next()) << "and ACKed";
+  EXPECT_EQ(asked, 1);
+  EXPECT_TRUE(proxy.session().in_step());
+}
+
+TEST_F(Hasten, AloneAndWithoutATurnItIsHastenedAllTheSame) {
+  proxy.settles();
+  change("a");  // nobody asks for a response: one is still being written
+  change("new");
+  const auto response = proxy.session().next(proxy.now(), false);
+  ASSERT_TRUE(response);
+  ASSERT_EQ(response->resources.size(), 1u);
+  EXPECT_EQ((*response->resources[0])->body(), "new");
+}
+
 // There is no budget left for a push.
 TEST_F(Hasten, EndpointsNeedNoTurn) {
   proxy.settles();

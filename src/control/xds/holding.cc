@@ -44,6 +44,14 @@ std::size_t covered(const Table& table, NameHash from, NameHash through,
   return count;
 }
 
+// The first from `at` on that is not less: in a long push the next one, for one change far away.
+std::span<const NameHash>::iterator seek(std::span<const NameHash>::iterator at,
+                                         std::span<const NameHash>::iterator end, NameHash hash) {
+  std::ptrdiff_t step = 1;
+  for (; step < end - at && at[step] < hash; step *= 2) at += step;
+  return std::lower_bound(at, at + std::min(step + 1, end - at), hash);
+}
+
 }  // namespace
 
 bool Names::contains(NameHash hash) const { return std::ranges::binary_search(all(), hash); }
@@ -247,7 +255,7 @@ bool Holding::advance(Slot& slot, const ResourceSetPtr& target, const Subscripti
       auto name = std::ranges::lower_bound(subscription.names.all(), from);
       for (; at != diff->end() && at->hash <= segment.through; ++at) {
         if (!subscription.wildcard) {
-          while (name != subscription.names.all().end() && *name < at->hash) ++name;
+          name = seek(name, subscription.names.all().end(), at->hash);
           if (name == subscription.names.all().end()) break;
           if (*name != at->hash) continue;
         }

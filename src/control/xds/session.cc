@@ -102,13 +102,19 @@ void Session::ignore(const SotwRequest& request) {
 Status Session::update(resource::ConfigPtr config, Clock::Steady published, Now now) {
   if (!config || config == target_.config) return {};
   if (routes_.update == target_.update) waits_since_ = now.steady;
-  if (target_.config) {
-    folded_ += in_step() ? 0 : 1;
-    hasten(*target_.config, *config);
-  }
+  const bool in_step = this->in_step();
+  folded_ += target_.config && !in_step ? 1 : 0;
   // A stream that has just come is not behind since the last change, an hour ago.
   const auto since = target_.config ? published : now.steady;
-  target_ = {std::move(config), target_.update + 1};
+  const auto before = std::exchange(target_, {std::move(config), target_.update + 1}).config;
+  if (before) {
+    const bool alone =
+        in_step && std::ranges::equal(before->of(Type::cluster), target_.config->of(Type::cluster));
+    if (alone)
+      alone_ = before;  // there is nothing that it could go before; but it may have no turn
+    else
+      hasten(*(alone_ ? std::exchange(alone_, nullptr) : before));
+  }
   if (!behind_since_) {
     behind_since_ = since;
     sent_since_ = false;
@@ -120,10 +126,11 @@ Status Session::update(resource::ConfigPtr config, Clock::Steady published, Now 
   return {};
 }
 
-void Session::hasten(const resource::Config& from, const resource::Config& to) {
+// What has changed since then of endpoints that the proxy has.
+void Session::hasten(const resource::Config& from) {
   Channel& endpoints = at(Type::endpoints);
   if (!endpoints.heard()) return;
-  const auto before = from.of(Type::endpoints), after = to.of(Type::endpoints);
+  const auto before = from.of(Type::endpoints), after = target_.config->of(Type::endpoints);
   std::vector<NameHash> names;
   for (std::size_t i = 0; i < std::min(before.size(), after.size()); ++i) {
     if (before[i] == after[i] || !before[i] || !after[i]) continue;
@@ -135,7 +142,7 @@ void Session::hasten(const resource::Config& from, const resource::Config& to) {
   endpoints.hasten(names);
 }
 
-std::optional<Response> Session::next(Now now, bool pushes) {
+std::optional<Response> Session::next(Now now, const MayPush& may_push) {
   std::optional<Response> response;
   if (!polite_.empty()) {
     response = std::move(polite_.front());
@@ -144,11 +151,17 @@ std::optional<Response> Session::next(Now now, bool pushes) {
     return response;
   }
   if (!target_.config) return std::nullopt;
-  response = pushes ? pass(now) : take_hastened(now);
-  // The proxy doesn't ACK its clusters before it has these: without a turn all would wait for one
-  // another.
-  if (!response && !pushes && channel(Type::cluster).flight())
-    response = take(Type::endpoints, target_, now);
+  Turn turn{may_push};
+  response = pass(now, turn);
+  if (!response && turn.refused()) {
+    if (alone_) hasten(*alone_);
+    response = take_hastened(now);
+    // The proxy doesn't ACK its clusters before it has these: without a turn all would wait for one
+    // another.
+    if (!response && channel(Type::cluster).flight())
+      response = take(goal(Type::endpoints, target_, now), Type::endpoints);
+  }
+  alone_.reset();
   if (response) count(*response, now);
   sent_since_ = sent_since_ || response;
   note(now);
@@ -160,9 +173,9 @@ void Session::count(const Response& response, Now now) {
   pace_.sent(nonce_, *type_of(response.type_url), resources, now.steady);
 }
 
-// Each type in turn; again while one that settles lets another go on.
-std::optional<Response> Session::pass(Now now) {
-  for (;;) {
+// Each type in turn; again while one that settles lets another go on. Ends where it has no turn.
+std::optional<Response> Session::pass(Now now, Turn& turn) {
+  while (!turn.refused()) {
     const auto marks = [&] {
       std::array<std::uint64_t, 2 * resource::type_count + 1> all{};
       for (std::size_t i = 0; i < channels_.size(); ++i) {
@@ -176,21 +189,25 @@ std::optional<Response> Session::pass(Now now) {
     if (returned_at_ != Clock::Steady{} && now.steady - returned_at_ >= limits_->return_max)
       patience_over_ = true;
     if (channel(Type::cluster).pushes() && channel(Type::endpoints).hastens()) {
-      if (auto response = take(Type::endpoints, target_, now)) return response;
+      if (auto response = take(Type::endpoints, target_, now, turn)) return response;
     }
-    if (auto response = take_clusters(now)) return response;
-    if (auto response = take(Type::endpoints, target_, now)) return response;
+    if (auto response = take_clusters(now, turn)) return response;
+    if (auto response = take(Type::endpoints, target_, now, turn)) return response;
     go_on(now);
-    if (routes_.config) {
-      if (auto response = take(Type::listener, routes_, now)) return response;
-      if (auto response = take(Type::route, routes_, now)) {
-        sent_tables();
-        return response;
-      }
-      if (auto response = take_hosts(now)) return response;
-    }
+    if (auto response = take_routes(now, turn)) return response;
     if (marks() == before) return std::nullopt;
   }
+  return std::nullopt;
+}
+
+std::optional<Response> Session::take_routes(Now now, Turn& turn) {
+  if (!routes_.config) return std::nullopt;
+  if (auto response = take(Type::listener, routes_, now, turn)) return response;
+  if (auto response = take(Type::route, routes_, now, turn)) {
+    sent_tables();
+    return response;
+  }
+  return take_hosts(now, turn);
 }
 
 Goal Session::goal(Type type, const Step& step, Now now) const {
@@ -200,8 +217,13 @@ Goal Session::goal(Type type, const Step& step, Now now) const {
           .now = now.steady};
 }
 
-std::optional<Response> Session::take(Type type, const Step& step, Now now) {
-  auto response = at(type).take(goal(type, step, now), std::to_string(nonce_ + 1));
+std::optional<Response> Session::take(Type type, const Step& step, Now now, Turn& turn) {
+  const Goal it = goal(type, step, now);
+  return at(type).wants(it) && turn.granted() ? take(it, type) : std::nullopt;
+}
+
+std::optional<Response> Session::take(const Goal& goal, Type type) {
+  auto response = at(type).take(goal, nonce_ + 1);
   if (response) ++nonce_;
   return response;
 }
@@ -209,13 +231,11 @@ std::optional<Response> Session::take(Type type, const Step& step, Now now) {
 std::optional<Response> Session::take_hastened(Now now) {
   Goal only = goal(Type::endpoints, target_, now);
   only.hastened_only = true;
-  auto response = at(Type::endpoints).take(only, std::to_string(nonce_ + 1));
-  if (response) ++nonce_;
-  return response;
+  return take(only, Type::endpoints);
 }
 
-std::optional<Response> Session::take_clusters(Now now) {
-  auto response = take(Type::cluster, target_, now);
+std::optional<Response> Session::take_clusters(Now now, Turn& turn) {
+  auto response = take(Type::cluster, target_, now, turn);
   if (!response) return std::nullopt;
   std::vector<NameHash> warming;
   for (const auto& sent : at(Type::cluster).flight()->sent) {

@@ -19,6 +19,7 @@
 
 #include <array>
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -45,9 +46,14 @@ class Session {
   // of a request which had to wait for the first Config.
   Status update(resource::ConfigPtr config, Clock::Steady published, Now now);
 
-  // The next response to send; ask until there is none. Unless `pushes`, only what is small and
-  // cannot wait: endpoints of clusters that it has.
-  std::optional<Response> next(Now now, bool pushes = true);
+  // The next response to send; ask until there is none. `may_push` is asked at most once, and only
+  // where there is something to push. If it may not: only what is small and cannot wait, endpoints
+  // of clusters that it has.
+  using MayPush = std::function<bool()>;
+  std::optional<Response> next(Now now, const MayPush& may_push);
+  std::optional<Response> next(Now now, bool pushes = true) {
+    return next(now, [pushes] { return pushes; });
+  }
   // All that next() gave has left.
   void written(Now now) { pace_.written(nonce_, now.steady); }
 
@@ -91,17 +97,29 @@ class Session {
   void ignore(const SotwRequest& request);
 
   Channel& at(resource::Type type) { return channels_[static_cast<std::size_t>(type)]; }
+  // Of one next().
+  struct Turn {
+    const MayPush& may_push;
+    std::optional<bool> answer{};
+    bool granted() {
+      if (!answer) answer = may_push();
+      return *answer;
+    }
+    bool refused() const { return answer && !*answer; }
+  };
   Goal goal(resource::Type type, const Step& step, Now now) const;
-  std::optional<Response> take(resource::Type type, const Step& step, Now now);
+  std::optional<Response> take(const Goal& goal, resource::Type type);
+  std::optional<Response> take(resource::Type type, const Step& step, Now now, Turn& turn);
   std::optional<Response> take_hastened(Now now);
-  std::optional<Response> take_clusters(Now now);
+  std::optional<Response> take_clusters(Now now, Turn& turn);
+  std::optional<Response> take_routes(Now now, Turn& turn);
   // Virtual hosts and their tables (tables.cc).
   void hear_tables(const DeltaRequest& request, bool first);
   void hear_tables(const SotwRequest&, bool) {}  // has no virtual hosts
   void sent_tables();
-  std::optional<Response> take_hosts(Now now);
-  std::optional<Response> pass(Now now);
-  void hasten(const resource::Config& from, const resource::Config& to);
+  std::optional<Response> take_hosts(Now now, Turn& turn);
+  std::optional<Response> pass(Now now, Turn& turn);
+  void hasten(const resource::Config& from);
   void count(const Response& response, Now now);
   void go_on(Now now);
   std::uint64_t removals_through(resource::Type type) const;
@@ -114,6 +132,7 @@ class Session {
   Pace pace_;
   std::array<Channel, resource::type_count> channels_;
   Step target_;                    // what clusters and endpoints follow
+  resource::ConfigPtr alone_;      // the one before, if nothing but `target_` is on its way
   Step routes_;                    // what listeners and routes follow
   std::optional<Step> ahead_;      // what those go to as soon as its endpoints are there
   std::vector<NameHash> tables_;   // whose virtual hosts the proxy takes; sorted

@@ -148,6 +148,33 @@ TEST_F(SlowProxies, PushesWaitForTheirTurnAndEndpointsDoNot) {
   EXPECT_EQ(names(other.hears_message<DeltaIn>()), "e=2") << "without a turn";
 }
 
+TEST_F(SlowProxies, OnesInLineThatHaveNothingToSayAnyMoreHoldUpNobody) {
+  begin({.push_bytes_max = 1'500'000});
+  const auto config = [](const std::string& cluster) {
+    return ConfigText{.clusters = {"a=" + cluster},
+                      .listeners = many(3, std::string(300'000, 'x'))};
+  };
+  serve(config("1"));
+  std::deque<WireClient> idle;
+  for (const char* id : {"a", "b", "c"}) {
+    auto& client = idle.emplace_back(server->port(), "DeltaAggregatedResources");
+    client.send_message(first(Type::cluster, id));
+    client.send_message(ack(client.hears_message<DeltaIn>()));
+  }
+  auto slow = delta_client(), last = delta_client();
+  slow.send_message(first(Type::listener, "slow"));
+  const auto response = slow.hears_message<DeltaIn>();  // and no ACK: 900 kB are in the air
+  serve(config("2"));
+  for (const char* id : {"a", "b", "c"}) {
+    ASSERT_TRUE(eventually([&] { return waits(id) == Waits::turn; })) << id;
+  }
+  last.send_message(first(Type::listener, "last"));
+  ASSERT_TRUE(eventually([&] { return waits("last") == Waits::turn; }));
+  serve(config("1"));  // as it was
+  slow.send_message(ack(response));
+  EXPECT_EQ(last.hears_message<DeltaIn>().resources_size(), 3);
+}
+
 TEST_F(SlowProxies, BeyondAllBoundsOneIsToldToComeLater) {
   begin({.streams_max = 2});
   serve({.clusters = {"a=1"}});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -103,14 +104,15 @@ void Stream::hear(Result<Request> request) {
     if (joins) teller_.opened(*node_, peer(), session_.delta());
     if (joins) awaited_.join(shared_->changes);
     const auto listened = teller_.listen(*request);
-    const auto heard = session_.hear(*std::move(request), now_heard());
+    const auto now = now_heard();
+    const auto heard = session_.hear(*std::move(request), now);
     count_locked();
     teller_.heard(listened, session_);
     if (!heard) {
       instruments().unbounded.add();
       return finish_locked(heard.error());
     }
-    pump_locked();
+    pump_locked(now);
     if (!finished_) call_->read();  // it may have been dropped just now
   }
   if (joins) shared_->joined(*this);
@@ -149,34 +151,44 @@ void Stream::refresh() {
   auto config = shared_->source.config_for(*node_, kept_);
   std::lock_guard lock(mutex_);
   if (finished_) return;
-  const auto updated = session_.update(std::move(config), published, shared_->now());
+  const auto now = shared_->now();
+  const auto updated = session_.update(std::move(config), published, now);
   count_locked();
   teller_.heard({}, session_);
   if (!updated) {
     instruments().unbounded.add();
     return finish_locked(updated.error());
   }
-  pump_locked();
+  pump_locked(now);
 }
 
 // One response is being written at any time; of each type at most one awaits its ACK. So a proxy
 // that doesn't read costs the server four responses at most, and the newest Config, however many
 // came meanwhile.
-void Stream::pump_locked() {
-  const auto now = shared_->clock.now();
-  if (!finished_ && !drop_hopeless_locked(now)) {
-    send_next_locked();
-    count_held_locked(now);
+void Stream::pump_locked(Now now) {
+  if (!finished_ && !drop_hopeless_locked(now.steady)) {
+    send_next_locked(now);
+    count_held_locked(now.steady);
   }
-  set_deadline_locked();
+  set_deadline_locked(now.steady);
   note_reach_locked();
 }
 
-void Stream::send_next_locked() {
-  if (writing_) return shared_->turns.pass(this);
-  const auto now = shared_->now();
-  const bool pushes = may_push_locked(now.steady);
-  if (const auto response = session_.next(now, pushes)) {
+// A turn is asked for where there is something to say; but who is in line is to be heard of, or he
+// would hold up those behind him.
+void Stream::send_next_locked(Now now) {
+  if (writing_) {
+    if (in_line_) shared_->turns.pass(this);
+    return;
+  }
+  bool asks = in_line_;
+  const auto may_push = [&] {
+    asks = false;
+    return may_push_locked(now.steady);
+  };
+  const auto response = session_.next(now, std::ref(may_push));
+  if (asks) (void)may_push_locked(now.steady);
+  if (response) {
     write_locked(*response, now.steady);
   } else if (const auto took = session_.take_convergence(now)) {
     instruments().convergence.observe(std::chrono::duration<double>(*took).count());
@@ -185,6 +197,7 @@ void Stream::send_next_locked() {
 
 // Whether there is room for a response of any kind. What has nothing to say gives its turn back.
 bool Stream::may_push_locked(Clock::Steady now) {
+  in_line_ = true;
   if (!admitted_) {
     if (const auto owed = session_.owed()) admitted_ = shared_->turns.admit(this, *owed, now);
     if (!admitted_ && session_.channel(resource::Type::cluster).heard()) {
@@ -192,14 +205,19 @@ bool Stream::may_push_locked(Clock::Steady now) {
       return false;
     }
   }
-  return shared_->turns.turn(this, shared_->limits.chunk_bytes_max);
+  if (!shared_->turns.turn(this, shared_->limits.chunk_bytes_max)) return false;
+  in_line_ = false;
+  held_.reset();
+  return true;
 }
 
 // What nobody has answered for so long is on no wire any more, and takes nobody's turn.
 void Stream::count_held_locked(Clock::Steady now) {
   const auto oldest = session_.oldest_in_flight();
   const bool counts = oldest && now - *oldest < shared_->options.slow_after;
-  shared_->turns.holds(this, counts ? session_.bytes_in_flight() : 0);
+  const std::size_t bytes = counts ? session_.bytes_in_flight() : 0;
+  if (held_ != bytes) shared_->turns.holds(this, bytes);
+  held_ = bytes;
   if (!complete_ && admitted_ && session_.in_step()) {
     complete_ = true;
     shared_->turns.complete(this);
@@ -249,13 +267,13 @@ void Stream::drop_locked(const char* reason, const std::string& text) {
   finish_locked(Error{Code::deadline_exceeded, text});
 }
 
-void Stream::set_deadline_locked() {
+void Stream::set_deadline_locked(Clock::Steady now) {
   const auto& options = shared_->options;
   auto first = session_.deadline();
   const auto consider = [&](Clock::Steady time) { first = first ? std::min(*first, time) : time; };
   if (writing_) consider(*writing_ + options.write_max);
   if (const auto oldest = session_.oldest_in_flight()) {
-    const bool slow = shared_->clock.now() - *oldest >= options.slow_after;
+    const bool slow = now - *oldest >= options.slow_after;
     consider(*oldest + (slow ? options.answer_max : options.slow_after));
   }
   deadline_ = first && !finished_ ? first->time_since_epoch().count() : never;
@@ -275,8 +293,9 @@ void Stream::on_written() {
   std::lock_guard lock(mutex_);
   writing_.reset();
   if (finished_) return;
-  session_.written(shared_->now());
-  pump_locked();
+  const auto now = shared_->now();
+  session_.written(now);
+  pump_locked(now);
 }
 
 void Stream::close(const Status& status) {

@@ -108,14 +108,14 @@ class Stream final : public rpc::Reactor {
   void hear(Result<Request> request);
   void count_locked();
   Now now_heard() const;
-  void pump_locked();
-  void send_next_locked();
+  void pump_locked(Now now);
+  void send_next_locked(Now now);
   bool may_push_locked(Clock::Steady now);
   void count_held_locked(Clock::Steady now);
   void write_locked(const Response& response, Clock::Steady now);
   bool drop_hopeless_locked(Clock::Steady now);
   void drop_locked(const char* reason, const std::string& text);
-  void set_deadline_locked();
+  void set_deadline_locked(Clock::Steady now);
   void note_reach_locked();
   void finish_locked(const Status& status);
   Instruments& instruments() const { return shared_->instruments; }
@@ -139,6 +139,8 @@ class Stream final : public rpc::Reactor {
   std::array<Channel::Counts, resource::type_count> counted_{};
   std::uint64_t ignored_ = 0, folded_ = 0;
   bool admitted_ = false, complete_ = false;
+  bool in_line_ = false;                  // the last that Turns said was no
+  std::optional<std::size_t> held_ = 0;   // what Turns was told last; none: it has given a turn
   std::optional<Clock::Steady> writing_;  // since then
   bool finished_ = false;
   std::atomic<Clock::Steady::rep> deadline_;

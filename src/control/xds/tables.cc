@@ -115,7 +115,7 @@ void Session::sent_tables() {
   }
 }
 
-std::optional<Response> Session::take_hosts(Now now) {
+std::optional<Response> Session::take_hosts(Now now, Turn& turn) {
   Channel& hosts = at(Type::virtual_host);
   if (!hosts.heard()) return std::nullopt;
   // It comes back: which tables it has is not known yet.
@@ -129,7 +129,7 @@ std::optional<Response> Session::take_hosts(Now now) {
     hosts.follow(std::move(tables));
     followed_ = routes_.update;
   }
-  return take(Type::virtual_host, routes_, now);
+  return take(Type::virtual_host, routes_, now, turn);
 }
 
 }  // namespace graymesh::xds

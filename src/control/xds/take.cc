@@ -4,6 +4,7 @@
 // removed), then the names where the Config differs from what was told, as many as a response may
 // carry. While a culprit is looked for, its suspects alone.
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <list>
 #include <utility>
@@ -75,14 +76,17 @@ bool Channel::rests(const Goal& goal) const {
          removals_through_ == goal.removals_through;
 }
 
-std::optional<Response> Channel::take(const Goal& goal, const std::string& nonce) {
-  if (!heard_ || flight_ || rests(goal)) return std::nullopt;
-  if (goal.hastened_only && hastened_.empty()) return std::nullopt;
-  if (idle(goal)) {
-    hastened_.clear();
-    settle(goal);
-    return std::nullopt;
-  }
+bool Channel::wants(const Goal& goal) {
+  if (!heard_ || flight_ || rests(goal)) return false;
+  if (goal.hastened_only && hastened_.empty()) return false;
+  if (!idle(goal)) return true;
+  hastened_.clear();
+  settle(goal);
+  return false;
+}
+
+std::optional<Response> Channel::take(const Goal& goal, std::uint64_t nonce) {
+  if (!wants(goal)) return std::nullopt;
   const Target target(goal.step.config->of(type_), *diffs_);
   removals_through_ = goal.removals_through;
   Draft draft = new_draft(goal);
@@ -208,7 +212,7 @@ void Channel::draft_exceptions(const Goal& goal, const Target& target, Draft& dr
 void Channel::draft_changes(const Goal& goal, const Target& target, Draft& draft) {
   if (draft.full) return;
   const auto& exceptions = holding_.exceptions();
-  holding_.advance(target, subscription_, [&](const Change& change) {
+  const auto visit = [&](const Change& change) {
     // Most often: it comes cold, and all is new.
     if (change.to && !change.from && exceptions.empty() && refusals_.empty() && !by_table()) {
       draft.full = !draft.fits(change.bytes);
@@ -222,7 +226,8 @@ void Channel::draft_changes(const Goal& goal, const Target& target, Draft& draft
       held = {found->second.held, found->second.claimed};
     }
     return consider(goal, change.hash, want, held, draft);
-  });
+  };
+  holding_.advance(target, subscription_, std::ref(visit));
 }
 
 // Decides on one name. Afterwards its exception, if it needs one, is right for a base that is at
@@ -317,11 +322,10 @@ void Channel::draft_missing(const Target& target, Draft& draft) {
   draft.full = draft.full || !missing_.empty();
 }
 
-Response Channel::write(Draft draft, const Goal& goal, const Target& target,
-                        const std::string& nonce) {
+Response Channel::write(Draft draft, const Goal& goal, const Target& target, std::uint64_t nonce) {
   Response response;
   response.type_url = type_url(type_);
-  response.nonce = nonce;
+  response.nonce = std::to_string(nonce);
   response.removed = std::move(draft.missing);
   if (whole()) {
     response.resources = compose(target);
@@ -344,9 +348,9 @@ Response Channel::write(Draft draft, const Goal& goal, const Target& target,
   counts_.bytes += bytes;
   ++counts_.sent;
   due_ = false;
-  last_nonce_ = nonce;
+  last_nonce_ = response.nonce;
   const bool settles = !draft.full && !draft.trial;
-  flight_ = Flight{.nonce = nonce,
+  flight_ = Flight{.nonce = response.nonce,
                    .sent = std::move(draft.sent),
                    .other = std::move(draft.other),
                    .bytes = bytes,

@@ -128,10 +128,7 @@ Waits Turns::waits(Key who) const {
   return found->second.in_line ? Waits::turn : Waits::nothing;
 }
 
-bool Turns::crowded() const {
-  std::lock_guard lock(mutex_);
-  return busy_ > crowd_min;
-}
+bool Turns::crowded() const { return busy_.load(std::memory_order_relaxed) > crowd_min; }
 
 Turns::Counts Turns::counts() const {
   std::lock_guard lock(mutex_);
@@ -145,7 +142,8 @@ bool Turns::has_room_locked(std::size_t bytes) const {
 
 void Turns::hold_locked(Member& member, std::size_t bytes) {
   bytes_ = bytes_ - member.held + bytes;
-  busy_ = busy_ - (member.held > 0 ? 1 : 0) + (bytes > 0 ? 1 : 0);
+  const bool was = member.held > 0, is = bytes > 0;
+  if (was != is) busy_.store(busy_ + (is ? 1 : -1), std::memory_order_relaxed);
   member.held = bytes;
 }
 

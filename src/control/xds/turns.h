@@ -18,6 +18,7 @@
 // thread that made room: it shall try again soon. Any thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -63,7 +64,7 @@ class Turns {
 
   Waits waits(Key who) const;
   // So many are pushed to that the time they take tells of us rather than of them.
-  bool crowded() const;
+  bool crowded() const;  // without a lock: asked at each message
 
   struct Counts {
     std::size_t bytes = 0, cold_bytes = 0, in_line = 0, to_admit = 0;
@@ -89,7 +90,8 @@ class Turns {
   mutable std::mutex mutex_;
   std::unordered_map<Key, Member> members_;
   std::deque<Key> to_admit_, line_;
-  std::size_t bytes_ = 0, cold_bytes_ = 0, busy_ = 0;
+  std::size_t bytes_ = 0, cold_bytes_ = 0;
+  std::atomic<std::size_t> busy_ = 0;
 };
 
 }  // namespace graymesh::xds
