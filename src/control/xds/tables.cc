@@ -47,6 +47,7 @@ void Channel::follow(Tables tables) {
     if (!takes(*held.resource)) astray.push_back(hash);
   });
   for (const NameHash hash : astray) (void)holding_.except(hash, subscription_);
+  holding_.note_all();
 }
 
 void Channel::doubt(NameHash table) {
