@@ -113,14 +113,26 @@ std::shared_ptr<const Table> Diffs::table(const ResourceSetPtr& set) {
   return table_locked(set);
 }
 
-std::shared_ptr<const Table> Diffs::table_locked(const ResourceSetPtr& set, const Table* like) {
+std::shared_ptr<const Table> Diffs::table_locked(const ResourceSetPtr& set) {
   if (set->size() < kept_size_min) return std::make_shared<const Table>(*set);
-  auto& kept = tables_[set.get()];
-  if (kept.set.lock() == set) return kept.table;
-  const bool alike = like != nullptr && same_names(like->all(), set->all());
-  kept = {set,
-          alike ? std::make_shared<const Table>(*set, *like) : std::make_shared<const Table>(*set)};
-  return kept.table;
+  if (const auto found = tables_.find(set.get());
+      found != tables_.end() && found->second.set.lock() == set)
+    return found->second.table;
+  const auto like = alike_locked(set);
+  auto made =
+      like ? std::make_shared<const Table>(*set, *like) : std::make_shared<const Table>(*set);
+  tables_[set.get()] = {set, made};
+  return made;
+}
+
+// One of the same names, which need not be sorted again: most often what was there before a change.
+std::shared_ptr<const Table> Diffs::alike_locked(const ResourceSetPtr& set) const {
+  for (const auto& [key, kept] : tables_) {
+    if (kept.table->entries().size() != set->size()) continue;
+    const auto alive = kept.set.lock();
+    if (alive && same_names(alive->all(), set->all())) return kept.table;
+  }
+  return nullptr;
 }
 
 std::shared_ptr<const Diff> Diffs::diff(const ResourceSetPtr& from, const ResourceSetPtr& to) {
@@ -138,7 +150,7 @@ std::shared_ptr<const Diff> Diffs::difference(KeptDiffs& all, const ResourceSetP
   auto& kept = all[{from.get(), to.get()}];
   if (kept.from.lock() != from || kept.to.lock() != to) {
     const auto old_table = table_locked(from);
-    kept = {from, to, compare(*old_table, *table_locked(to, old_table.get()), claimed)};
+    kept = {from, to, compare(*old_table, *table_locked(to), claimed)};
     auto made = kept.diff;
     forget_the_gone();
     return made;

@@ -87,8 +87,8 @@ class Diffs {
     std::shared_ptr<const Diff> diff;
   };
   using KeptDiffs = std::map<std::pair<Key, Key>, KeptDiff>;
-  std::shared_ptr<const Table> table_locked(const resource::ResourceSetPtr& set,
-                                            const Table* like = nullptr);
+  std::shared_ptr<const Table> table_locked(const resource::ResourceSetPtr& set);
+  std::shared_ptr<const Table> alike_locked(const resource::ResourceSetPtr& set) const;
   std::shared_ptr<const Diff> difference(KeptDiffs& all, const resource::ResourceSetPtr& from,
                                          const resource::ResourceSetPtr& to, bool claimed);
   void forget_the_gone();
