@@ -51,7 +51,7 @@ snapshot::Locality locality_of(const snapshot::Snapshot& snapshot, const Node& n
     const auto at = labels.find(name);
     return at == labels.end() ? std::string() : at->second;
   };
-  const snapshot::Locality by_parts{label(region_label), label(zone_label), label(sub_zone_label)};
+  snapshot::Locality by_parts{label(region_label), label(zone_label), label(sub_zone_label)};
   if (by_parts != snapshot::Locality{}) return by_parts;
   for (const char* name : {"topology.istio.io/locality", "istio-locality"}) {
     if (auto text = label(name); !text.empty()) return locality_named(std::move(text));
