@@ -189,7 +189,7 @@ ssize_t Connection::on_body(nghttp2_session*, std::int32_t, std::uint8_t* data, 
   Connection& it = of(self);
   if (it.to_send_.empty()) return NGHTTP2_ERR_DEFERRED;
   const std::size_t part = std::min(size, it.to_send_.size() - it.sent_);
-  std::memcpy(data, it.to_send_.data() + it.sent_, part);
+  it.to_send_.copy(reinterpret_cast<char*>(data), part, it.sent_);
   it.sent_ += part;
   if (it.sent_ == it.to_send_.size()) {
     it.to_send_.clear();

@@ -60,6 +60,20 @@ class DeltaChanges(case.Case):
             self.lane.wait_version("feature-a")
         self.finish()
 
+    def test_each_change_is_counted_once_from_its_writing_to_the_last_ack(self):
+        count, total = (self.metric(f"graymesh_xds_change_seconds_{what}") for what in ("count", "sum"))
+        self.change("cart-routes.yaml", case.rule("cart", "baseline", "feature-a") + case.by_header("cart"))
+        self.lane.wait_version("baseline")
+        self.finish()
+        # The answers have changed already; other proxies may still be about to say so.
+        case.wait_until(lambda: self.metric("graymesh_xds_change_seconds_count") > count, 20, "the last ACK")
+        self.assertEqual(self.metric("graymesh_xds_change_seconds_count"), count + 1)
+        self.assertTrue(0 < self.metric("graymesh_xds_change_seconds_sum") - total < 10)
+        self.assertEqual(self.metric("graymesh_xds_changes_under_way"), 0)
+
+    def metric(self, name):
+        return case.first_number(self.mesh.api_get("/metrics").body.decode(), rf"^{name} (\S+)$")
+
     def test_a_new_subset_and_the_route_to_it_in_one_change(self):
         for _ in range(5):
             self.change("pods.yaml", FILES["pods.yaml"] + PODS["feature-b"])

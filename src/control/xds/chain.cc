@@ -52,7 +52,8 @@ void Awaited::reach(std::uint64_t snapshot, const Clock& clock) {
 
 // One by one: the end of the first of many would end the others within it, however deep the stack.
 void Awaited::leave() {
-  while (first_) first_ = std::shared_ptr<Link>(first_->next());
+  while (first_ && first_->snapshot() != 0) first_ = std::shared_ptr<Link>(first_->next());
+  first_.reset();
 }
 
 }  // namespace graymesh::xds

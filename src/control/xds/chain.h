@@ -37,7 +37,7 @@ class Link {
 
   // Number of the Snapshot that has the change; 0: it is not written yet.
   std::uint64_t snapshot() const { return snapshot_.load(std::memory_order_acquire); }
-  const std::shared_ptr<Link>& next() const { return next_; }  // null while 0
+  const std::shared_ptr<Link>& next() const { return next_; }  // not to be looked at while 0
   void write(std::uint64_t snapshot, Clock::Steady at);        // once
   void acked(Clock::Steady at);
 

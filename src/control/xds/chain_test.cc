@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
+#include <thread>
+#include <vector>
 
 namespace graymesh::xds {
 namespace {
@@ -106,6 +109,33 @@ TEST_F(AChange, DoesNotWaitForWhoComesLater) {
   streams[0].told();
   for (std::size_t i = 0; i < streams.size(); ++i) reach(i, 1);
   EXPECT_EQ(seconds.count(), 1u);
+}
+
+TEST_F(AChange, IsWrittenWhileStreamsComeAndGo) {
+  for (auto& stream : streams) stream.leave();
+  std::atomic<std::uint64_t> newest = 0;
+  std::atomic<bool> over = false;
+  std::vector<std::jthread> threads;
+  threads.reserve(streams.size());
+  for (auto& stream : streams) {
+    threads.emplace_back([&] {
+      while (!over) {
+        stream.join(changes);
+        for (int i = 0; i < 20; ++i) {
+          stream.told();
+          stream.reach(newest, clock);
+        }
+        stream.leave();
+      }
+    });
+  }
+  for (std::uint64_t i = 1; i <= 2'000; ++i) {
+    write(i);
+    newest = i;
+  }
+  over = true;
+  threads.clear();
+  EXPECT_EQ(under_way.value(), 0);
 }
 
 // By recursion it would overrun the stack.
