@@ -30,7 +30,7 @@ Result<Makers> makers(const std::string& yaml) {
   const std::vector<model::ObjectPtr> objects{object(web), object(pod)};
   const auto built =
       snapshot::build(objects, std::make_shared<const model::MeshConfig>(), nullptr, 1);
-  return makers_of(wanted->meta.key, *wanted, *built.snapshot);
+  return makers_of(wanted->meta.key, *wanted, *built);
 }
 
 TEST(Makers, OfAnObjectThatResourcesNameIsItself) {

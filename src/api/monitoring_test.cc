@@ -64,7 +64,7 @@ model::ObjectPtr pod(const char* address, const char* labels) {
 
 std::shared_ptr<const snapshot::Snapshot> snapshot_of(
     const std::vector<model::ObjectPtr>& objects) {
-  return snapshot::build(objects, std::make_shared<const model::MeshConfig>(), nullptr, 1).snapshot;
+  return snapshot::build(objects, std::make_shared<const model::MeshConfig>(), nullptr, 1);
 }
 
 TEST(SidecarTargets, AreWhereEnvoysShowTheirStatistics) {

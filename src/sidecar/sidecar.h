@@ -80,7 +80,7 @@ struct BootstrapOptions {
   // Envoy counts requests under Istio's names (docs/adr/0014).
   bool request_metrics = true;
   // Virtual hosts one by one (docs/translation.md 4.12); nullopt: as the mesh has it.
-  std::optional<bool> vhds;
+  std::optional<bool> vhds = {};
   Ports ports = {};
 };
 
