@@ -1,7 +1,6 @@
 #include "control/resource/resource.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "base/hash.h"
 
@@ -112,10 +111,17 @@ ResourceSet::ResourceSet(std::vector<ResourcePtr> resources) {
   resources_ = Pieces<ResourcePtr>(std::move(resources));
 }
 
+// By hand: clang 14 cannot read the ranges of libstdc++ 12 that would say this.
 std::size_t ResourceSet::place_of(std::string_view name) const {
-  const auto places = std::views::iota(std::size_t{0}, size());
-  return *std::ranges::lower_bound(
-      places, name, {}, [this](std::size_t i) { return std::string_view(resources_[i]->name()); });
+  std::size_t from = 0, to = size();
+  while (from < to) {
+    const std::size_t middle = from + (to - from) / 2;
+    if (resources_[middle]->name() < name)
+      from = middle + 1;
+    else
+      to = middle;
+  }
+  return from;
 }
 
 const ResourcePtr* ResourceSet::find(std::string_view name) const {
