@@ -4,9 +4,11 @@
 // message (low bits: nothing, another Config, 20 s pass, ACK of all in flight; the highest: its
 // node is read), a length of two bytes, and so many bytes. In the end the proxy ACKs everything,
 // and must then hold what the Config says.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +43,38 @@ void ack_all(FakeProxy& proxy) {
   for (const auto type : resource::all_types) {
     if (const auto& flight = proxy.session().channel(type).flight())
       (void)proxy.answers(type, std::string(flight->nonce), std::nullopt);
+  }
+}
+
+std::map<std::string, std::string> held(const DeltaRequest& request) {
+  std::map<std::string, std::string> held;
+  for (std::size_t i = 0; i < request.held.size(); ++i)
+    held[std::string(request.held[i])] = request.versions[i];
+  return held;
+}
+
+bool same(const RequestHead& one, const RequestHead& other) {
+  return one.type_url == other.type_url && one.nonce == other.nonce && one.error == other.error &&
+         one.node.has_value() == other.node.has_value() &&
+         (!one.node || one.node->id == other.node->id);
+}
+
+// What we read off the wire is what protobuf's classes read.
+void compare(std::string_view bytes, bool want_node) {
+  const auto delta = decode_delta(bytes, want_node);
+  const auto delta_measure = decode_delta_by_classes(bytes, want_node);
+  check(delta.has_value() == delta_measure.has_value());
+  if (delta) {
+    check(same(*delta, *delta_measure) && held(*delta) == held(*delta_measure) &&
+          std::ranges::equal(delta->subscribe, delta_measure->subscribe) &&
+          std::ranges::equal(delta->unsubscribe, delta_measure->unsubscribe));
+  }
+  const auto sotw = decode_sotw(bytes, want_node);
+  const auto sotw_measure = decode_sotw_by_classes(bytes, want_node);
+  check(sotw.has_value() == sotw_measure.has_value());
+  if (sotw) {
+    check(same(*sotw, *sotw_measure) && sotw->version == sotw_measure->version &&
+          std::ranges::equal(sotw->names, sotw_measure->names));
   }
 }
 
@@ -95,6 +129,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if ((what & 3) == 2) proxy.clock.advance(std::chrono::seconds(20));
     if ((what & 3) == 3) ack_all(proxy);
     const bool want_node = (what & 0x80) != 0;
+    compare(bytes, want_node);
     auto same =
         proxy.session().delta() ? std::nullopt : decode_same(bytes, proxy.session().names_hashes());
     const bool goes_on = proxy.session().delta() ? hear(proxy, decode_delta(bytes, want_node))

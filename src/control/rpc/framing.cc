@@ -3,6 +3,12 @@
 #include <utility>
 
 namespace graymesh::rpc {
+namespace {
+
+// To copy so much is cheaper than to let go of the memory that the next message comes to.
+constexpr std::size_t copied_max = 4096;
+
+}  // namespace
 
 std::array<char, prefix_bytes> prefix_of(std::size_t message_bytes) {
   const auto byte = [&](int shift) { return static_cast<char>(message_bytes >> shift & 0xff); };
@@ -21,6 +27,11 @@ std::optional<std::string> Framing::take() {
   const auto first = prefix();
   if (!first || bytes_.size() < prefix_bytes + first->bytes) return std::nullopt;
   const std::size_t end = prefix_bytes + first->bytes;
+  if (first->bytes <= copied_max) {
+    std::string message = bytes_.substr(prefix_bytes, first->bytes);
+    bytes_.erase(0, end);
+    return message;
+  }
   std::string rest = bytes_.substr(end);
   bytes_.resize(end);
   bytes_.erase(0, prefix_bytes);

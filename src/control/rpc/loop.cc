@@ -51,6 +51,7 @@ void Loop::take(Descriptor socket) {
 // What is asked of calls while one is dealt with is dealt with in the same turn, before anything is
 // sent: what goes to one connection goes together.
 void Loop::work() {
+  mailbox_->own();
   now_ = std::chrono::steady_clock::now();
   next_look_ = now_ + look_every;
   while (!stopping_) {

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace graymesh::rpc {
 namespace {
@@ -13,6 +14,7 @@ struct Kept {
   std::vector<std::pair<Mailbox*, Ask>> asks{};
 };
 thread_local Kept kept;
+thread_local const Mailbox* owned = nullptr;
 
 }  // namespace
 
@@ -20,17 +22,20 @@ Together::Together() { kept.keeps = true; }
 
 Together::~Together() {
   kept.keeps = false;
-  auto asks = std::exchange(kept.asks, {});
-  for (auto first = asks.begin(); first != asks.end();) {
-    Mailbox* const mailbox = first->first;
-    const CallPtr keeps_it = first->second.call;
-    const auto others = std::stable_partition(
-        first, asks.end(), [&](const auto& ask) { return ask.first == mailbox; });
+  auto& asks = kept.asks;  // it keeps its memory
+  for (std::size_t first = 0; first < asks.size(); ++first) {
+    Mailbox* const mailbox = asks[first].first;
+    if (mailbox == nullptr) continue;
+    const CallPtr keeps_it = asks[first].second.call;
     mailbox->put([&](Mailbox::Mail& mail) {
-      for (auto ask = first; ask != others; ++ask) mail.asks.push_back(std::move(ask->second));
+      for (std::size_t i = first; i < asks.size(); ++i) {
+        if (asks[i].first != mailbox) continue;
+        mail.asks.push_back(std::move(asks[i].second));
+        asks[i].first = nullptr;
+      }
     });
-    first = others;
   }
+  asks.clear();
 }
 
 Mailbox::Mailbox() : bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
@@ -47,7 +52,10 @@ void Mailbox::put(const Put& put) {
   if (ring) (void)::eventfd_write(bell_.get(), 1);
 }
 
+void Mailbox::own() { owned = this; }
+
 void Mailbox::post(Ask ask) {
+  if (owned == this) return own_.push_back(std::move(ask));
   if (kept.keeps) return void(kept.asks.emplace_back(this, std::move(ask)));
   put([&](Mail& mail) { mail.asks.push_back(std::move(ask)); });
 }
@@ -65,12 +73,16 @@ void Mailbox::stop() {
 }
 
 bool Mailbox::take(Mail& mail, bool to_sleep) {
-  std::lock_guard lock(mutex_);
-  if (mail_.empty()) {
-    sleeping_ = to_sleep;
-    return false;
+  {
+    std::lock_guard lock(mutex_);
+    if (mail_.empty() && own_.empty()) {
+      sleeping_ = to_sleep;
+      return false;
+    }
+    std::swap(mail, mail_);
   }
-  std::swap(mail, mail_);
+  std::ranges::move(own_, std::back_inserter(mail.asks));
+  own_.clear();
   return true;
 }
 
@@ -80,6 +92,8 @@ void Mailbox::wake() {
 }
 
 void Mailbox::shut() {
+  own_.clear();
+  if (owned == this) owned = nullptr;
   Mail dropped;  // outside of the lock: it may be the last to know of something large
   std::lock_guard lock(mutex_);
   shut_ = true;

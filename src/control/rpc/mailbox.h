@@ -31,7 +31,8 @@ struct Ask {
   std::variant<Read, Message, Finish, Cancel> what;
 };
 
-// Any thread posts, the loop takes. Outlives the loop, for calls that somebody still knows.
+// Any thread posts, the loop takes. What the loop's own thread posts, while it is in take() or
+// behind it, needs no lock and no bell. Outlives the loop, for calls that somebody still knows.
 class Mailbox {
  public:
   struct Mail {
@@ -49,6 +50,8 @@ class Mailbox {
   void close();
   void stop();
 
+  // From now on it is this thread's.
+  void own();
   // All that has come. With nothing there it says false, and whoever posts next rings the bell.
   bool take(Mail& mail, bool to_sleep);
   // The loop is awake again, whoever woke it.
@@ -65,6 +68,7 @@ class Mailbox {
   std::mutex mutex_;
   Mail mail_;
   bool sleeping_ = false, shut_ = false;
+  std::vector<Ask> own_;  // the owner's
 };
 
 }  // namespace graymesh::rpc

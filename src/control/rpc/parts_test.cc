@@ -170,6 +170,27 @@ TEST(Mailbox, RingsOnceForAllThatIsAskedTogetherAndKeepsItsOrder) {
   EXPECT_TRUE(mailboxes[0]->take(mail, true)) << "at once again";
 }
 
+TEST(Mailbox, TakesWhatItsOwnThreadAsksWithoutABellAndBehindTheRest) {
+  const auto mailbox = std::make_shared<Mailbox>();
+  const auto peer = std::make_shared<Peer>("x");
+  const auto call = std::make_shared<Call>("/t/M", peer, mailbox, nullptr);
+  Mailbox::Mail mail;
+  std::thread owner([&] {
+    mailbox->own();
+    EXPECT_FALSE(mailbox->take(mail, true));
+    call->read();
+    std::uint64_t count = 0;
+    EXPECT_LT(::read(mailbox->bell(), &count, sizeof count), 0) << "it is awake, as it asks";
+    std::thread([&] { call->cancel(); }).join();
+    EXPECT_TRUE(mailbox->take(mail, true));
+    mailbox->shut();
+  });
+  owner.join();
+  ASSERT_EQ(mail.asks.size(), 2u);
+  EXPECT_TRUE(std::holds_alternative<Ask::Cancel>(mail.asks[0].what));
+  EXPECT_TRUE(std::holds_alternative<Ask::Read>(mail.asks[1].what));
+}
+
 TEST(Mailbox, KeepsNothingWhenItIsShut) {
   const auto mailbox = std::make_shared<Mailbox>();
   const auto peer = std::make_shared<Peer>("x");

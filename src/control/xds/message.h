@@ -42,6 +42,9 @@ using NamesHashes = std::array<std::uint64_t, resource::type_count>;
 // invalid_argument: not a message, no type_url, or (if `want_node`) no node or a bad one.
 Result<DeltaRequest> decode_delta(std::string_view bytes, bool want_node);
 Result<SotwRequest> decode_sotw(std::string_view bytes, bool want_node);
+// The same by protobuf's classes alone, which are the measure; for tests.
+Result<DeltaRequest> decode_delta_by_classes(std::string_view bytes, bool want_node);
+Result<SotwRequest> decode_sotw_by_classes(std::string_view bytes, bool want_node);
 // The same, if it names what the last request of its type named: no name is read then. Nullopt: it
 // has to be decoded. The node is not read: it comes with the first request.
 std::optional<SotwRequest> decode_same(std::string_view bytes, const NamesHashes& last);

@@ -2,10 +2,13 @@
 #include "control/xds/message.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/stubs/logging.h>
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "base/fields.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
@@ -41,8 +44,8 @@ void expect_all(const Result<DeltaRequest>& read) {
 std::map<std::string, std::string> held(const DeltaRequest& request) {
   std::map<std::string, std::string> held;
   EXPECT_EQ(request.held.size(), request.versions.size());
-  for (std::size_t i = 0; i < request.held.size(); ++i)
-    held.emplace(request.held[i], request.versions[i]);
+  for (std::size_t i = 0; i < request.held.size(); ++i)  // of two the last counts
+    held[std::string(request.held[i])] = request.versions[i];
   return held;
 }
 
@@ -159,6 +162,85 @@ TEST(ASotwRequest, IsRefusedIfANameIsNoText) {
   std::string bytes = sotw_request().SerializeAsString();
   put_field(bytes, 3, "\xff\xfe");
   EXPECT_FALSE(decode_sotw(bytes, false));
+}
+
+// Requests that are nearly right, and their bytes changed anywhere: what protobuf's classes make of
+// them is what we make of them.
+TEST(ARequest, IsReadAsProtobufsClassesReadItWhateverItsBytesAre) {
+  const google::protobuf::LogSilencer silencer;
+  const auto all_of = [](const RequestHead& head) {
+    return head.type_url + "|" + head.nonce + "|" + head.error.value_or("none") + "|" +
+           (head.node ? head.node->id : "none");
+  };
+  std::mt19937 random(20261130);
+  auto with_node = request();
+  with_node.mutable_node()->set_id("sidecar~10.0.0.1~a.b~b.svc");
+  auto ack = request();
+  ack.clear_resource_names_subscribe();
+  ack.clear_resource_names_unsubscribe();
+  ack.clear_initial_resource_versions();
+  ack.clear_error_detail();
+  auto plain_sotw = sotw_request();
+  plain_sotw.clear_error_detail();
+  const std::vector<std::string> seeds = {
+      request().SerializeAsString(), with_node.SerializeAsString(), ack.SerializeAsString(),
+      sotw_request().SerializeAsString(), plain_sotw.SerializeAsString()};
+  int read = 0;
+  for (int round = 0; round < 30'000; ++round) {
+    std::string bytes = seeds[random() % seeds.size()];
+    for (auto changes = random() % 3; changes > 0 && !bytes.empty(); --changes) {
+      const auto at = random() % bytes.size();
+      constexpr std::string_view telling("\x08\x0a\x12\x1a\x22\x2a\x32\x3a\x80\x00\xff\x01", 12);
+      const char other = random() % 2 == 0 ? telling[random() % telling.size()]
+                                           : static_cast<char>(random() % 256);
+      if (random() % 2 == 0)
+        bytes[at] = other;
+      else if (random() % 2 == 0)
+        bytes.insert(at, 1, other);
+      else
+        bytes.erase(at, 1);
+    }
+    const bool want_node = random() % 4 == 0;
+    const auto ours = decode_delta(bytes, want_node),
+               theirs = decode_delta_by_classes(bytes, want_node);
+    ASSERT_EQ(ours.has_value(), theirs.has_value()) << ::testing::PrintToString(bytes);
+    const auto texts = [](const Words& words) {
+      return std::vector<std::string>(words.begin(), words.end());
+    };
+    if (ours) {
+      ASSERT_EQ(all_of(*ours), all_of(*theirs)) << ::testing::PrintToString(bytes);
+      ASSERT_EQ(texts(ours->subscribe), texts(theirs->subscribe));
+      ASSERT_EQ(texts(ours->unsubscribe), texts(theirs->unsubscribe));
+      ASSERT_EQ(held(*ours), held(*theirs)) << ::testing::PrintToString(bytes);
+      ++read;
+    }
+    const auto sotw = decode_sotw(bytes, want_node),
+               measure = decode_sotw_by_classes(bytes, want_node);
+    ASSERT_EQ(sotw.has_value(), measure.has_value()) << ::testing::PrintToString(bytes);
+    if (!sotw) continue;
+    ASSERT_EQ(all_of(*sotw) + sotw->version, all_of(*measure) + measure->version)
+        << ::testing::PrintToString(bytes);
+    ASSERT_EQ(texts(sotw->names), texts(measure->names));
+  }
+  EXPECT_GT(read, 3'000);
+}
+
+TEST(TheHeadOfAResponse, IsWhatProtobufsClassesRead) {
+  const Response response{.type_url = std::string(type_url(resource::Type::cluster)),
+                          .nonce = "17",
+                          .version = "v",
+                          .removed = {"a", "", std::string(300, 'x')}};
+  envoy::service::discovery::v3::DeltaDiscoveryResponse delta;
+  ASSERT_TRUE(delta.ParseFromString(encode_head(response, true)));
+  EXPECT_EQ(delta.type_url(), response.type_url);
+  EXPECT_EQ(delta.nonce(), "17");
+  EXPECT_THAT(delta.removed_resources(), ElementsAre("a", "", std::string(300, 'x')));
+  envoy::service::discovery::v3::DiscoveryResponse sotw;
+  ASSERT_TRUE(sotw.ParseFromString(encode_head(response, false)));
+  EXPECT_EQ(sotw.type_url(), response.type_url);
+  EXPECT_EQ(sotw.nonce(), "17");
+  EXPECT_EQ(sotw.version_info(), "v");
+  EXPECT_EQ(encode_head({}, true), "");
 }
 
 TEST(LongLists, KeepTheirWordsWhereverTheyAreMoved) {
