@@ -1,11 +1,11 @@
 // Sets that differ in what is in them, but not in names, cost their streams no names of their own.
-#include "control/xds/diff.h"
-
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "control/xds/diff.h"
 
 namespace graymesh::xds {
 namespace {
