@@ -19,7 +19,7 @@ resource::ResourceSetPtr set_of(std::size_t count, const std::string& body) {
   return std::make_shared<const resource::ResourceSet>(std::move(resources));
 }
 
-TEST(Tables, OfTheSameNamesShareThemThoughNobodyComparedThem) {
+TEST(TablesOfSets, OfTheSameNamesShareThemThoughNobodyComparedThem) {
   Diffs diffs;
   const auto one = set_of(100, "1"), other = set_of(100, "2"), more = set_of(101, "1");
   const auto table = diffs.table(one);
@@ -30,7 +30,7 @@ TEST(Tables, OfTheSameNamesShareThemThoughNobodyComparedThem) {
   EXPECT_EQ(diffs.diff(one, more)->size(), 1u);
 }
 
-TEST(Tables, OfASetThatIsGoneAreNotTakenForOneAtItsAddress) {
+TEST(TablesOfSets, OfASetThatIsGoneAreNotTakenForOneAtItsAddress) {
   Diffs diffs;
   for (int i = 0; i < 200; ++i) {
     const auto set = set_of(static_cast<std::size_t>(60 + i % 2), std::to_string(i));
