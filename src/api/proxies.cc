@@ -157,7 +157,8 @@ json syncz_page(const std::vector<xds::ProxyStatus>& status) {
                 {"proxy_type", name_of(proxy.node.kind)},
                 {"istio_version", proxy.node.user_agent}};
     for (const auto& type : proxy.types) {
-      static constexpr std::array words = {"cluster", "endpoint", "listener", "route"};
+      static constexpr std::array<const char*, resource::type_count> words = {
+          "cluster", "endpoint", "listener", "route", "virtual_host"};
       const std::string word = words[static_cast<std::size_t>(type.type)];
       one[word + "_status"] = name_of(type.state);
       one[word + "_sent"] = type.sent;

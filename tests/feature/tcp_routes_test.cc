@@ -52,7 +52,7 @@ const std::string passed =
     "PASSTHROUGH}}";
 const std::string ended =
     "{port: {number: 443, name: tls, protocol: TLS}, hosts: [echo.example], tls: {mode: SIMPLE, "
-    "serverCertificate: /a.pem, privateKey: /a.key}}";
+    "serverCertificate: /etc/certs/tls.crt, privateKey: /etc/certs/tls.key}}";
 const std::string to_echo = "  tcp: [{route: [{destination: {host: echo}}]}]\n";
 const std::string tls_to_echo =
     "  tls: [{match: [{sniHosts: [echo.example]}], route: [{destination: {host: echo}}]}]\n";

@@ -44,6 +44,8 @@ std::vector<TypeStatus> Session::types() const {
   std::vector<TypeStatus> types;
   for (const Type type : resource::all_types) {
     const auto i = static_cast<std::size_t>(type);
+    // Most proxies take whole tables, and are as they shall be without it.
+    if (type == Type::virtual_host && states_[i] == TypeStatus::State::not_subscribed) continue;
     const auto& counts = channels_[i].counts();
     types.push_back({.type = type,
                      .state = states_[i],

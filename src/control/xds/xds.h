@@ -84,7 +84,7 @@ struct ProxyStatus {
   Clock::Wall connected{};
   std::uint64_t snapshot = 0;  // newest Snapshot all of whose changes for this proxy are ACKed
   Waits waits = Waits::nothing;
-  std::vector<TypeStatus> types;
+  std::vector<TypeStatus> types;  // of each; virtual hosts only where the proxy takes them
   std::vector<Refusal> refusals;
 };
 
