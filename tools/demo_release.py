@@ -120,7 +120,7 @@ class ReleaseDemo:
         except ApiError as refused:
             self.say(f"  {refused.problem.get('detail')}")
         self.mesh.act(online["id"], "approve", wait=10, user="ann")
-        self.mesh.act(online["id"], "promote", wait=0)
+        self.mesh.act(online["id"], "promote", wait=10)
         online = self.mesh.act(online["id"], "approve", wait=0, user="ann")
         deadline = time.monotonic() + 30
         while online["phase"] != "promoted" and time.monotonic() < deadline:
