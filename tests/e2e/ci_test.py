@@ -2,6 +2,7 @@
 """docs/ci.md does what it says: its shell, as it is printed there, through the life of a branch: a push,
 another push, one that does not come up, the merge, and the way online."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import case
@@ -73,6 +75,12 @@ class Pipeline(unittest.TestCase):
         name = re.search(r"//([^:/]+)", link).group(1)
         return client.request("/" + link.split("/", 3)[3], name).json.get("version")
 
+    def follow_until(self, over, link):
+        met = set()
+        while not over.wait(0.01):
+            met.add(self.follow(link))
+        return met
+
     def releases(self, **wanted):
         ran = self.run_("graymesh", "release", "list", "-A", "-o", "json")
         return [one for one in json.loads(ran.stdout) if all(one[key] == value for key, value in wanted.items())]
@@ -94,10 +102,18 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(self.follow(link), "c2")
         self.assertEqual([one["phase"] for one in self.releases(tag="feature-cart")], ["gray", "superseded"])
         # One that does not come up: the job is red and says why, and the lane answers as before.
-        told = self.lane("up", "c3", code=1, COMMAND="sh -c 'echo no licence; exit 7'", READY_WITHIN="5s")
+        # At no time does it answer otherwise.
+        over = threading.Event()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            met = pool.submit(self.follow_until, over, link)
+            try:
+                told = self.lane("up", "c3", code=1, COMMAND="sh -c 'echo no licence; exit 7'", READY_WITHIN="5s")
+                case.wait_until(lambda: self.releases(tag="feature-cart", phase="rolled-back"), 20, "c3 is rolled back")
+            finally:
+                over.set()
+        self.assertEqual(met.result(), {"c2"})
         self.assertIn("c3 is not up; feature-cart answers as before", told)
         self.assertIn("exited with code 7", told)
-        self.assertEqual(self.follow(link), "c2")
         # Merged: the lane is gone, and with it its instances. Once more is no fault.
         self.lane("down", "c2")
         self.assertEqual(self.follow(link), "main")

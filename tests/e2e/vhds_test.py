@@ -195,7 +195,7 @@ class OneProxy(case.Case):
         self.mesh.settled()
         states = {proxy["name"]: {it["type"]: it["state"] for it in proxy["types"]} for proxy in self.mesh.proxies()}
         self.assertEqual(states["client"]["VHDS"], "SYNCED")
-        self.assertEqual(states["other-baseline"]["VHDS"], "NOT SUBSCRIBED")
+        self.assertNotIn("VHDS", states["other-baseline"])
         self.assert_version(self.ask(CART, IN_A), "feature-a")
         self.assert_version(self.ask(CART, IN_A, by="other-baseline"), "feature-a")
         self.assertEqual(self.mesh.rejections(), {})

@@ -13,6 +13,8 @@ std::string receipt_key(const Release& release) {
   if (release.phase == Phase::step) return fmt::format("step-{}", release.step + 1);
   if (release.phase == Phase::back_routes || release.phase == Phase::back_switching)
     return "rollback";
+  if (release.phase == Phase::back_subset && !release.receipts.contains("rollback"))
+    return "rollback";  // it begins with that
   if (release.phase == Phase::unrouting) return "promote";
   return std::string(name_of(release.phase));
 }
@@ -142,7 +144,7 @@ bool Engine::Core::come_up(const Release& release) {
   // What would come back does not come up: no proxy knows of it yet, and what was promoted stays.
   if (release.phase == Phase::back_baseline)
     return move(release, Phase::promoted, "not rolled back: " + late);
-  return move(release, Phase::back_routes, "rolled back: " + late);
+  return move(release, back_from(release.phase), "rolled back: " + late);
 }
 
 std::optional<std::pair<Phase, std::string>> Engine::Core::after_step(const Release& release) {

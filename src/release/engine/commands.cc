@@ -364,7 +364,7 @@ Status Engine::Core::act(const Actor& who, std::uint64_t id, Verb verb, const st
         TRY(give_back(release, next));
       } else {
         TRY(in_phase(phase < Phase::stopping));
-        release.phase = Phase::back_routes;
+        release.phase = back_from(phase);
       }
       release.since = parts_.clock.wall();
       release.held = false;

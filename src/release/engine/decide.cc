@@ -77,7 +77,7 @@ bool Engine::Core::reclaim(const Lane& lane) {
         release.name.namespace_ != lane.name.namespace_)
       continue;
     if (rolling_back(release.phase) || release.phase == Phase::stopping) return false;
-    return move(release, Phase::back_routes, why);
+    return move(release, back_from(release.phase), why);
   }
   if (lane.declared && !lane.leaving) return false;  // its file may give it more time
   World next = world_;

@@ -236,7 +236,7 @@ std::vector<std::string> check(const World& whole, const Release& release,
     }
     const bool behind = at.phase == Phase::stopping || at.phase == Phase::promoted;
     if (behind || !ended(at.phase))
-      walk(road_back(states[i], release.id, behind ? Phase::back_baseline : Phase::back_routes),
+      walk(road_back(states[i], release.id, behind ? Phase::back_baseline : back_from(at.phase)),
            look);
   }
   return problems;

@@ -59,6 +59,10 @@ bool rolling_back(Phase phase) {
          phase == Phase::back_stopping;
 }
 
+Phase back_from(Phase phase) {
+  return phase == Phase::starting ? Phase::back_subset : Phase::back_routes;
+}
+
 bool returning(Phase phase) {
   return phase == Phase::back_baseline || phase == Phase::back_switching;
 }
