@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -42,6 +43,14 @@ inline Objects generate(int services) {
   result.reserve(objects.size());
   for (auto& [key, object] : objects) result.push_back(std::move(object));
   return result;
+}
+
+// The same, generated once for each size.
+inline const Objects& mesh_of(std::int64_t services) {
+  static std::map<std::int64_t, Objects> meshes;
+  auto& mesh = meshes[services];
+  if (mesh.empty()) mesh = generate(static_cast<int>(services));
+  return mesh;
 }
 
 // A sidecar for every pod.

@@ -119,9 +119,9 @@ def remade(server, load, mesh, limit=120):
     server.kill()
     time.sleep(0.5)
     mesh_config = mesh.folder / "mesh-config.yaml"
-    before = mesh_config.read_text() if mesh_config.exists() else ""
-    mesh_config.write_text(before + "tcpKeepalive: {time: 7s}\n")
-    if not before:
+    given = mesh_config in server.options
+    mesh_config.write_text((mesh_config.read_text() if given else "") + "tcpKeepalive: {time: 7s}\n")
+    if not given:
         server.options = (*server.options, "--mesh-config", mesh_config)
     begun = time.monotonic()
     after = server.again(mesh)
@@ -163,8 +163,8 @@ def measure_one(services, streams, sotw, options, limit=600):
                                                      ("churn50", "endpoint", churn(50, 10))))):
             figures[name] = changes(server, load, mesh, kind, make, figures["idle_cpu"])
         figures["peak_mb"] = server.memory()
-        if record:
-            figures["record_mb"] = sum(file.stat().st_size for file in record[1].iterdir()) / 1e6
+        if options.record and not options.pid:
+            figures["record_mb"] = sum(file.stat().st_size for file in (mesh.folder / "record").iterdir()) / 1e6
         if not options.pid:
             server, figures["crash"] = crash(server, load, mesh)
             server, figures["remade"] = remade(server, load, mesh, limit)

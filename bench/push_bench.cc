@@ -19,6 +19,8 @@
 namespace graymesh {
 namespace {
 
+using bench::mesh_of;
+
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
 // A loop, and whoever waits for it to tell of a Snapshot.
@@ -49,13 +51,6 @@ class Told {
  public:
   push::Loop loop{std::make_shared<const model::MeshConfig>(), metrics_, clock_};  // last
 };
-
-const bench::Objects& mesh_of(std::int64_t services) {
-  static std::map<std::int64_t, bench::Objects> meshes;
-  auto& mesh = meshes[services];
-  if (mesh.empty()) mesh = bench::generate(static_cast<int>(services));
-  return mesh;
-}
 
 source::Entry entry_of(const model::ObjectPtr& object) {
   source::Entry entry;

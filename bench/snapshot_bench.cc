@@ -17,15 +17,8 @@
 namespace graymesh {
 namespace {
 
+using bench::mesh_of;
 using bench::Objects;
-
-// Generated once for each size.
-const Objects& mesh_of(std::int64_t services) {
-  static std::map<std::int64_t, Objects> meshes;
-  auto& mesh = meshes[services];
-  if (mesh.empty()) mesh = bench::generate(static_cast<int>(services));
-  return mesh;
-}
 
 std::shared_ptr<const model::MeshConfig> config() {
   static const auto defaults = std::make_shared<const model::MeshConfig>();
