@@ -70,7 +70,8 @@ Clock::Wall time_of(const release::Act& act) {
 void take_earlier(const release::Act& act, const std::string& phase, End& end) {
   if (act.verb == "start" && !end.started) end.started = time_of(act);
   if (end.phase != Phase::rolled_back || end.asked) return;
-  // Whatever follows the ACKs of a rollback; the earliest is right behind them.
+  // Whatever follows the ACKs of a rollback; the earliest is right behind them. One of what was
+  // still starting has nothing to wait for, and is no figure.
   if (phase == "back-subset" || (phase == "back-stopping" && !end.reached))
     end.reached = time_of(act);
   if (act.verb == "rollback" || phase == "back-routes") end.asked = time_of(act);

@@ -42,9 +42,9 @@ std::shared_ptr<Link> Chain::next() const {
 
 void Awaited::told() { told_ = told_ || (first_ && first_->snapshot() != 0); }
 
-void Awaited::reach(std::uint64_t snapshot, const Clock& clock) {
+void Awaited::reach(std::uint64_t snapshot, Clock::Steady now) {
   while (first_ && first_->snapshot() != 0 && first_->snapshot() <= snapshot) {
-    if (told_) first_->acked(clock.now());
+    if (told_) first_->acked(now);
     first_ = std::shared_ptr<Link>(first_->next());
     if (first_->snapshot() == 0) told_ = false;
   }

@@ -69,7 +69,7 @@ class Awaited {
   ~Awaited() { leave(); }
   void join(const Chain& changes) { first_ = changes.next(); }
   void told();  // it was sent something
-  void reach(std::uint64_t snapshot, const Clock& clock);
+  void reach(std::uint64_t snapshot, Clock::Steady now);
   void leave();
 
  private:

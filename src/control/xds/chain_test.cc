@@ -19,7 +19,7 @@ class AChange : public testing::Test {
     for (auto& stream : streams) stream.join(changes);
   }
   void write(std::uint64_t snapshot) { changes.write(snapshot, clock.now()); }
-  void reach(std::size_t i, std::uint64_t snapshot) { streams.at(i).reach(snapshot, clock); }
+  void reach(std::size_t i, std::uint64_t snapshot) { streams.at(i).reach(snapshot, clock.now()); }
 
   FakeClock clock;
   metrics::Histogram seconds{metrics::duration_bounds()};
@@ -123,7 +123,7 @@ TEST_F(AChange, IsWrittenWhileStreamsComeAndGo) {
         stream.join(changes);
         for (int i = 0; i < 20; ++i) {
           stream.told();
-          stream.reach(newest, clock);
+          stream.reach(newest, clock.now());
         }
         stream.leave();
       }

@@ -205,6 +205,7 @@ bool Channel::covers(std::span<const resource::ResourceSetPtr> layers) const {
 }
 
 std::vector<std::string> Channel::claimed() const {
+  if (!flight_ && holding_.layers()) return {};  // most often; the walk is long
   std::vector<std::string> names;
   holding_.each(subscription_, [&](NameHash, const Held& it) {
     if (it.claimed) names.push_back(it.resource->name());

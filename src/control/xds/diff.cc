@@ -136,18 +136,18 @@ std::shared_ptr<const Table> Diffs::alike_locked(const ResourceSetPtr& set) cons
 }
 
 std::shared_ptr<const Diff> Diffs::diff(const ResourceSetPtr& from, const ResourceSetPtr& to) {
-  return difference(diffs_, from, to, false);
+  return difference(from, to, false);
 }
 
 std::shared_ptr<const Diff> Diffs::claimed(const ResourceSetPtr& from, const ResourceSetPtr& to) {
-  return difference(claimed_, from, to, true);
+  return difference(from, to, true);
 }
 
-std::shared_ptr<const Diff> Diffs::difference(KeptDiffs& all, const ResourceSetPtr& from,
-                                              const ResourceSetPtr& to, bool claimed) {
+std::shared_ptr<const Diff> Diffs::difference(const ResourceSetPtr& from, const ResourceSetPtr& to,
+                                              bool claimed) {
   if (from->size() + to->size() < kept_size_min) return compare(Table(*from), Table(*to), claimed);
   std::lock_guard lock(mutex_);  // also while it is made: whoever waits wants the same
-  auto& kept = all[{from.get(), to.get()}];
+  auto& kept = diffs_[{from.get(), to.get(), claimed}];
   if (kept.from.lock() != from || kept.to.lock() != to) {
     const auto old_table = table_locked(from);
     kept = {from, to, compare(*old_table, *table_locked(to), claimed)};
@@ -159,14 +159,12 @@ std::shared_ptr<const Diff> Diffs::difference(KeptDiffs& all, const ResourceSetP
 }
 
 void Diffs::forget_the_gone() {
-  const auto size = [this] { return tables_.size() + diffs_.size() + claimed_.size(); };
+  const auto size = [this] { return tables_.size() + diffs_.size(); };
   if (size() < kept_max_) return;
   std::erase_if(tables_, [](const auto& kept) { return kept.second.set.expired(); });
-  for (auto* diffs : {&diffs_, &claimed_}) {
-    std::erase_if(*diffs, [](const auto& kept) {
-      return kept.second.from.expired() || kept.second.to.expired();
-    });
-  }
+  std::erase_if(diffs_, [](const auto& kept) {
+    return kept.second.from.expired() || kept.second.to.expired();
+  });
   kept_max_ = std::max<std::size_t>(64, 2 * size());
 }
 

@@ -13,7 +13,7 @@
 #include <mutex>
 #include <span>
 #include <string_view>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "control/resource/resource.h"
@@ -86,16 +86,15 @@ class Diffs {
     Weak from, to;
     std::shared_ptr<const Diff> diff;
   };
-  using KeptDiffs = std::map<std::pair<Key, Key>, KeptDiff>;
   std::shared_ptr<const Table> table_locked(const resource::ResourceSetPtr& set);
   std::shared_ptr<const Table> alike_locked(const resource::ResourceSetPtr& set) const;
-  std::shared_ptr<const Diff> difference(KeptDiffs& all, const resource::ResourceSetPtr& from,
+  std::shared_ptr<const Diff> difference(const resource::ResourceSetPtr& from,
                                          const resource::ResourceSetPtr& to, bool claimed);
   void forget_the_gone();
 
   std::mutex mutex_;
   std::map<Key, KeptTable> tables_;
-  KeptDiffs diffs_, claimed_;
+  std::map<std::tuple<Key, Key, bool>, KeptDiff> diffs_;  // from, to, whether it is claimed
   std::size_t kept_max_ = 64;  // when to look for those gone; doubles with what lives
 };
 

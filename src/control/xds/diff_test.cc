@@ -79,5 +79,29 @@ TEST(Diffs, OfSetsOfOtherNames) {
               ::testing::ElementsAre("+1100", "+1101"));
 }
 
+TEST(Diffs, GiveSetsOfTheSameNamesOneListOfThemThoughNobodyComparedThem) {
+  Diffs diffs;
+  auto changed = names(1000, 1100);
+  changed[7] = make(1007, "y");
+  const auto one = set_of(names(1000, 1100)), other = set_of(changed),
+             more = set_of(names(1000, 1101));
+  const auto table = diffs.table(one);
+  EXPECT_TRUE(diffs.table(other)->same_names(*table));
+  EXPECT_EQ(diffs.table(other)->names(), table->names());
+  EXPECT_FALSE(diffs.table(more)->same_names(*table));
+  EXPECT_EQ(diffs.diff(one, other)->size(), 1u);
+  EXPECT_EQ(diffs.diff(one, more)->size(), 1u);
+}
+
+TEST(Diffs, DoNotTakeASetThatIsGoneForOneAtItsAddress) {
+  Diffs diffs;
+  for (int i = 0; i < 200; ++i) {
+    const auto set = set_of(names(1000, 1060 + i % 2));
+    const auto table = diffs.table(set);
+    ASSERT_EQ(&table->all(), &set->all());
+    ASSERT_EQ(table->entries().size(), set->size());
+  }
+}
+
 }  // namespace
 }  // namespace graymesh::xds

@@ -186,7 +186,11 @@ class FakeProxy {
   // "a b=2": what it holds for sure.
   std::string holds(Type type) const { return join(all_of(*session_.acked(), type)); }
 
-  TypeStatus status(Type type) const { return session_.types()[static_cast<std::size_t>(type)]; }
+  TypeStatus status(Type type) const {
+    const auto types = session_.types();
+    const auto found = std::ranges::find(types, type, &TypeStatus::type);
+    return found == types.end() ? TypeStatus{.type = type} : *found;
+  }
   Session& session() { return session_; }
   const Session& session() const { return session_; }
   Now now() const { return {clock.now(), clock.wall()}; }

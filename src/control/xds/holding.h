@@ -111,6 +111,7 @@ class Holding {
   // Of thousands of exceptions few are to be looked at by themselves: advance() comes by the others
   // or they are right as they are. Those are noted; the list is sorted, and each is there once.
   void note(std::span<const NameHash> names);
+  bool notes() const { return !noted_.empty(); }  // any
   void note_all();
   std::vector<NameHash> take_noted();
 

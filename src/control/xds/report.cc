@@ -55,7 +55,7 @@ std::vector<TypeStatus> Session::types() const {
                      .nacked = counts.nacked,
                      .bytes = counts.bytes,
                      .since = since_[i],
-                     .chunk = delta_ ? pace_.chunk(type) : 0,
+                     .chunk = delta_ && type != Type::virtual_host ? pace_.chunk(type) : 0,
                      .apply_each = pace_.each(type)});
   }
   return types;

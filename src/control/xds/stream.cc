@@ -66,9 +66,10 @@ void Stream::take(const std::string& message) {
     std::lock_guard lock(mutex_);
     want_node = !node_;
   }
+  const bool asked = message.size() > short_bytes_max && message.size() <= same_bytes_max;
   if (session_.delta())
     hear(decode_delta(message, want_node));
-  else if (!repeats(message))
+  else if (asked || !repeats(message))
     hear(decode_sotw(message, want_node));
   // One that comes back says what it holds in two long requests, of clusters and of endpoints.
   if (message.size() <= short_bytes_max && !received_.exchange(true))
@@ -163,15 +164,15 @@ void Stream::refresh() {
 }
 
 // One response is being written at any time; of each type at most one awaits its ACK. So a proxy
-// that doesn't read costs the server four responses at most, and the newest Config, however many
-// came meanwhile.
+// that doesn't read costs the server five responses at most (that of virtual hosts is not cut), and
+// the newest Config, however many came meanwhile.
 void Stream::pump_locked(Now now) {
   if (!finished_ && !drop_hopeless_locked(now.steady)) {
     send_next_locked(now);
     count_held_locked(now.steady);
   }
   set_deadline_locked(now.steady);
-  note_reach_locked();
+  note_reach_locked(now);
 }
 
 // A turn is asked for where there is something to say; but who is in line is to be heard of, or he
@@ -279,12 +280,12 @@ void Stream::set_deadline_locked(Clock::Steady now) {
   deadline_ = first && !finished_ ? first->time_since_epoch().count() : never;
 }
 
-void Stream::note_reach_locked() {
+void Stream::note_reach_locked(Now now) {
+  awaited_.reach(session_.done(), now.steady);
   const std::uint64_t snapshot = session_.snapshot();
-  awaited_.reach(snapshot == 0 ? session_.done() : snapshot, shared_->clock);
   if (snapshot == reached_) return;
   reached_ = snapshot;
-  reached_at_ = shared_->clock.wall();
+  reached_at_ = now.wall;
   teller_.reached(snapshot);
   if (shared_->options.on_reach) shared_->options.on_reach();
 }

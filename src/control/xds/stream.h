@@ -116,7 +116,7 @@ class Stream final : public rpc::Reactor {
   bool drop_hopeless_locked(Clock::Steady now);
   void drop_locked(const char* reason, const std::string& text);
   void set_deadline_locked(Clock::Steady now);
-  void note_reach_locked();
+  void note_reach_locked(Now now);
   void finish_locked(const Status& status);
   Instruments& instruments() const { return shared_->instruments; }
 

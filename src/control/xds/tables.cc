@@ -88,13 +88,16 @@ bool Channel::keeps(const resource::Resource& host) const {
 
 void Session::hear_tables(const DeltaRequest& request, bool first) {
   Channel& hosts = at(Type::virtual_host);
-  followed_ = 0;
   for (const auto name : request.unsubscribe) {
     const NameHash table = hash_of(name);
-    if (erase(tables_, table)) hosts.doubt(table);
+    if (erase(tables_, table)) {
+      hosts.doubt(table);
+      followed_ = 0;
+    }
     erase(renewed_, table);
   }
   if (first) {
+    followed_ = 0;
     tables_ = channel(Type::route).held_names();  // it came with them, and with their hosts
   } else {
     // Also of a name that it asked for before: what it has under it now may be new, and empty.

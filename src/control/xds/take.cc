@@ -105,7 +105,8 @@ std::optional<Response> Channel::take(const Goal& goal, std::uint64_t nonce) {
     draft_missing(target, draft);
     draft.deferred = removals_wait();
   }
-  dirty_ = more_ = draft.full || draft.trial;
+  more_ = draft.full || draft.trial;
+  dirty_ = more_ || holding_.notes();
   clear_ = !draft.deferred;
   if (!draft.sent.empty() || !draft.missing.empty() || due_)
     return write(std::move(draft), goal, target, nonce);
@@ -173,7 +174,8 @@ void Channel::draft_trial(const Target& target, Draft& draft) {
       found->second.withheld = false;
       const auto* want = target.find(hash);
       holding_.note({&hash, 1});
-      if (!want || !subscription_.covers(hash)) continue;  // as any other exception
+      if (!want || !subscription_.covers(hash) || (by_table() && !takes(**want)))
+        continue;  // as any other exception
       draft.add(hash, want, {found->second.held, found->second.claimed});
       exceptions.erase(found);
     }
@@ -236,16 +238,13 @@ bool Channel::consider(const Goal& goal, NameHash hash, const ResourcePtr* want,
                        Draft& draft) {
   auto& exceptions = holding_.exceptions();
   const auto found = exceptions.find(hash);
-  if (found != exceptions.end()) {
-    const Exception& exception = found->second;
-    if (exception.withheld) return true;
-    if (want && exception.refused == (*want)->version()) return true;
-  }
-  bool send = false;
+  if (found != exceptions.end() && found->second.withheld) return true;
   if (want && by_table() && !takes(**want)) {
     await_table(hash, held, draft);
     return true;
   }
+  if (want && found != exceptions.end() && found->second.refused == (*want)->version()) return true;
+  bool send = false;
   if (want) {
     const bool same =
         held.resource && !held.claimed && held.resource->version() == (*want)->version();

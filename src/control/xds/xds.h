@@ -50,7 +50,7 @@ struct TypeStatus {
   std::uint64_t nacked = 0;
   std::uint64_t bytes = 0;  // of responses
   Clock::Wall since{};      // when `state` began
-  std::size_t chunk = 0;    // resources that one response may have now
+  std::size_t chunk = 0;    // resources that one response may have now; 0: all
   // Learnt: how long the proxy takes to apply one; of clusters, with their endpoints. 0: unknown.
   std::chrono::nanoseconds apply_each{};
 };

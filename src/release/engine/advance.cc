@@ -13,8 +13,6 @@ std::string receipt_key(const Release& release) {
   if (release.phase == Phase::step) return fmt::format("step-{}", release.step + 1);
   if (release.phase == Phase::back_routes || release.phase == Phase::back_switching)
     return "rollback";
-  if (release.phase == Phase::back_subset && !release.receipts.contains("rollback"))
-    return "rollback";  // it begins with that
   if (release.phase == Phase::unrouting) return "promote";
   return std::string(name_of(release.phase));
 }

@@ -305,7 +305,8 @@ TEST_F(EngineTest, AnythingMayBeRolledBackUntilItIsOver) {
     settle();
     EXPECT_EQ(phase(id), Phase::rolled_back) << name_of(from);
     EXPECT_EQ(release(id).reason, "rolled back by ann: errors");
-    EXPECT_TRUE(release(id).receipts.contains("rollback"));
+    EXPECT_EQ(release(id).receipts.contains("rollback"), from != Phase::starting)
+        << name_of(from) << ": there is nothing to withdraw from one that is starting";
     EXPECT_EQ(mesh.objects(), before) << name_of(from);
     EXPECT_THAT(running(), ElementsAre("web-baseline-1-1", "web-baseline-1-2")) << name_of(from);
   }
@@ -332,6 +333,27 @@ TEST_F(EngineTest, ANewerReleaseOfTheTagTakesThePlaceOfTheOneThatRuns) {
   EXPECT_EQ(phase(first), Phase::superseded);
   EXPECT_EQ(phase(second), Phase::gray);
   EXPECT_THAT(running(), ElementsAre("web-baseline-1-1", "web-baseline-1-2", "web-feature-a-3-1"));
+}
+
+TEST_F(EngineTest, ANewerReleaseOfATagThatDoesNotComeUpTakesNothingFromTheOneBefore) {
+  application("web");
+  const auto first = start("feature-a");
+  settle();
+  const std::string rule = object("DestinationRule fe-pre/web-release");
+  const std::uint64_t since = mesh.revision;
+  const auto second =
+      start("feature-a", "  readyWithin: 60s\n", "[{name: web, run: {version: v2}}]");
+  engine->step();
+  ASSERT_EQ(phase(second), Phase::starting);
+  clock.advance(60s);
+  for (int i = 0; i < 10; ++i) engine->step();
+  EXPECT_EQ(phase(second), Phase::rolled_back);
+  EXPECT_EQ(phase(first), Phase::gray);
+  for (const auto& [revision, objects] : mesh.history) {
+    if (revision >= since) {
+      EXPECT_EQ(objects.at("DestinationRule fe-pre/web-release"), rule);
+    }
+  }
 }
 
 TEST_F(EngineTest, SeveralApplicationsGoTogetherOrNotAtAll) {

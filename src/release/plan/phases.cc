@@ -60,7 +60,7 @@ bool rolling_back(Phase phase) {
 }
 
 Phase back_from(Phase phase) {
-  return phase == Phase::starting ? Phase::back_subset : Phase::back_routes;
+  return phase == Phase::starting ? Phase::back_stopping : Phase::back_routes;
 }
 
 bool returning(Phase phase) {

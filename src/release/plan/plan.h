@@ -95,9 +95,9 @@ enum class Phase : std::uint8_t {
 std::string_view name_of(Phase phase);
 std::optional<Phase> phase_named(std::string_view name);
 bool ended(Phase phase);
-// With what a rollback begins that is asked for in this phase. Of one that is still starting no
-// proxy knows anything, and what it wrote now would take away the subset of the release before it,
-// whose tag it has and which goes on.
+// With what a rollback begins that is asked for in this phase. What is still starting has no routes
+// and no subset, so there is nothing to wait for; and a subset that it wrote only now would take
+// the place of that of the release before it, whose tag it has and which goes on.
 Phase back_from(Phase phase);
 bool rolling_back(Phase phase);
 bool promoting(Phase phase);
