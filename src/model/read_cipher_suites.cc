@@ -5,7 +5,6 @@
 // a warning tells so. Istio passes on unread what begins with neither letter nor digit; here it
 // must lead somewhere as well.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "model/kinds.h"

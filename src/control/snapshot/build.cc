@@ -117,14 +117,13 @@ TerritoryPtr settle(std::string_view name, const NamespaceObjectsPtr& objects, c
                     const Data* before, const TerritoryPtr& known) {
   const auto distribution = distribution_of(name, data.objects);
   const bool settings_same = before != nullptr && *before->mesh == *data.mesh &&
-                             (known == nullptr || known->distribution == distribution);
+                             distribution_of(name, before->objects) == distribution;
   const bool nodes_same = before != nullptr && before->localities == data.localities;
   const Past past(*objects, known.get(), settings_same);
   if (known && settings_same && nodes_same && known->objects == objects) return known;
 
   Territory territory;
   territory.objects = objects;
-  territory.distribution = distribution;
   if (past.same({Kind::service, Kind::service_entry})) {
     territory.services = known->services;
     territory.selectors = known->selectors;
@@ -236,10 +235,11 @@ SnapshotPtr build(std::shared_ptr<Data> data, std::shared_ptr<const model::MeshC
 SnapshotPtr build(std::span<const model::ObjectPtr> objects,
                   std::shared_ptr<const model::MeshConfig> mesh, const Snapshot* previous,
                   std::uint64_t number) {
-  const Data* before = previous == nullptr ? nullptr : &previous->data();
+  if (previous != nullptr)
+    return build(changes_to(objects, previous->data().objects), std::move(mesh), *previous, number);
   auto data = std::make_shared<Data>();
-  data->objects = arrange(objects, before == nullptr ? nullptr : &before->objects);
-  return build(std::move(data), std::move(mesh), before, number);
+  data->objects = arrange(objects);
+  return build(std::move(data), std::move(mesh), nullptr, number);
 }
 
 SnapshotPtr build(const Changes& changes, std::shared_ptr<const model::MeshConfig> mesh,

@@ -1,6 +1,8 @@
 #include "control/snapshot/objects.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <utility>
 
 namespace graymesh::snapshot {
@@ -29,18 +31,6 @@ List sorted(List list) {
 
 std::shared_ptr<const List> kept(List list) {
   return list.empty() ? nullptr : std::make_shared<const List>(std::move(list));
-}
-
-// What of `made` is as it was, by address.
-NamespaceObjectsPtr share(NamespaceObjects made, const NamespaceObjectsPtr& before) {
-  bool all = before != nullptr;
-  for (std::size_t kind = 0; before && kind < NamespaceObjects::kinds; ++kind) {
-    auto& list = made.by_kind[kind];
-    const auto& was = before->by_kind[kind];
-    if (list && was && *list == *was) list = was;
-    all = all && list == was;
-  }
-  return all ? before : std::make_shared<const NamespaceObjects>(std::move(made));
 }
 
 // Of one kind in one namespace.
@@ -77,6 +67,16 @@ List changed(const List& before, const Changing& changing) {
   return list;
 }
 
+std::set<model::ObjectPtr> all_of(const Objects& objects) {
+  std::set<model::ObjectPtr> all;
+  for (const auto& [name, held] : objects.namespaces) {
+    for (const auto& list : held->by_kind) {
+      if (list) all.insert(list->begin(), list->end());
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 const NamespaceObjects::List& NamespaceObjects::of(model::Kind kind) const {
@@ -100,23 +100,16 @@ model::ObjectPtr Objects::find(const model::Key& key) const {
   return at == namespaces.end() ? nullptr : at->second->find(key.kind, key.name);
 }
 
-Objects arrange(std::span<const model::ObjectPtr> objects, const Objects* previous) {
-  std::map<std::string_view, std::array<List, NamespaceObjects::kinds>> namespaces;
-  for (const auto& object : objects)
-    namespaces[object->meta.key.namespace_][kind_of(object)].push_back(object);
-  Objects result;
-  for (auto& [name, lists] : namespaces) {
-    NamespaceObjects made;
-    for (std::size_t kind = 0; kind < lists.size(); ++kind)
-      made.by_kind[kind] = kept(sorted(std::move(lists[kind])));
-    NamespaceObjectsPtr before;
-    if (previous != nullptr) {
-      const auto at = previous->namespaces.find(name);
-      if (at != previous->namespaces.end()) before = at->second;
-    }
-    result.namespaces.emplace(name, share(std::move(made), before));
-  }
-  return result;
+Objects arrange(std::span<const model::ObjectPtr> objects) {
+  return arrange({.gone = {}, .come = {objects.begin(), objects.end()}}, {});
+}
+
+Changes changes_to(std::span<const model::ObjectPtr> objects, const Objects& previous) {
+  const std::set<model::ObjectPtr> was = all_of(previous), is = all_of(arrange(objects));
+  Changes changes;
+  std::ranges::set_difference(was, is, std::back_inserter(changes.gone));
+  std::ranges::set_difference(is, was, std::back_inserter(changes.come));
+  return changes;
 }
 
 Objects arrange(const Changes& changes, const Objects& previous) {

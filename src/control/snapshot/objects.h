@@ -36,9 +36,10 @@ struct Objects {
   model::ObjectPtr find(const model::Key& key) const;  // null if there is none
 };
 
-// Of two objects with one key, the later counts. `previous`, which gives what is the same, may be
-// null.
-Objects arrange(std::span<const model::ObjectPtr> objects, const Objects* previous);
+// Of two objects with one key, the later counts.
+Objects arrange(std::span<const model::ObjectPtr> objects);
+// What leads from `previous` to these objects.
+Changes changes_to(std::span<const model::ObjectPtr> objects, const Objects& previous);
 // Costs what the lists cost that change, and not what all objects do.
 Objects arrange(const Changes& changes, const Objects& previous);
 

@@ -67,6 +67,9 @@ struct Locality {
   std::string region, zone, sub_zone;
   auto operator<=>(const Locality&) const = default;
 };
+// By the label topology.istio.io/locality or istio-locality: "r/z/s", or "r.z.s", as label values
+// cannot hold a slash. Nothing if there is none.
+std::optional<Locality> locality_label(const model::Labels& labels);
 
 struct Endpoint {
   std::string address;  // IP; DNS name where the resolution is dns; "unix:///path"
@@ -114,7 +117,8 @@ struct Service {
   bool headless = false;
   bool external = false;    // MESH_EXTERNAL
   bool node_local = false;  // a client reaches endpoints of its own node only
-  // Which endpoints come first. Unless `any`, those that are not ready are among its Endpoints.
+  // Which endpoints come first. Unless `any`, those of a Kubernetes Service that are not ready are
+  // among its Endpoints.
   model::TrafficDistribution distribution = model::TrafficDistribution::any;
   Visibility visible;
   model::Labels selector;

@@ -25,7 +25,6 @@ namespace graymesh::snapshot {
 // All that one namespace's objects give.
 struct Territory {
   NamespaceObjectsPtr objects;
-  // Of the Namespace itself, which is cluster-wide: what its services prefer.
   model::TrafficDistribution distribution = model::TrafficDistribution::any;
   std::shared_ptr<const Services> services;
   std::shared_ptr<const SelectorIndex> selectors;  // of `services`

@@ -10,15 +10,6 @@ std::string label(const model::Labels& labels, std::string_view name) {
   return at == labels.end() ? std::string() : at->second;
 }
 
-// Label values cannot hold a slash, so "region.zone.subzone" stands for it.
-std::optional<Locality> locality_label(const model::Labels& labels) {
-  std::string text = label(labels, "topology.istio.io/locality");
-  if (text.empty()) text = label(labels, "istio-locality");
-  if (text.empty()) return std::nullopt;
-  if (text.find('/') == std::string::npos) std::ranges::replace(text, '.', '/');
-  return locality_named(text);
-}
-
 Workload workload_of_pod(const model::ObjectPtr& object, const Localities& localities) {
   const auto& pod = object->as<model::Pod>();
   const auto& meta = object->meta;
@@ -86,6 +77,14 @@ Locality locality_named(std::string_view text) {
   result.zone = next();
   result.sub_zone = next();
   return result;
+}
+
+std::optional<Locality> locality_label(const model::Labels& labels) {
+  std::string text = label(labels, "topology.istio.io/locality");
+  if (text.empty()) text = label(labels, "istio-locality");
+  if (text.empty()) return std::nullopt;
+  if (text.find('/') == std::string::npos) std::ranges::replace(text, '.', '/');
+  return locality_named(text);
 }
 
 Endpoint endpoint_of(const model::WorkloadEntry& entry, const model::Labels& labels,

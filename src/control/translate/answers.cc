@@ -77,7 +77,6 @@ AnswerBook::AnswerBook(snapshot::SnapshotPtr snapshot, const AnswerBook& before)
       older_beyond_.emplace(answers->view, answers->beyond_loopback);
     return;
   }
-  traits_ = before.traits_;
   for (const auto& [view, answers] : before.answers_)
     answers_.emplace(view, moved_on(answers, moved, *snapshot_));
 }
@@ -92,6 +91,7 @@ AnswersPtr AnswerBook::find(const std::shared_ptr<const void>& view,
   made->view = view;
   made->services = &services;
   made->within_clusters = within_clusters(services);
+  made->traits = traits_of(services, snapshot_->mesh());
   std::vector<snapshot::EndpointsPtr> endpoints;
   endpoints.reserve(services.size());
   for (const auto& seen : services) endpoints.push_back(snapshot_->endpoints(*seen.service));
@@ -106,17 +106,6 @@ AnswersPtr AnswerBook::find(const std::shared_ptr<const void>& view,
   made->endpoints = Pieces<snapshot::EndpointsPtr>(std::move(endpoints));
   const std::lock_guard lock(mutex_);
   return answers_.emplace(view.get(), std::move(made)).first->second;
-}
-
-ViewTraits AnswerBook::find_traits(const std::shared_ptr<const void>& view,
-                                   const std::vector<SeenService>& services) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto it = traits_.find(view); it != traits_.end()) return it->second;
-  }
-  const ViewTraits found = traits_of(services, snapshot_->mesh());
-  const std::lock_guard lock(mutex_);
-  return traits_.emplace(view, found).first->second;
 }
 
 }  // namespace graymesh::translate

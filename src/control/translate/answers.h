@@ -25,6 +25,7 @@ struct Answers {
   std::shared_ptr<const Places> within_clusters;
   // Places of those that leave loopback: for proxies on loopback, they have other clusters.
   std::shared_ptr<const Places> beyond_loopback;
+  ViewTraits traits;
 };
 using AnswersPtr = std::shared_ptr<const Answers>;
 
@@ -40,23 +41,16 @@ class AnswerBook {
   AnswersPtr of(const std::shared_ptr<const View>& view) {
     return find(view, view->services);
   }
-  template <typename View>
-  ViewTraits traits(const std::shared_ptr<const View>& view) {
-    return find_traits(view, view->services);
-  }
 
  private:
   AnswersPtr find(const std::shared_ptr<const void>& view,
                   const std::vector<snapshot::SeenService>& services);
-  ViewTraits find_traits(const std::shared_ptr<const void>& view,
-                         const std::vector<snapshot::SeenService>& services);
 
   const snapshot::SnapshotPtr snapshot_;
   mutable std::mutex mutex_;
   std::map<const void*, AnswersPtr> answers_;  // by the View's address
   // Of Views before, which may be seen again though not all that is declared is the same.
   std::map<std::shared_ptr<const void>, std::shared_ptr<const Places>> older_beyond_;
-  std::map<std::shared_ptr<const void>, ViewTraits> traits_;
 };
 
 }  // namespace graymesh::translate

@@ -191,7 +191,9 @@ BundlePtr Assigner::of(const snapshot::SeenService& seen, const snapshot::Endpoi
   if (is_dns(*seen.service)) return nullptr;
   MemoKey key("endpoints");
   key.add(static_cast<std::uint64_t>(client_)).add(mesh_).add(seen.service).add(seen.rule);
-  key.add(endpoints).add(text_of(vantage_, heeds_of(*mesh_, seen)));
+  // Most often no rule compares anything with the proxy.
+  const bool anywhere = vantage_ == Vantage{};
+  key.add(endpoints).add(anywhere ? std::string() : text_of(vantage_, heeds_of(*mesh_, seen)));
   return memo.bundle(std::move(key),
                      [&] { return assignments(*mesh_, seen, *endpoints, client_, vantage_); });
 }

@@ -208,7 +208,7 @@ std::shared_ptr<Generation::Place> Generation::State::find(const resource::Node&
   const Role role = role_of(node);
   if (role == Role::gateway) {
     const auto view = gateway_view(*snapshot, node);
-    place->gateway = gateway_scope(snapshot, view, book.traits(view), node);
+    place->gateway = gateway_scope(snapshot, view, book.of(view)->traits, node);
     const std::string text = "gateway|" + text_of(place->gateway);
     place->gateway_slot = slots->at(text);
     place->endpoints_slot = slots->at("endpoints|" + text + text_of(place->gateway.vantage));
@@ -219,7 +219,7 @@ std::shared_ptr<Generation::Place> Generation::State::find(const resource::Node&
     place->inbound = inbound_scope(snapshot, view, node);
     place->inbound_slot = slots->at("inbound|" + text_of(place->inbound));
   }
-  place->outbound = outbound_scope(snapshot, view, book.traits(view), node, place->inbound);
+  place->outbound = outbound_scope(snapshot, view, book.of(view)->traits, node, place->inbound);
   const bool proxyless = role == Role::proxyless;
   const std::string text = (proxyless ? "proxyless|" : "outbound|") + text_of(place->outbound);
   (proxyless ? place->proxyless_slot : place->outbound_slot) = slots->at(text);
@@ -292,8 +292,7 @@ resource::ConfigPtr Generation::config_for(const resource::Node& node,
     kept = place = state.find(node);
   auto config = std::make_shared<Config>();
   config->snapshot = state.snapshot->number();
-  const auto parts = state.parts(*place);
-  for (const auto& part : parts) {
+  for (const auto& part : state.parts(*place)) {
     for (const Type type : resource::all_types) {
       const auto& layer = part->of(type);
       if (layer && layer->set) config->layers[static_cast<std::size_t>(type)].push_back(layer->set);

@@ -25,7 +25,7 @@ void set_http_chain(const OutboundScope& scope, const ListenerPlan& plan, Filter
   set_http(scope.snapshot->mesh(),
            {.side = Side::outbound,
             .stat_prefix = "outbound_" + plan.name() + ";",
-            .table = plan.table.empty() ? "" : wire_name(plan.table, scope.vhds),
+            .table = wire_name(plan.table, scope.vhds),
             .protocol = plan.protocol,
             .explicit_proxy = plan.explicit_proxy,
             .lane = scope.lane,

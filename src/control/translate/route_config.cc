@@ -67,7 +67,8 @@ std::string RouteConfig::body() const {
 resource::ResourcePtr RouteConfig::take(Memo& memo) {
   MemoKey key("routes");
   key.add(name_).add(std::uint64_t{strip_ports_});
-  for (const auto& host : hosts_) key.add(host);  // which imply the origins
+  for (const auto& host : hosts_) key.add(host);
+  for (const auto& origin : origins_) key.add(origin);
   return memo.resource(std::move(key), [&] {
     return std::make_shared<const resource::Resource>(resource::Type::route, name_, body(),
                                                       origins_);
@@ -92,12 +93,13 @@ resource::ResourcePtr host_of_table(const std::string& table, Host host, Memo& m
   std::replace(host.name.begin(), host.name.end(), '/', '|');
   const std::string name = table + "/" + host.name;
   host.key.add("one by one").add(name);
+  std::vector<std::string> origins;
+  for (const auto* origin : host.origins) {
+    std::string text = model::to_string(*origin);
+    if (std::ranges::find(origins, text) == origins.end()) origins.push_back(std::move(text));
+  }
+  for (const auto& origin : origins) host.key.add(origin);
   return memo.resource(std::move(host.key), [&] {
-    std::vector<std::string> origins;
-    for (const auto* origin : host.origins) {
-      std::string text = model::to_string(*origin);
-      if (std::ranges::find(origins, text) == origins.end()) origins.push_back(std::move(text));
-    }
     return std::make_shared<const resource::Resource>(resource::Type::virtual_host, name,
                                                       host.body(name), std::move(origins));
   });

@@ -29,19 +29,6 @@ const model::Labels& labels_of(const snapshot::Snapshot& snapshot, const Node& n
   return workload && !workload->labels.empty() ? workload->labels : node.labels;
 }
 
-// "r/z/s", or with dots, which label values may have.
-snapshot::Locality locality_named(std::string text) {
-  if (text.find('/') == std::string::npos) std::replace(text.begin(), text.end(), '.', '/');
-  snapshot::Locality locality;
-  const auto first = text.find('/');
-  locality.region = text.substr(0, first);
-  if (first == std::string::npos) return locality;
-  const auto second = text.find('/', first + 1);
-  locality.zone = text.substr(first + 1, second == std::string::npos ? second : second - first - 1);
-  if (second != std::string::npos) locality.sub_zone = text.substr(second + 1);
-  return locality;
-}
-
 // As Istio: of the pod, else by labels, else what the node says.
 snapshot::Locality locality_of(const snapshot::Snapshot& snapshot, const Node& node) {
   const auto* workload = snapshot.workload(node.address);
@@ -53,9 +40,7 @@ snapshot::Locality locality_of(const snapshot::Snapshot& snapshot, const Node& n
   };
   snapshot::Locality by_parts{label(region_label), label(zone_label), label(sub_zone_label)};
   if (by_parts != snapshot::Locality{}) return by_parts;
-  for (const char* name : {"topology.istio.io/locality", "istio-locality"}) {
-    if (auto text = label(name); !text.empty()) return locality_named(std::move(text));
-  }
+  if (const auto whole = snapshot::locality_label(labels)) return *whole;
   return {node.region, node.zone, node.sub_zone};
 }
 

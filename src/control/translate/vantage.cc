@@ -1,7 +1,5 @@
 #include "control/translate/vantage.h"
 
-#include <algorithm>
-
 #include "control/translate/cluster.h"
 #include "control/translate/endpoint.h"
 

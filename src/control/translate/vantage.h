@@ -6,7 +6,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "control/snapshot/snapshot.h"
 #include "control/translate/scope.h"
