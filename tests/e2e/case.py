@@ -4,15 +4,18 @@ ask it with. A test reads as: what a user writes, what a client sees.
 Every test ends on its own: each wait has a limit, each request a timeout, each load a pause.
 """
 
+import http.server
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -25,6 +28,7 @@ MESH_CONFIG = """\
 proxyHttpPort: 15001
 outboundTrafficPolicy: {mode: REGISTRY_ONLY}
 """
+VHDS_ON = 'defaultConfig: {proxyMetadata: {GRAYMESH_VHDS: "on"}}\n'
 
 POD = """\
 ---
@@ -163,6 +167,15 @@ class Mesh(demo_mesh.Mesh):
                 proxy["snapshot"] >= newest for proxy in proxies)
         wait_until(all_synced, seconds, lambda: f"every proxy is synced: {self.proxies()}")
 
+    def read_all(self):
+        """Waits until graymeshd has read what was written until now, and every proxy has ACKed it. A file that is gone
+        is believed to be so after 0.1 s."""
+        time.sleep(0.3)
+        name = f"mark-{time.monotonic_ns()}"
+        self.write("mark.yaml", f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
+        wait_until(lambda: self.json(f"/api/v1/objects?kind=ns&name={name}")["items"], 10, "graymeshd has read all")
+        self.settled()
+
     def rejections(self):
         """What any Envoy here refused, by instance: its own counters, and our record."""
         found = {}
@@ -280,6 +293,30 @@ class Load(demo_mesh.Stream):
         return at
 
 
+class SaysWhoAsks(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.client_address[0].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def serve_who_asks(address, add_cleanup):
+    """The port of a server at `address` that answers with the address it was asked from."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    server = type("Server", (http.server.ThreadingHTTPServer,), {"address_family": family})((address, 0), SaysWhoAsks)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    add_cleanup(thread.join)
+    add_cleanup(server.server_close)
+    add_cleanup(server.shutdown)
+    return server.server_address[1]
+
+
 class Case(unittest.TestCase):
     """Tests that share one mesh, which each leaves as it found it."""
 
@@ -319,6 +356,34 @@ class Case(unittest.TestCase):
 
     def eventually(self, holds, seconds=5.0, what="", pause=0.02):
         return wait_until(holds, seconds, what or "the expected state", pause)
+
+
+class UnderLoad(Case):
+    """What changes while two clients ask for the application cart all the time, one without a header, one in the lane
+    feature-a: not one request may fail."""
+
+    url, in_lane = "http://cart:8080/", {"canarytag": "feature-a"}
+
+    def setUp(self):
+        self.mesh.read_all()  # what the test before put back
+        self.loads = [Load(self.mesh, "client.fe-pre", self.url), Load(self.mesh, "client.fe-pre", self.url, self.in_lane)]
+        for load in self.loads:
+            load.__enter__()
+            self.addCleanup(load.stop)
+        self.plain, self.lane = self.loads
+        self.plain.wait_version("baseline")
+        self.lane.wait_version("feature-a")
+
+    def finish(self):
+        """Lets what was changed settle, ends the loads, and holds them to account."""
+        self.mesh.settled()
+        for load in self.loads:
+            more = len(load.answers) + 20
+            self.eventually(lambda load=load, more=more: len(load.answers) > more, 10, "requests go on")
+        for load in self.loads:
+            load.stop()
+            self.assertEqual(load.failures(), [])
+        self.assertEqual(self.mesh.rejections(), {})
 
 
 def skip_without_envoy():

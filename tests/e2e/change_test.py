@@ -23,34 +23,13 @@ CART = "http://cart:8080/"
 IN_A, IN_B = {"canarytag": "feature-a"}, {"canarytag": "feature-b"}
 
 
-class DeltaChanges(case.Case):
+class DeltaChanges(case.UnderLoad):
     files = FILES
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.mesh.add_instance(PODS["feature-b"])
-
-    def setUp(self):
-        self.mesh.settled()
-        self.loads = [case.Load(self.mesh, "client.fe-pre", CART), case.Load(self.mesh, "client.fe-pre", CART, IN_A)]
-        for load in self.loads:
-            load.__enter__()
-            self.addCleanup(load.stop)
-        self.plain, self.lane = self.loads
-        self.plain.wait_version("baseline")
-        self.lane.wait_version("feature-a")
-
-    def finish(self):
-        """Lets what was changed settle, ends the loads, and holds them to account."""
-        self.mesh.settled()
-        for load in self.loads:
-            more = len(load.answers) + 20
-            self.eventually(lambda load=load, more=more: len(load.answers) > more, 10, "requests go on")
-        for load in self.loads:
-            load.stop()
-            self.assertEqual(load.failures(), [])
-        self.assertEqual(self.mesh.rejections(), {})
 
     def test_a_route_edited_back_and_forth(self):
         for _ in range(5):
@@ -65,7 +44,7 @@ class DeltaChanges(case.Case):
         self.change("cart-routes.yaml", case.rule("cart", "baseline", "feature-a") + case.by_header("cart"))
         self.lane.wait_version("baseline")
         self.finish()
-        # The answers have changed already; other proxies may still be about to say so.
+        # The answers have changed already; its ACK may be on its way.
         case.wait_until(lambda: self.metric("graymesh_xds_change_seconds_count") > count, 20, "the last ACK")
         self.assertEqual(self.metric("graymesh_xds_change_seconds_count"), count + 1)
         self.assertTrue(0 < self.metric("graymesh_xds_change_seconds_sum") - total < 10)
@@ -148,7 +127,7 @@ class StateOfTheWorldChanges(DeltaChanges):
 
 
 class VirtualHostsOneByOneChanges(DeltaChanges):
-    mesh_config = case.MESH_CONFIG + 'defaultConfig: {proxyMetadata: {GRAYMESH_VHDS: "on"}}\n'
+    mesh_config = case.MESH_CONFIG + case.VHDS_ON
 
     def test_the_proxy_has_virtual_hosts_one_by_one(self):
         types = {it["type"]: it["state"] for it in self.mesh.proxies()[0]["types"]}

@@ -71,9 +71,11 @@ class Pipeline(unittest.TestCase):
         """The version that a browser meets which follows the link."""
         host, port = self.mesh["gateways"][0].split(":")
         client = case.demo_mesh.Client(host, int(port))
-        self.addCleanup(client.close)
         name = re.search(r"//([^:/]+)", link).group(1)
-        return client.request("/" + link.split("/", 3)[3], name).json.get("version")
+        try:
+            return client.request("/" + link.split("/", 3)[3], name).json.get("version")
+        finally:
+            client.close()
 
     def follow_until(self, over, link):
         met = set()

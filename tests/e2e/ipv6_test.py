@@ -5,54 +5,15 @@
     client ── sidecar's HTTP proxy (Envoy, [::1]) ─────>  by a Service with an IPv6 endpoint, and by a name
 """
 
-import http.server
 import pathlib
 import shutil
 import signal
-import socket
 import tempfile
-import threading
 import unittest
 
 import case
+import demo_machine
 import demo_mesh
-
-
-class Says(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = self.client_address[0].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-            return True
-    except OSError:
-        return False
-
-
-def free_ports(count):
-    """Ports of ::1 that nobody has."""
-    probes = [socket.socket(socket.AF_INET6) for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("::1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 MESH = """\
@@ -99,16 +60,12 @@ class Ipv6(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="graymesh-test-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.server = Server(("::1", 0), Says)
-        thread = threading.Thread(target=cls.server.serve_forever)
-        thread.start()
-        cls.addClassCleanup(thread.join)
-        cls.addClassCleanup(cls.server.server_close)
-        cls.addClassCleanup(cls.server.shutdown)
-        cls.gateway, cls.proxy, *cls.own = free_ports(8)
+        server = case.serve_who_asks("::1", cls.addClassCleanup)
+        first = demo_machine.free_ports(8, "::1")
+        cls.gateway, cls.proxy, *cls.own = range(first, first + 8)
         config = cls.folder / "config"
         config.mkdir()
-        (config / "mesh.yaml").write_text(MESH.format(server=cls.server.server_address[1], gateway=cls.gateway))
+        (config / "mesh.yaml").write_text(MESH.format(server=server, gateway=cls.gateway))
         cls.control_plane = case.ControlPlane(cls.folder, config)
         cls.control_plane.start()
         cls.addClassCleanup(cls.control_plane.kill)
@@ -150,12 +107,14 @@ class Ipv6(unittest.TestCase):
         self.assertEqual(self.answer(self.proxy, "http://by-name.example/", "by-name.example"), "::1")
 
     def test_nothing_is_refused(self):
-        for proxy in self.control_plane.get("/api/v1/proxies").json["items"]:
+        proxies = self.control_plane.get("/api/v1/proxies").json["items"]
+        self.assertEqual({proxy["name"] for proxy in proxies}, {"gateway", "client"})
+        for proxy in proxies:
             self.assertEqual(proxy["refusals"], [], proxy["name"])
             self.assertTrue(all(type["nacked"] == 0 for type in proxy["types"]), proxy["types"])
 
 
 if __name__ == "__main__":
     case.skip_without_envoy()
-    case.skip_without([] if has_ipv6() else ["::1"])
+    case.skip_without([] if demo_machine.can_listen("::1", 0) else ["::1"])
     unittest.main(verbosity=2)

@@ -9,9 +9,7 @@ The kernel carries packets to this machine's own address over loopback, whatever
 another machine it would refuse (EINVAL). So it is the source that these tests look at.
 """
 
-import http.server
 import socket
-import threading
 import unittest
 
 import case
@@ -33,18 +31,6 @@ def own_address():
         return "" if address.startswith("127.") else address
 
 
-class SaysWhoAsks(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = self.client_address[0].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 def entry(name, address, port, resolution="STATIC"):
     return f"""\
 ---
@@ -64,14 +50,7 @@ class Loopback(case.Case):
     files = FILES
 
     def server(self, address):
-        """The port of a server at `address` that answers with the address it was asked from."""
-        server = http.server.ThreadingHTTPServer((address, 0), SaysWhoAsks)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        return server.server_address[1]
+        return case.serve_who_asks(address, self.addCleanup)
 
     def answer(self, url):
         """What the server says, once the proxy knows of it."""

@@ -240,7 +240,7 @@ class Refused(case.Case):
 
 class RefusedOneByOne(Refused):
     routes = "VHDS"
-    mesh_config = case.MESH_CONFIG + 'defaultConfig: {proxyMetadata: {GRAYMESH_VHDS: "on"}}\n'
+    mesh_config = case.MESH_CONFIG + case.VHDS_ON
 
 
 if __name__ == "__main__":

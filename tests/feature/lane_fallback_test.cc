@@ -147,6 +147,7 @@ TEST(LaneFallback, AnInstanceOfTheOtherSubsetChangesTheLanesEndpointsAndNothingE
   EXPECT_EQ(priorities(after, lane), "feature-a@0");
   EXPECT_EQ(*before.config().find(resource::Type::cluster, lane),
             *after.config().find(resource::Type::cluster, lane));
+  EXPECT_TRUE(before.routes("8080").is_object());
   EXPECT_EQ(before.routes("8080"), after.routes("8080"));
   mesh.change(app("cart", {"baseline"}) + rest);
   EXPECT_EQ(priorities(mesh.sidecar("web"), lane), "baseline@1");
