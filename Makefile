@@ -10,8 +10,8 @@ SOAK_STREAMS ?= 300
 # Switches of `make run`, handed to the demo by environment.
 export ONCE PROXY MONITORING PLAIN
 
-sources = $(shell git ls-files -co --exclude-standard 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h' \
-  'bench/*.cc' 'bench/*.h' 'fuzz/*.cc' 'fuzz/*.h' 'demo/*.cc' 'demo/*.h')
+sources = $(wildcard $(shell git ls-files -co --exclude-standard 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h' \
+  'bench/*.cc' 'bench/*.h' 'fuzz/*.cc' 'fuzz/*.h' 'demo/*.cc' 'demo/*.h'))
 
 define build
 	@cmake --preset $(1) >/dev/null

@@ -10,7 +10,7 @@ from platform_mesh import ApiError, PlatformMesh
 # A VirtualService of a person's own, beside those that the platform writes.
 OWN_FILE = "cart-routes.yaml"
 OWN = """\
-# Who brings the cookie tester=yes meets this version of cart, lane or not. Edit me while the demo runs.
+# Who brings the cookie tester=yes meets this version of cart. Edit me while the demo runs.
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: cart, namespace: fe-pre}
