@@ -89,8 +89,8 @@ json endpoint(const snapshot::Endpoint& e) {
 json configz_page(const push::State& state) {
   json out = json::array();
   for (const auto& [key, entry] : state.objects->entries) {
-    json one = {
-        {"kind", model::name_of(key.kind)}, {"namespace", key.namespace_}, {"name", key.name}};
+    const auto [kind, name] = model::kind_and_name(key);
+    json one = {{"kind", kind}, {"namespace", key.namespace_}, {"name", name}};
     if (entry.serving) {
       if (auto text = model::to_json(entry.serving->text)) one = json::parse(*text, nullptr, false);
     }

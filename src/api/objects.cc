@@ -57,14 +57,6 @@ bool means(std::string_view word, const NamedKind& kind) {
   return name.ends_with('y') && asked == name.substr(0, name.size() - 1) + "ies";
 }
 
-// "AuthorizationPolicy" of the Key "AuthorizationPolicy/deny", and "deny".
-std::pair<std::string_view, std::string_view> parts_of(const model::Key& key) {
-  if (key.kind != Kind::unsupported) return {name_of(key.kind), key.name};
-  const std::string_view name = key.name;
-  const std::size_t slash = std::min(name.find('/'), name.size() - 1);
-  return {name.substr(0, slash), name.substr(slash + 1)};
-}
-
 json problems(const std::vector<model::Problem>& list) {
   json out = json::array();
   for (const auto& problem : list) out.push_back(to_json(problem));
@@ -73,7 +65,7 @@ json problems(const std::vector<model::Problem>& list) {
 
 json object(const model::Key& key, const source::Entry& entry,
             const std::vector<model::Problem>& across) {
-  const auto [kind, own_name] = parts_of(key);
+  const auto [kind, own_name] = model::kind_and_name(key);
   json out = {{"kind", kind},
               {"namespace", key.namespace_},
               {"name", own_name},
@@ -109,7 +101,7 @@ model::Key NamedKind::key(std::string namespace_, std::string_view object) const
 }
 
 bool NamedKind::has(const model::Key& key) const {
-  return key.kind == kind && (kind != Kind::unsupported || parts_of(key).first == name);
+  return key.kind == kind && (kind != Kind::unsupported || model::kind_and_name(key).first == name);
 }
 
 std::string_view state_of(const model::Key& key, const source::Entry& entry) {
@@ -146,7 +138,7 @@ json objects_page(const push::State& state, const ObjectQuery& query) {
   for (const auto& [key, entry] : state.objects->entries) {
     if (!query.kind.empty() && (!kind || !kind->has(key))) continue;
     if (!query.namespace_.empty() && key.namespace_ != query.namespace_) continue;
-    if (!query.name.empty() && parts_of(key).second != query.name) continue;
+    if (!query.name.empty() && model::kind_and_name(key).second != query.name) continue;
     if (!query.state.empty() && state_of(key, entry) != query.state) continue;
     items.push_back(object(key, entry, across));
   }

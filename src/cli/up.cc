@@ -342,7 +342,11 @@ int down(const Options& options) {
     }
     return exit_ok;
   };
-  if (!ours) return nothing();
+  if (!ours) {
+    // An up that was killed before it took the lock may have made the folder, and nothing in it.
+    if (!options.keep) ::rmdir(folder.path().c_str());
+    return nothing();
+  }
   const auto lock =
       folder.lock([&] { say("another up or down is at work there: waiting for its end"); });
   if (!lock) return fail(lock.error());

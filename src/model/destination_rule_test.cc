@@ -116,6 +116,11 @@ TEST(TrafficPolicy, SaysWhatHasNoEffectYet) {
             Lines{on6(".tunnel ") + std::string(no_effect)});
   EXPECT_EQ(warnings_of(policy("loadBalancer: {zoneAwareLbSetting: {enabled: true}}")),
             Lines{on6(".loadBalancer.zoneAwareLbSetting ") + std::string(no_effect)});
+  EXPECT_EQ(warnings_of(policy("loadBalancer: {backendUtilization: {weightUpdatePeriod: 1s}}")),
+            Lines{on6(".loadBalancer.backendUtilization ") + std::string(no_effect)});
+  EXPECT_EQ(
+      warnings_of(policy("outlierDetection: {failurePercentageThreshold: 50}")),
+      Lines{on6(".outlierDetection.failurePercentageThreshold 50, ") + std::string(no_effect)});
 }
 
 TEST(TrafficPolicy, DoesNotTakeConsecutiveErrorsForOthers) {

@@ -34,6 +34,8 @@ struct ServerTls {
   Protocol min_version = Protocol::automatic;
   Protocol max_version = Protocol::automatic;
   std::vector<std::string> cipher_suites;
+  std::vector<std::string> ecdh_curves;     // in BoringSSL's names
+  std::vector<std::string> alpn_protocols;  // empty: by the protocol of the server
 
   bool operator==(const ServerTls&) const = default;
 };

@@ -122,6 +122,32 @@ TEST(Gateway, TakesOperationsOnCipherSuitesThatLeaveSome) {
             Lines{gateway6(".tls.cipherSuites leaves no cipher suite: Envoy's own choice holds")});
 }
 
+TEST(Gateway, LeavesOutCurvesThatEnvoyWouldRefuse) {
+  const std::string text =
+      https("ecdhCurves: [X25519MLKEM768, P-256, p-256, \"\", P-224, prime256v1, X25519]");
+  EXPECT_EQ(spec_of<Gateway>(text).servers.at(0).tls->ecdh_curves,
+            (std::vector<std::string>{"X25519MLKEM768", "P-256", "X25519"}));
+  const std::string unknown = ", is no curve that Envoy knows: it is left out";
+  EXPECT_EQ(warnings_of(text), (Lines{gateway6(".tls.ecdhCurves[2] p-256" + unknown),
+                                      gateway6(".tls.ecdhCurves[4] P-224" + unknown),
+                                      gateway6(".tls.ecdhCurves[5] prime256v1, is there twice")}));
+}
+
+TEST(Gateway, TakesProtocolsOfWhichALPNCanTell) {
+  EXPECT_EQ(spec_of<Gateway>(https("alpnProtocols: [http/1.1, acme-tls/1]"))
+                .servers.at(0)
+                .tls->alpn_protocols,
+            (std::vector<std::string>{"http/1.1", "acme-tls/1"}));
+  const std::string rule =
+      ", must be the name of one protocol, of up to 255 bytes, without a comma";
+  const std::string longest(255, 'x');
+  EXPECT_EQ(errors_of(https("alpnProtocols: [" + longest + "]")), Lines{});
+  EXPECT_EQ(errors_of(https("alpnProtocols: [\"h2,http/1.1\"]")),
+            Lines{gateway6(".tls.alpnProtocols[0] \"h2,http/1.1\"" + rule)});
+  for (const std::string& bad : {longest + "x", std::string("\"\"")})
+    EXPECT_EQ(errors_of(https("alpnProtocols: [" + bad + "]")).size(), 1u) << bad;
+}
+
 TEST(Gateway, NeedsCipherSuitesForOldTls) {
   const std::string rule = ", needs cipherSuites: Envoy's own have none for TLS below 1.2";
   EXPECT_EQ(warnings_of(https("minProtocolVersion: TLSV1_1")),

@@ -46,6 +46,7 @@ void read_load_balancer(Fields& f, bool ejects, LoadBalancer& out);
 void read_locality_lb(Fields& f, bool ejects, LocalityLb& out);
 void read_server_tls(Fields& f, ServerTls& out);
 void read_cipher_suites(Fields& f, std::vector<std::string>& out);
+void read_ecdh_curves(Fields& f, std::vector<std::string>& out);
 // The annotation networking.istio.io/traffic-distribution, if it is there: one of Kubernetes' words
 // in any case; any other means no preference.
 void read_distribution(Reading& reading, const Element& root, const Meta& meta,

@@ -44,7 +44,7 @@ std::string_view name_of(Kind kind) {
   return "unknown";
 }
 
-std::string to_string(const Key& key) {
+std::pair<std::string_view, std::string_view> kind_and_name(const Key& key) {
   constexpr std::string_view endpoints = "endpoints/";
   std::string_view kind = name_of(key.kind), name = key.name;
   if (key.kind == Kind::endpoint_slice && name.starts_with(endpoints)) {
@@ -54,6 +54,11 @@ std::string to_string(const Key& key) {
     kind = name.substr(0, name.find('/'));
     name.remove_prefix(std::min(kind.size() + 1, name.size()));
   }
+  return {kind, name};
+}
+
+std::string to_string(const Key& key) {
+  const auto [kind, name] = kind_and_name(key);
   return key.namespace_.empty() ? fmt::format("{} {}", kind, name)
                                 : fmt::format("{} {}/{}", kind, key.namespace_, name);
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace graymesh::model {
@@ -46,6 +47,9 @@ struct Key {
 
   auto operator<=>(const Key&) const = default;
 };
+
+// As they are written: "VirtualService", "web"; "Endpoints", "web"; "AuthorizationPolicy", "deny".
+std::pair<std::string_view, std::string_view> kind_and_name(const Key& key);
 
 // "VirtualService fe-pre/web"; "Node n1" for cluster-wide objects.
 std::string to_string(const Key& key);

@@ -1,10 +1,11 @@
-// Cipher suites of TLS up to 1.2, in BoringSSL's language: names, ALL, `-X`, `+X`, `!X` to take
-// away, put last or forbid, `[X|Y]` for equal preference.
+// Cipher suites of TLS up to 1.2 and ECDH curves, suites in BoringSSL's language: names, ALL, `-X`,
+// `+X`, `!X` to take away, put last or forbid, `[X|Y]` for equal preference.
 //
 // One word that Envoy does not know would cost the whole listener. As in Istio, it is dropped, and
 // a warning tells so. Istio passes on unread what begins with neither letter nor digit; here it
 // must lead somewhere as well.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "model/kinds.h"
@@ -14,6 +15,19 @@ namespace graymesh::model {
 namespace {
 
 using Names = std::set<std::string_view>;
+
+// As Envoy 1.40 takes them, and what each is also called. It refuses one that is there twice, by
+// whichever name.
+std::string_view curve_of(std::string_view name) {
+  static const std::map<std::string_view, std::string_view> curves{
+      {"P-256", "P-256"},         {"prime256v1", "P-256"}, {"P-384", "P-384"},
+      {"secp384r1", "P-384"},     {"P-521", "P-521"},      {"secp521r1", "P-521"},
+      {"X25519", "X25519"},       {"x25519", "X25519"},    {"X25519MLKEM768", "X25519MLKEM768"},
+      {"MLKEM1024", "MLKEM1024"},
+  };
+  const auto at = curves.find(name);
+  return at == curves.end() ? std::string_view{} : at->second;
+}
 
 // Istio's pkg/config/security, each accepted by Envoy 1.40. TLS 1.3 has suites of its own, which
 // nobody can choose among.
@@ -116,6 +130,28 @@ void read_cipher_suites(Fields& f, std::vector<std::string>& out) {
   if (out.empty() || !suites.none()) return;
   f.warn("cipherSuites", "leaves no cipher suite: Envoy's own choice holds");
   out.clear();
+}
+
+void read_ecdh_curves(Fields& f, std::vector<std::string>& out) {
+  const Element* list = f.find("ecdhCurves");
+  std::vector<std::string> words;
+  f.texts("ecdhCurves", words);
+  if (list == nullptr || words.size() != list->size) return;
+  std::set<std::string_view> seen;
+  const Element* item = list->first;
+  for (const std::string& word : words) {
+    const Element& node = *item;
+    item = item->next;
+    if (word.empty()) continue;
+    const std::string_view curve = curve_of(word);
+    if (curve.empty()) {
+      f.reading().warn(node, {}, "is no curve that Envoy knows: it is left out");
+    } else if (!seen.insert(curve).second) {
+      f.reading().warn(node, {}, "is there twice");
+    } else {
+      out.push_back(word);
+    }
+  }
 }
 
 }  // namespace graymesh::model

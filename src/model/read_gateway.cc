@@ -32,6 +32,12 @@ std::string_view check_spki_hash(std::string_view text) {
   return base64 && last.find(text.back()) != std::string_view::npos ? "" : rule;
 }
 
+// RFC 7301 3.1; Envoy's list is parted by commas.
+std::string_view check_alpn(std::string_view text) {
+  const bool one = !text.empty() && text.size() < 256 && text.find(',') == std::string_view::npos;
+  return one ? "" : "must be the name of one protocol, of up to 255 bytes, without a comma";
+}
+
 std::string_view check_certificate_hash(std::string_view text) {
   constexpr std::string_view rule =
       "must be a SHA-256 in hex: 64 digits, or 32 pairs with ':' between";
@@ -184,6 +190,8 @@ void read_server_tls(Fields& f, ServerTls& out) {
   version("minProtocolVersion", out.min_version);
   version("maxProtocolVersion", out.max_version);
   read_cipher_suites(f, out.cipher_suites);
+  read_ecdh_curves(f, out.ecdh_curves);
+  f.texts("alpnProtocols", out.alpn_protocols, check_alpn);
   const bool old = out.min_version == Protocol::tls1_0 || out.min_version == Protocol::tls1_1;
   if (old && out.cipher_suites.empty())
     f.warn("minProtocolVersion", "needs cipherSuites: Envoy's own have none for TLS below 1.2");

@@ -161,7 +161,7 @@ void read_locality_lb(Fields& f, bool ejects, LocalityLb& out) {
 
 void read_load_balancer(Fields& f, bool ejects, LoadBalancer& out) {
   using Simple = LoadBalancer::Simple;
-  f.at_most_one({"simple", "consistentHash"});
+  f.at_most_one({"simple", "consistentHash", "backendUtilization"});
   f.choice<Simple>("simple", out.simple,
                    {{"UNSPECIFIED", Simple::unspecified},
                     {"LEAST_CONN", Simple::least_request},
@@ -174,7 +174,7 @@ void read_load_balancer(Fields& f, bool ejects, LoadBalancer& out) {
     read_locality_lb(fields, ejects, locality);
   });
   f.at_most_one({"localityLbSetting", "zoneAwareLbSetting"});
-  f.without_effect({"zoneAwareLbSetting"});
+  f.without_effect({"zoneAwareLbSetting", "backendUtilization"});
   f.object("warmup", out.warmup, [](Fields& fields, Warmup& warmup) {
     std::optional<Duration> duration;
     if (fields.require("duration")) fields.duration("duration", duration);

@@ -59,6 +59,7 @@ void read_outlier_detection(Fields& f, OutlierDetection& out) {
   f.number("maxEjectionPercent", out.max_ejection_percent, {0, 100});
   f.number("minHealthPercent", out.min_health_percent, {0, 100});
   f.numbers("outlierDetectionHttpErrorCodes", out.error_codes, {100, 599});
+  f.without_effect({"failurePercentageThreshold"});
   if (!out.split_external_local_origin_errors &&
       out.consecutive_local_origin_failures.value_or(0) > 0) {
     f.error("consecutiveLocalOriginFailures",

@@ -198,6 +198,9 @@ class Up(UpCase):
                 half.wait()
                 self.down()
                 self.assertFalse(self.state.exists())
+        self.state.mkdir()  # as far as one killed at once has come
+        self.down()
+        self.assertFalse(self.state.exists())
 
     def test_what_is_wrong_is_named_by_the_users_own_file(self):
         (self.folder / "bad.yaml").write_text(APPLICATION.format(name="web", version="v1", replicas=1).replace(

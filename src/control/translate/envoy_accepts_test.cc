@@ -354,7 +354,7 @@ http: [{route: [{destination: {host: web, port: {number: 8080}}}]}])"));
   return Control(mesh).ask(gateway_node("127.1.0.1"));
 }
 
-TEST_F(EnvoyAccepts, EveryCipherSuiteThatWeLetThrough) {
+TEST_F(EnvoyAccepts, EveryCipherSuiteAndCurveThatWeLetThrough) {
   const auto folder = std::filesystem::temp_directory_path() /
                       ("graymesh-certificate-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
@@ -374,6 +374,9 @@ TEST_F(EnvoyAccepts, EveryCipherSuiteThatWeLetThrough) {
            "cipherSuites: [\"-ALL\"]",
            "cipherSuites: [\"!AES128-SHA\", AES128-SHA]",
            "cipherSuites: [\"[AES128-SHA|AES256-SHA]\", \"-AES128-SHA\"]",
+           "ecdhCurves: [X25519MLKEM768, MLKEM1024, X25519, P-256, P-384, P-521], alpnProtocols: "
+           "[h2]",
+           "ecdhCurves: [x25519, prime256v1, secp384r1, secp521r1, P-256, P-224, \"\"]",
            "verifyCertificateSpki: [\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"], "
            "verifyCertificateHash: "
            "[e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855,"

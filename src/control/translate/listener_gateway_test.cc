@@ -58,7 +58,7 @@ TEST(GatewayListeners, ListenWhereTheGatewaysServiceLeads) {
 TEST(GatewayListeners, HttpsServersAreToldByTheNameAskedFor) {
   const auto answer = ask(edge(
       R"(- {port: {number: 443, name: a, protocol: HTTPS}, hosts: [a.example.com], tls: {mode: SIMPLE, serverCertificate: /a.pem, privateKey: /a.key}}
-- {port: {number: 443, name: b, protocol: HTTPS}, hosts: [shop/b.example.com], tls: {mode: MUTUAL, serverCertificate: /b.pem, privateKey: /b.key, caCertificates: /ca.pem}})"));
+- {port: {number: 443, name: b, protocol: HTTPS}, hosts: [shop/b.example.com], tls: {mode: MUTUAL, serverCertificate: /b.pem, privateKey: /b.key, caCertificates: /ca.pem, ecdhCurves: [P-256], alpnProtocols: [http/1.1]}})"));
   const auto listener = answer.listener("127.1.0.1_443");
   ASSERT_EQ(listener["filter_chains"].size(), 2u);
   const auto& a = listener["filter_chains"][0];
@@ -71,6 +71,9 @@ TEST(GatewayListeners, HttpsServersAreToldByTheNameAskedFor) {
   const auto& b = listener["filter_chains"][1];
   EXPECT_EQ(b["filter_chain_match"]["server_names"], Json::parse(R"(["b.example.com"])"));
   EXPECT_EQ(b["transport_socket"]["typed_config"]["require_client_certificate"], true);
+  const auto common = b["transport_socket"]["typed_config"]["common_tls_context"];
+  EXPECT_EQ(common["alpn_protocols"], Json::parse(R"(["http/1.1"])"));
+  EXPECT_EQ(common["tls_params"]["ecdh_curves"], Json::parse(R"(["P-256"])"));
   EXPECT_EQ(listener["listener_filters"][0]["name"], "envoy.filters.listener.tls_inspector");
 }
 

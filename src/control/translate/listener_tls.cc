@@ -35,6 +35,7 @@ void set_parameters(const model::ServerTls& tls, TlsParameters& out) {
   out.set_tls_minimum_protocol_version(version_of(tls.min_version));
   out.set_tls_maximum_protocol_version(version_of(tls.max_version));
   for (const auto& suite : tls.cipher_suites) out.add_cipher_suites(suite);
+  for (const auto& curve : tls.ecdh_curves) out.add_ecdh_curves(curve);
 }
 
 void set_client_validation(const model::ServerTls& tls, CertificateValidationContext& out) {
@@ -59,8 +60,11 @@ bool set_server_tls(const model::ServerTls& tls, envoy::config::listener::v3::Fi
   DownstreamTlsContext context;
   CommonTlsContext& common = *context.mutable_common_tls_context();
   set_parameters(tls, *common.mutable_tls_params());
-  common.add_alpn_protocols("h2");
-  common.add_alpn_protocols("http/1.1");
+  for (const auto& protocol : tls.alpn_protocols) common.add_alpn_protocols(protocol);
+  if (tls.alpn_protocols.empty()) {
+    common.add_alpn_protocols("h2");
+    common.add_alpn_protocols("http/1.1");
+  }
   auto& certificate = *common.add_tls_certificates();
   certificate.mutable_certificate_chain()->set_filename(tls.server_certificate);
   certificate.mutable_private_key()->set_filename(tls.private_key);
