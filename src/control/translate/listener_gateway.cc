@@ -129,19 +129,17 @@ class Builder {
     const auto* table = table_of(server);
     if (!table) return;
     FilterChain chain;
-    if (!set_server_tls(*server.tls, chain) || !claim(plain_hosts(server.hosts), {}, draft, chain))
+    if (!set_server_tls(*server.tls, chain) || !claim(plain_hosts(server.hosts), draft, chain))
       return;
     set_http_chain(server, *table, snapshot::Protocol::https, draft, chain);
     draft.chains.push_back(std::move(chain));
   }
 
   // Matches TLS for these hosts, as far as no other chain does; false if none is left.
-  static bool claim(const std::vector<std::string>& hosts, const std::vector<std::string>& subnets,
-                    Draft& draft, FilterChain& out) {
+  static bool claim(const std::vector<std::string>& hosts, Draft& draft, FilterChain& out) {
     TcpChain match;
     const bool any = std::find(hosts.begin(), hosts.end(), "*") != hosts.end();
     if (!any) match.server_names = to_server_names(hosts);
-    match.prefix_ranges = to_ranges(subnets);
     if ((!any && match.server_names.empty()) || !draft.claims.claim(match)) return false;
     draft.tls = true;
     set_chain_match(match, *out.mutable_filter_chain_match());
@@ -176,7 +174,7 @@ class Builder {
       for (const auto& match : route.match) {
         if (!applies(match, place)) continue;
         FilterChain chain;
-        if (!claim(match.sni_hosts, match.destination_subnets, draft, chain)) continue;
+        if (!claim(match.sni_hosts, draft, chain)) continue;
         set_l4(service, route, place, chain);
         draft.chains.push_back(std::move(chain));
       }
@@ -202,8 +200,7 @@ class Builder {
       }
       FilterChain chain;
       if (server.tls) {
-        if (!set_server_tls(*server.tls, chain) ||
-            !claim(plain_hosts(server.hosts), {}, draft, chain))
+        if (!set_server_tls(*server.tls, chain) || !claim(plain_hosts(server.hosts), draft, chain))
           return true;
       } else {
         if (draft.plaintext) return true;

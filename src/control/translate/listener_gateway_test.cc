@@ -91,10 +91,16 @@ TEST(GatewayListeners, TlsPassesThroughToWhereTlsRoutesSay) {
   mesh.apply(virtual_service("shop/web", R"(hosts: [web.example.com]
 gateways: [edge]
 tls:
-- match: [{port: 443, sniHosts: [web.example.com]}]
+- match:
+  - {port: 443, sniHosts: [web.example.com], destinationSubnets: [10.0.0.0/8]}
+  - {port: 443, sniHosts: [web.example.com], destinationSubnets: [10.1.0.0/16]}
   route: [{destination: {host: web, port: {number: 8443}}}])"));
-  const auto chain = ask(mesh).listener("127.1.0.1_443")["filter_chains"][0];
-  EXPECT_EQ(chain["filter_chain_match"]["server_names"], Json::parse(R"(["web.example.com"])"));
+  const auto chains = ask(mesh).listener("127.1.0.1_443")["filter_chains"];
+  ASSERT_EQ(chains.size(), 1u);
+  const auto& chain = chains[0];
+  EXPECT_EQ(chain["filter_chain_match"],
+            Json::parse(R"({"server_names": ["web.example.com"], "transport_protocol": "tls"})"))
+      << "as in Istio, gateways ask for no subnets";
   EXPECT_EQ(tcp_of(chain)["cluster"], "outbound|8443||web.shop.svc.cluster.local");
   EXPECT_FALSE(chain.contains("transport_socket"));
 }
