@@ -309,10 +309,11 @@ std::size_t Holding::count(const Subscription& subscription) const {
   }
   for (const auto& [hash, exception] : exceptions_) {
     if (subscription.covers(hash)) {
-      count -= static_cast<std::size_t>(std::ranges::count_if(slots_, [&](const Slot& slot) {
-        const auto segment = std::ranges::lower_bound(slot, hash, {}, &Segment::through);
-        return table_of(*segment).find(hash) != nullptr;
-      }));
+      count -= static_cast<std::size_t>(
+          std::ranges::count_if(slots_, [this, hash = hash](const Slot& slot) {
+            const auto segment = std::ranges::lower_bound(slot, hash, {}, &Segment::through);
+            return table_of(*segment).find(hash) != nullptr;
+          }));
     }
     count += exception.held ? 1 : 0;
   }

@@ -85,8 +85,9 @@ bool Stream::repeats(const std::string& message) {
     names = session_.names_hashes();
   }
   auto same = decode_same(message, names);
-  if (same) hear(Result(*std::move(same)));
-  return same.has_value();
+  if (!same) return false;
+  hear(Result(*std::move(same)));
+  return true;
 }
 
 template <typename Request>
