@@ -20,14 +20,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto reader = SegmentReader::of(std::string(rest));
     if (!reader) return 0;
     Contents contents;
-    Tracker tracker("web-0.shop", INT64_MAX);
-    tracker.begin(contents);
+    Tracker tracker("web-0.shop");
+    tracker.begin(contents, INT64_MAX);
     (void)replay(*reader, contents, [&](const Entry& entry) { tracker.take(contents, entry); });
   } else if (data[0] % 3 == 1) {
     const auto entries = decode(rest);
     if (!entries) return 0;
     Contents contents;
-    Tracker tracker("web-0.shop", INT64_MAX);
+    Tracker tracker("web-0.shop");
+    tracker.begin(contents, INT64_MAX);
     for (const Entry& entry : *entries) {
       if (contents.take(entry)) tracker.take(contents, entry);
     }
