@@ -108,9 +108,10 @@ std::shared_ptr<const Group> moved_on(const Group& before, const Place& place,
   const Running &now = *place.running, &then = *before.running;
   now.answers.each_apart(then.answers, [&](std::size_t i) {
     if (now.endpoints(i) == then.endpoints(i)) return true;
-    const auto rules = std::ranges::equal_range(*before.by_service, i, {},
-                                                &std::pair<std::size_t, std::size_t>::first);
-    for (const auto& [service, rule] : rules) {
+    const auto& all = *before.by_service;
+    for (auto at = std::ranges::lower_bound(all, std::pair{i, std::size_t{0}});
+         at != all.end() && at->first == i; ++at) {
+      const std::size_t rule = at->second;
       Checked one = before.checked[rule];
       one.endpoints = now.endpoints(i);
       one.empty = empty_subsets(*one.rule, *one.endpoints);

@@ -79,15 +79,15 @@ struct Generation::State {
       inputs.push_back(state.snapshot->mesh_ptr());
       part.of(type) = make_layer(
           before(type), std::move(inputs), state.memo,
-          [&](Memo& memo) { return make(scope, memo); }, state.counts);
+          [&](Memo& of_layer) { return make(scope, of_layer); }, state.counts);
     }
 
     void endpoints(const AnswersPtr& answers, Client client, const Vantage& vantage) {
       const Assigner assigner(state.snapshot->mesh_ptr(), client, vantage);
       part.of(Type::endpoints) = make_layer(
           before(Type::endpoints), {state.snapshot->mesh_ptr()}, answers, state.memo,
-          [&](const auto& seen, const auto& its, Memo& memo) {
-            return assigner.of(seen, its, memo);
+          [&](const auto& seen, const auto& its, Memo& of_layer) {
+            return assigner.of(seen, its, of_layer);
           },
           state.counts);
     }
