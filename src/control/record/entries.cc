@@ -12,6 +12,15 @@ using resource::Type;
 constexpr std::uint64_t numbers_end = std::uint64_t{1} << 32;
 
 void put(Out& out, Type type) { out.number(static_cast<std::uint64_t>(type)); }
+
+// Times of foreign bytes may be anything: sums go round, they do not overflow.
+std::int64_t sum(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+std::int64_t difference(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+
 void put(Out& out, const std::vector<std::string>& texts) {
   out.number(texts.size());
   for (const auto& text : texts) out.text(text);
@@ -35,14 +44,15 @@ void put(Out& out, const std::vector<Row>& rows, bool with_acks = false) {
   }
   Milliseconds at = 0;
   for (const Row& row : rows) {
-    out.difference(row.at - at);
+    out.difference(difference(row.at, at));
     at = row.at;
   }
   if (!with_acks) return;
   for (const Row& row : rows) {
-    out.number(row.acked
-                   ? static_cast<std::uint64_t>(std::max<Milliseconds>(*row.acked - row.at, 0)) + 1
-                   : 0);
+    out.number(row.acked ? static_cast<std::uint64_t>(
+                               std::max<Milliseconds>(difference(*row.acked, row.at), 0)) +
+                               1
+                         : 0);
   }
 }
 
@@ -105,12 +115,7 @@ void put(Out& out, const Gone& gone) {
     out.text(*text);
   out.number(gone.kind);
   out.difference(gone.connected);
-  out.difference(gone.left - gone.connected);
-}
-
-// Times of foreign bytes may be anything: sums go round, they do not overflow.
-std::int64_t sum(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+  out.difference(difference(gone.left, gone.connected));
 }
 
 Type type(In& in) { return static_cast<Type>(in.below(resource::type_count)); }

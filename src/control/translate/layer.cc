@@ -108,7 +108,7 @@ LayerPtr make_layer(const LayerPtr& old, Inputs inputs, const Memo& root,
   return out;
 }
 
-LayerPtr make_layer(const LayerPtr& old, Inputs inputs, AnswersPtr answers, const Memo& root,
+LayerPtr make_layer(const LayerPtr& old, Inputs inputs, const AnswersPtr& answers, const Memo& root,
                     const ComputeOne& compute, Counts& counts) {
   const bool same_inputs = old && old->set && old->answers && old->inputs == inputs;
   if (same_inputs && old->answers == answers) {

@@ -54,7 +54,7 @@ LayerPtr make_layer(const LayerPtr& old, Inputs inputs, const Memo& root,
 // same inputs and services only those are asked for whose endpoints moved.
 using ComputeOne =
     std::function<BundlePtr(const snapshot::SeenService&, const snapshot::EndpointsPtr&, Memo&)>;
-LayerPtr make_layer(const LayerPtr& old, Inputs inputs, AnswersPtr answers, const Memo& root,
+LayerPtr make_layer(const LayerPtr& old, Inputs inputs, const AnswersPtr& answers, const Memo& root,
                     const ComputeOne& compute, Counts& counts);
 
 }  // namespace graymesh::translate
