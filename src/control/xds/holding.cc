@@ -246,17 +246,18 @@ bool Holding::advance(const Target& target, const Subscription& subscription,
 bool Holding::advance(Slot& slot, const ResourceSetPtr& target, const Subscription& subscription,
                       const std::function<bool(const Change&)>& visit) {
   if (slot.size() == 1 && slot[0].is(target)) return true;
+  const Names names = subscription.names;  // of which `visit` may take one away
   NameHash from = 0;
   for (std::size_t i = 0; i < slot.size(); ++i) {
     const Segment& segment = slot[i];
     if (!segment.is(target)) {
       const auto diff = this->diff(segment, target);
       auto at = std::ranges::lower_bound(*diff, from, {}, &Change::hash);
-      auto name = std::ranges::lower_bound(subscription.names.all(), from);
+      auto name = std::ranges::lower_bound(names.all(), from);
       for (; at != diff->end() && at->hash <= segment.through; ++at) {
         if (!subscription.wildcard) {
-          name = seek(name, subscription.names.all().end(), at->hash);
-          if (name == subscription.names.all().end()) break;
+          name = seek(name, names.all().end(), at->hash);
+          if (name == names.all().end()) break;
           if (*name != at->hash) continue;
         }
         if (visit(*at)) continue;
