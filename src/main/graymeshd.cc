@@ -220,7 +220,8 @@ struct Platform {
   }
 };
 
-xds::ServerOptions server_options(const Flags& flags) {
+xds::ServerOptions server_options(const Flags& flags, resource::Witness* witness,
+                                  traffic::Receiver& receiver) {
   xds::ServerOptions options{.address = flags.xds};
   options.chunk_resources_max = flags.chunk_resources_max;
   options.chunk_hold_max = std::chrono::milliseconds(flags.chunk_hold_ms);
@@ -232,7 +233,19 @@ xds::ServerOptions server_options(const Flags& flags) {
                dropped.node_id.empty() ? "a nameless proxy" : dropped.node_id, dropped.peer,
                dropped.text);
   };
+  options.witness = witness;
+  options.methods[traffic::Receiver::method] = [&](const auto& call) {
+    return receiver.open(call);
+  };
   return options;
+}
+
+// A new Snapshot lets every stream look again.
+void publish_to(xds::Server& server, push::Loop& loop) {
+  loop.on_publish([&loop, &server] {
+    const auto state = loop.state();
+    server.publish({{.snapshot = state->snapshot->number(), .at = state->since}});
+  });
 }
 
 // What ends us. Blocked before any thread starts, so that every thread inherits it and sigwait gets
@@ -325,17 +338,12 @@ int serve(const Flags& flags) {
   const record::History history(flags.record);
 
   // Proxies wait until there is something to serve.
-  xds::ServerOptions server = server_options(flags);
+  xds::ServerOptions server = server_options(flags, record->get(), receiver);
   server.on_reach = [&] { platform.poke(); };
-  server.witness = record->get();
-  server.methods[traffic::Receiver::method] = [&](const auto& call) { return receiver.open(call); };
   auto xds = xds::Server::start(server, loop, metrics, clock);
   if (!xds) return fail(xds.error());
   const Recaps recaps(record->get(), **xds);
-  loop.on_publish([&loop, &server = **xds] {
-    const auto state = loop.state();
-    server.publish({{.snapshot = state->snapshot->number(), .at = state->since}});
-  });
+  publish_to(**xds, loop);
   Overlay overlay([&loop](source::ObjectsPtr objects) { loop.changed(std::move(objects)); });
   overlay.serve(xds->get());
   live.serve(xds->get());

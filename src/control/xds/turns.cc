@@ -143,7 +143,7 @@ bool Turns::has_room_locked(std::size_t bytes) const {
 void Turns::hold_locked(Member& member, std::size_t bytes) {
   bytes_ = bytes_ - member.held + bytes;
   const bool was = member.held > 0, is = bytes > 0;
-  if (was != is) busy_.store(busy_ + (is ? 1 : -1), std::memory_order_relaxed);
+  if (was != is) busy_.store(is ? busy_ + 1 : busy_ - 1, std::memory_order_relaxed);
   member.held = bytes;
 }
 
