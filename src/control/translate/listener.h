@@ -64,8 +64,10 @@ std::vector<std::string> to_ranges(const std::vector<std::string>& subnets);
 
 // How the plain bytes of a service's port are passed on: by VirtualServices' tcp and tls routes, or
 // else to the service. `any_address`: the listener takes connections of several services, so that
-// TLS ones must be told apart by name. `place.port` is the port. listener_l4.cc.
-std::vector<TcpChain> tcp_chains(const Place& place, const snapshot::Egress& egress,
+// TLS ones must be told apart by name. `place.port` is the port. `rules`: those with such routes,
+// in order of precedence. listener_l4.cc.
+std::vector<TcpChain> tcp_chains(const Place& place,
+                                 std::span<const snapshot::VirtualServicePtr> rules,
                                  const snapshot::SeenService& seen, const snapshot::Port& port,
                                  bool any_address);
 // Where a tcp or tls route leads.

@@ -144,13 +144,14 @@ TcpHandling l4_handling(const snapshot::VirtualService& owner, const model::L4Ro
   return handling;
 }
 
-std::vector<TcpChain> tcp_chains(const Place& place, const snapshot::Egress& egress,
+std::vector<TcpChain> tcp_chains(const Place& place,
+                                 std::span<const snapshot::VirtualServicePtr> rules,
                                  const snapshot::SeenService& seen, const snapshot::Port& port,
                                  bool any_address) {
   const bool tls = snapshot::is_tls(port.protocol);
   std::vector<TcpChain> chains;
   bool covered = false;
-  for (const auto& service : egress.virtual_services) {
+  for (const auto& service : rules) {
     if (!concerns(*service, seen.service->host)) continue;
     auto routes = tls ? tls_routes(place, *service) : tcp_routes(place, *service);
     for (auto& chain : routes) {

@@ -26,15 +26,17 @@ using snapshot::SeenService;
 
 bool is_unix(std::string_view bind) { return bind.starts_with("unix://"); }
 
+bool has_l4(const snapshot::VirtualServicePtr& rule) {
+  return !rule->spec.tcp.empty() || !rule->spec.tls.empty();
+}
+
 // Who may be looked up: destinations of tcp and tls routes. Most meshes have none, and listeners
 // are made for each instance.
 std::span<const SeenService> destinations(const snapshot::View& view) {
-  for (const auto& egress : view.egress) {
-    for (const auto& service : egress.virtual_services) {
-      if (!service->spec.tcp.empty() || !service->spec.tls.empty()) return view.services;
-    }
-  }
-  return {};
+  const bool any = std::ranges::any_of(view.egress, [](const Egress& egress) {
+    return std::ranges::any_of(egress.virtual_services, has_l4);
+  });
+  return any ? view.services : std::span<const SeenService>();
 }
 
 class Planner {
@@ -49,6 +51,8 @@ class Planner {
         !scope_.captured || egress.capture_mode == model::CaptureMode::none || is_unix(egress.bind);
     if (egress.port) claimed_.insert(egress.port->number);
     if (egress.port && whole_listener_is_http(egress)) return add_http_port(egress, bound);
+    l4_rules_.clear();
+    std::ranges::copy_if(egress.virtual_services, std::back_inserter(l4_rules_), has_l4);
     for (const SeenService* seen : in_scope_order(egress)) {
       for (const Port& port : seen->service->ports) {
         if (egress.port ? port.number != egress.port->number : claimed_.contains(port.number))
@@ -161,7 +165,7 @@ class Planner {
     const std::string& bind = egress.bind.empty() ? scope_.bind : egress.bind;
     if (!snapshot::is_tcp(port.protocol))
       return add_http(bind, std::to_string(port.number), port, true);
-    add_tcp(bind, true, seen, port, tcp_chains(place(port), egress, seen, port, true));
+    add_tcp(bind, true, seen, port, tcp_chains(place(port), l4_rules_, seen, port, true));
   }
 
   void add_captured(const Egress& egress, const SeenService& seen, const Port& port) {
@@ -172,7 +176,7 @@ class Planner {
     for (const std::string& address : addresses_of(egress, seen, port)) {
       const bool range = address.find('/') != std::string::npos;
       const std::string bind = range ? any_ip_ : address;
-      auto chains = tcp_chains(place(port), egress, seen, port, bind == any_ip_);
+      auto chains = tcp_chains(place(port), l4_rules_, seen, port, bind == any_ip_);
       for (auto& chain : chains) {
         // The subnets that a VirtualService asks for go before the service's own.
         if (range && chain.prefix_ranges.empty()) chain.prefix_ranges = to_ranges({address});
@@ -210,7 +214,8 @@ class Planner {
   const Lookup services_;
   const std::string any_ip_;
   std::set<std::string> tables_;
-  std::set<std::uint32_t> claimed_;  // by egress listeners with a port
+  std::set<std::uint32_t> claimed_;                    // by egress listeners with a port
+  std::vector<snapshot::VirtualServicePtr> l4_rules_;  // of the egress listener that is added
   std::map<std::pair<std::string, std::uint32_t>, ListenerPlan> plans_;
 };
 
