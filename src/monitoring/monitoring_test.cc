@@ -3,9 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <re2/re2.h>
 
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -19,24 +19,27 @@ using testing::HasSubstr;
 
 using Series = std::map<std::string, std::string>;  // labels, __name__ among them
 
-// Prometheus' relabelling, as its documentation has it; empty: dropped.
+// "${1}:$2" as RE2 writes it.
+std::string rewrite_of(std::string replacement) {
+  RE2::GlobalReplace(&replacement, R"(\$\{?(\d)\}?)", R"(\\\1)");
+  return replacement;
+}
+
+// Prometheus' relabelling, as its documentation has it, by the same RE2; empty: dropped.
 Series relabelled(Series series, const std::vector<Relabel>& steps) {
   for (const Relabel& step : steps) {
-    const std::regex expression(step.regex.empty() ? "(.*)" : step.regex);
+    const RE2 expression("^(?s:" + (step.regex.empty() ? "(.*)" : step.regex) + ")$");
     if (step.action == "labeldrop") {
       std::erase_if(series,
-                    [&](const auto& label) { return std::regex_match(label.first, expression); });
+                    [&](const auto& label) { return RE2::FullMatch(label.first, expression); });
       continue;
     }
     std::string value;
     for (std::size_t i = 0; i < step.source.size(); ++i)
       value += (i == 0 ? "" : ";") + series[step.source[i]];
-    std::smatch found;
-    if (!std::regex_match(value, found, expression)) continue;
+    if (!RE2::FullMatch(value, expression)) continue;
     if (step.action == "drop") return {};
-    std::string format = step.replacement;
-    if (const auto at = format.find("${1}"); at != std::string::npos) format.replace(at, 4, "$1");
-    series[step.target] = found.format(format);
+    RE2::Extract(value, expression, rewrite_of(step.replacement), &series[step.target]);
   }
   std::erase_if(series, [](const auto& label) { return label.second.empty(); });
   return series;
