@@ -57,7 +57,9 @@ TEST(GrayReleases, AreAnalysedByAPrometheusWhereOneIsNamed) {
   EXPECT_EQ(gray_release(words).value()["spec"]["steps"][1]["analysis"], json::object());
   words.analysis = false;
   words.prometheus = "http://127.0.0.1:9090";
-  for (const json& step : gray_release(words).value()["spec"]["steps"])
+  const json steps = gray_release(words).value()["spec"]["steps"];
+  ASSERT_EQ(steps.size(), 2u);
+  for (const json& step : steps)
     EXPECT_EQ(step["analysis"], (json{{"proxies", false}, {"prometheus", words.prometheus}}));
 }
 
