@@ -126,6 +126,7 @@ TEST(Entries, TellWhatStandsOtherwiseThanBefore) {
 
 TEST(Entries, AreNotGoneThroughToTellWhatOneChangeIs) {
   std::vector<Entries::Change> all;
+  all.reserve(5000);
   for (int i = 0; i < 5000; ++i) all.emplace_back(key(i), entry(i));
   Entries entries;
   entries.update(std::move(all));

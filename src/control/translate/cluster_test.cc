@@ -74,7 +74,7 @@ TEST(Clusters, NameTheObjectsTheyCameFrom) {
 TEST(Clusters, AreFoundAsTheServicesResolutionSays) {
   Mesh mesh;
   mesh.service("shop/peers", {"tcp 7000"}, "clusterIP: None");
-  const auto entry = [](std::string name, std::string rest) {
+  const auto entry = [](const std::string& name, const std::string& rest) {
     return service_entry("shop/" + name,
                          "hosts: [" + name +
                              ".example.com]\nports: [{number: 443, name: tls, protocol: TLS}]\n" +
@@ -272,7 +272,7 @@ TEST(UpstreamTls, MutualShowsACertificateFromFiles) {
 trafficPolicy: {tls: {mode: MUTUAL, clientCertificate: /c.pem, privateKey: /k.pem, caCertificates: /ca.pem, sni: web.example.com, subjectAltNames: [web.example.com]}})");
   const auto tls = cluster["transport_socket"]["typed_config"];
   EXPECT_EQ(tls["sni"], "web.example.com");
-  const auto common = tls["common_tls_context"];
+  const auto& common = tls["common_tls_context"];
   EXPECT_EQ(common["tls_certificates"][0]["certificate_chain"]["filename"], "/c.pem");
   EXPECT_EQ(common["validation_context"]["trusted_ca"]["filename"], "/ca.pem");
   EXPECT_EQ(common["validation_context"]["match_typed_subject_alt_names"][0]["matcher"]["exact"],

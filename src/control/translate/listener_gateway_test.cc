@@ -71,7 +71,7 @@ TEST(GatewayListeners, HttpsServersAreToldByTheNameAskedFor) {
   const auto& b = listener["filter_chains"][1];
   EXPECT_EQ(b["filter_chain_match"]["server_names"], Json::parse(R"(["b.example.com"])"));
   EXPECT_EQ(b["transport_socket"]["typed_config"]["require_client_certificate"], true);
-  const auto common = b["transport_socket"]["typed_config"]["common_tls_context"];
+  const auto& common = b["transport_socket"]["typed_config"]["common_tls_context"];
   EXPECT_EQ(common["alpn_protocols"], Json::parse(R"(["http/1.1"])"));
   EXPECT_EQ(common["tls_params"]["ecdh_curves"], Json::parse(R"(["P-256"])"));
   EXPECT_EQ(listener["listener_filters"][0]["name"], "envoy.filters.listener.tls_inspector");
