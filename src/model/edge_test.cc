@@ -164,7 +164,7 @@ TEST(Gateway, PinsCertificatesByWholeHashesOnly) {
   EXPECT_EQ(errors_of(https("verifyCertificateHash: [" + hex + ", \"" + paired + "\"]")), Lines{});
   EXPECT_EQ(errors_of(https("verifyCertificateHash: [abc]")),
             Lines{gateway6(".tls.verifyCertificateHash[0] abc" + hash_rule)});
-  for (std::string bad :
+  for (const std::string& bad :
        {hex.substr(1), "g" + hex.substr(1), paired + ":00", paired.replace(2, 1, "0")}) {
     EXPECT_EQ(errors_of(https("verifyCertificateHash: [\"" + bad + "\"]")).size(), 1u) << bad;
   }

@@ -1,6 +1,8 @@
 // Files as people write, export, break and attack them.
 #include "model/model.h"
 
+#include <fmt/core.h>
+
 #include <ctime>
 
 #include "model/testing.h"
@@ -84,8 +86,8 @@ TEST(Documents, OfIstiosOtherKindsAreObjectsWithAWarning) {
     const std::string name = kind.substr(kind.find(' ') + 1);
     EXPECT_EQ(warnings_of("apiVersion: " + kind.substr(0, kind.find(' ')) + "\nkind: " + name +
                           "\nmetadata: {name: x}\n"),
-              Lines{"f.yaml:2 " + name + " default/x: kind " + name +
-                    ", is not supported yet: no effect"});
+              Lines{fmt::format("f.yaml:2 {0} default/x: kind {0}, is not supported yet: no effect",
+                                name)});
   }
 }
 

@@ -7,7 +7,6 @@
 namespace graymesh::translate::testing {
 namespace {
 
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsSupersetOf;
 

@@ -182,7 +182,7 @@ TEST(ReconnectToAnotherGraymeshd, NoNameIsNotedByItself) {
 
 // However many responses that takes: 17 here, 240 of 10,000 services.
 TEST(ReconnectToAnotherGraymeshd, EachNameIsLookedAtOnce) {
-  for (const std::size_t same : {0, 2, 3, 10}) {
+  for (const std::size_t same : {0u, 2u, 3u, 10u}) {
     FakeProxy proxy(FakeProxy::delta);
     (void)proxy.runs({.clusters = many(mesh, "1"), .endpoints = many(mesh, "1")});
     (void)proxy.asks(Type::cluster, {}, held_of(mesh, same));
