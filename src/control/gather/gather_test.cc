@@ -254,6 +254,7 @@ TEST_F(Following, ForgetsWhatNobodyFollows) {
 
 TEST_F(Gathering, WaitsInOneRoundOnlySecondsForThoseThatWereSilentBefore) {
   std::vector<Proxy> all;
+  all.reserve(9);
   for (int i = 0; i < 9; ++i)
     all.push_back({.id = std::to_string(i), .stats = std::to_string(i) + ":15090"});
   std::size_t questions = 0;

@@ -164,7 +164,7 @@ bool Mailbox::put(Event& event) {
   // After the first that is lost the others of its stream make no sense.
   if (lost_ > 0 || !beyond_.empty() || events_.size() >= events_max_) {
     if (event.kind == Kind::opened || event.kind == Kind::closed)
-      put_beyond(std::move(event));
+      put_beyond(event);
     else
       lose_locked(1, event.at);
     return true;
@@ -180,11 +180,10 @@ bool Mailbox::put(Event& event) {
   return true;
 }
 
-void Mailbox::put_beyond(Event event) {
-  const auto at = event.at;
-  const auto [found, fresh] = beyond_.try_emplace(event.stream, std::move(event));
+void Mailbox::put_beyond(const Event& event) {
+  const auto [found, fresh] = beyond_.try_emplace(event.stream, event);
   if (fresh) return;
-  lose_locked(2, at);
+  lose_locked(2, event.at);
   beyond_.erase(found);
 }
 

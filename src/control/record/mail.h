@@ -106,7 +106,7 @@ class Mailbox {
   bool put(Event& event);
   template <typename Make>
   void put(Event event, Make content);
-  void put_beyond(Event event);
+  void put_beyond(const Event& event);
   void lose_locked(std::uint64_t count, Milliseconds at);
 
   const std::size_t events_max_;

@@ -12,6 +12,7 @@ using resource::Type;
 
 std::vector<std::pair<Kind, StreamId>> of(const std::vector<Event>& events) {
   std::vector<std::pair<Kind, StreamId>> all;
+  all.reserve(events.size());
   for (const auto& it : events) all.emplace_back(it.kind, it.stream);
   return all;
 }

@@ -158,6 +158,7 @@ TEST_F(RecordTest, SaysWhatHappenedAndWhoIsGone) {
   EXPECT_EQ(page->next, "");
   const auto& happened = page->items;
   std::vector<Kind> kinds;
+  kinds.reserve(happened.size());
   for (const auto& it : happened) kinds.push_back(it.kind);
   EXPECT_EQ(kinds,
             (std::vector<Kind>{Kind::sent, Kind::acked, Kind::sent, Kind::refused, Kind::left}));

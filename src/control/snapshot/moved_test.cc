@@ -46,6 +46,7 @@ std::string slice(const std::string& service, const std::string& ip) {
 
 std::vector<std::string> hosts(const std::vector<ServicePtr>& services) {
   std::vector<std::string> hosts;
+  hosts.reserve(services.size());
   for (const auto& service : services) hosts.push_back(service->host);
   return hosts;
 }
