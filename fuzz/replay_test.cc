@@ -55,6 +55,8 @@ class Fuzz : public testing::TestWithParam<Target> {
 };
 
 TEST_P(Fuzz, TakesItsCorpus) {
+  const std::string source = std::string("fuzz/") + GetParam().first + "_fuzz.cc";
+  ASSERT_TRUE(std::filesystem::exists(source)) << "to be run where the repository is";
   take("");
   for (const auto& input : corpus_of(GetParam().first)) {
     take(input);

@@ -76,7 +76,10 @@ class Suites {
   bool none() const { return enabled_.empty(); }
 
  private:
-  static Names named(std::string_view name) { return name == "ALL" ? all_names() : Names{name}; }
+  // Of all_names(): what was read need not stay where it is.
+  static Names named(std::string_view name) {
+    return name == "ALL" ? all_names() : Names{*all_names().find(name)};
+  }
 
   void enable(std::string_view name) {
     for (const auto each : named(name)) {
@@ -105,53 +108,51 @@ class Suites {
   bool grouped_ = false;
 };
 
-}  // namespace
-
-void read_cipher_suites(Fields& f, std::vector<std::string>& out) {
-  const Element* list = f.find("cipherSuites");
+// The words of a list, but empty ones and those with which `take` finds something wrong: of these a
+// warning tells what.
+template <typename Take>
+void keep_words(Fields& f, std::string_view name, std::vector<std::string>& out, const Take& take) {
+  const Element* list = f.find(name);
   std::vector<std::string> words;
-  f.texts("cipherSuites", words);
+  f.texts(name, words);
   if (list == nullptr || words.size() != list->size) return;
-  Suites suites;
-  std::set<std::string_view> seen;
   const Element* item = list->first;
-  for (const std::string& word : words) {
+  for (std::string& word : words) {
     const Element& node = *item;
     item = item->next;
     if (word.empty()) continue;
-    std::string_view broken = seen.contains(word) ? "is there twice" : suites.add(word);
-    if (!broken.empty()) {
-      f.reading().warn(node, {}, broken);
-      continue;
-    }
-    seen.insert(word);
-    out.push_back(word);
+    if (const std::string_view wrong = take(word); wrong.empty())
+      out.push_back(std::move(word));
+    else
+      f.reading().warn(node, {}, wrong);
   }
+}
+
+constexpr std::string_view twice = "is there twice";
+
+}  // namespace
+
+void read_cipher_suites(Fields& f, std::vector<std::string>& out) {
+  Suites suites;
+  std::set<std::string> seen;
+  keep_words(f, "cipherSuites", out, [&](const std::string& word) {
+    if (seen.contains(word)) return twice;
+    const std::string_view wrong = suites.add(word);
+    if (wrong.empty()) seen.insert(word);
+    return wrong;
+  });
   if (out.empty() || !suites.none()) return;
   f.warn("cipherSuites", "leaves no cipher suite: Envoy's own choice holds");
   out.clear();
 }
 
 void read_ecdh_curves(Fields& f, std::vector<std::string>& out) {
-  const Element* list = f.find("ecdhCurves");
-  std::vector<std::string> words;
-  f.texts("ecdhCurves", words);
-  if (list == nullptr || words.size() != list->size) return;
   std::set<std::string_view> seen;
-  const Element* item = list->first;
-  for (const std::string& word : words) {
-    const Element& node = *item;
-    item = item->next;
-    if (word.empty()) continue;
+  keep_words(f, "ecdhCurves", out, [&](const std::string& word) -> std::string_view {
     const std::string_view curve = curve_of(word);
-    if (curve.empty()) {
-      f.reading().warn(node, {}, "is no curve that Envoy knows: it is left out");
-    } else if (!seen.insert(curve).second) {
-      f.reading().warn(node, {}, "is there twice");
-    } else {
-      out.push_back(word);
-    }
-  }
+    if (curve.empty()) return "is no curve that Envoy knows: it is left out";
+    return seen.insert(curve).second ? "" : twice;
+  });
 }
 
 }  // namespace graymesh::model
