@@ -61,6 +61,9 @@ struct FolderOptions {
   std::chrono::milliseconds returned{1000};
   // All files are looked at by their times every so often, should an event have been missed.
   std::chrono::milliseconds rescan{5000};
+  // Until nothing has happened for so long, as changes would wait for it; but not much longer than
+  // a minute.
+  std::chrono::milliseconds lull{100}, lull_max{60'000};
   // The same where not all folders can be watched, or one is gone.
   std::chrono::milliseconds poll{1000};
   std::size_t watches_max = 1u << 20;      // folders; the machine has a limit of its own

@@ -142,8 +142,14 @@ Tree::Time Tree::gathered_due() const {
   return std::min(last_event_ + options_.settle, first_event_ + options_.settle_max);
 }
 
+// A scan takes as long as some twenty changes, which would wait for it.
+Tree::Time Tree::scan_due() const {
+  if (!scan_waits_) return next_scan_;
+  return std::clamp<Time>(last_event_ + options_.lull, next_scan_, next_scan_ + options_.lull_max);
+}
+
 Tree::Time Tree::due() const {
-  Time due = std::min(gathered_due(), next_scan_);
+  Time due = std::min(gathered_due(), scan_due());
   for (const auto& [path, doubt] : doubts_) due = std::min(due, doubt.due);
   return due;
 }
@@ -155,7 +161,7 @@ void Tree::work(Time now) {
   }
   const bool gathered = gathered_due() <= now;
   if (gathered) paths.merge(std::exchange(complete_, {}));
-  const bool scan = (gathered && std::exchange(scan_, false)) || next_scan_ <= now;
+  const bool scan = (gathered && std::exchange(scan_, false)) || scan_due() <= now;
   if (!paths.empty()) take(paths, now);
   if (scan) rescan(now);
   if (gathered) last_work_ = now;

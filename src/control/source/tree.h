@@ -70,6 +70,7 @@ class Tree {
   bool note_around(const Event& event);
   void gather(Time now);
   Time gathered_due() const;
+  Time scan_due() const;
 
   void rescan(Time now);
   void find_roots(const Listing& listing, Time now);
@@ -105,6 +106,7 @@ class Tree {
   std::uint64_t number_ = 0;  // of the last Objects
   Time last_work_{};
   Time next_scan_{};
+  bool scan_waits_ = false;  // for a lull: nothing depends on it
 };
 
 }  // namespace graymesh::source

@@ -47,6 +47,7 @@ void Tree::rescan(Time now) {
   const auto cost = std::chrono::steady_clock::now() - begin;
   const bool blind = !watch_.complete() || std::any_of(roots_.begin(), roots_.end(),
                                                        [](const Root& r) { return !r.present; });
+  scan_waits_ = !blind;
   next_scan_ = now + std::max<Time::duration>(blind ? options_.poll : options_.rescan, 200 * cost);
 }
 
