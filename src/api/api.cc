@@ -71,8 +71,7 @@ resource::ConfigPtr asked_for(const resource::Config& target, const resource::Co
         if (held.find(type, resource->name()) != nullptr) wanted.push_back(resource);
       }
     }
-    asked->layers[static_cast<std::size_t>(type)] = {
-        std::make_shared<const resource::ResourceSet>(std::move(wanted))};
+    asked->add(type, std::make_shared<const resource::ResourceSet>(std::move(wanted)));
   }
   return asked;
 }

@@ -265,8 +265,8 @@ TEST(ConfigDump, PrintsResourcesAsMessages) {
   const auto cluster = std::make_shared<const resource::Resource>(
       resource::Type::cluster, "x", std::string_view("\x0a\x01x", 3));  // Cluster.name = "x"
   resource::Config config;
-  config.layers[0] = {
-      std::make_shared<const resource::ResourceSet>(std::vector<resource::ResourcePtr>{cluster})};
+  config.add(resource::Type::cluster, std::make_shared<const resource::ResourceSet>(
+                                          std::vector<resource::ResourcePtr>{cluster}));
   const auto page = config_dump_page(config, "cluster");
   ASSERT_TRUE(page) << page.error().message;
   const json dump = json::parse(*page);
@@ -285,11 +285,11 @@ TEST(ConfigDump, ShowsVirtualHostsThatCameOneByOneInTheirTables) {
     return std::make_shared<const resource::ResourceSet>(std::move(all));
   };
   resource::Config config;
-  config.layers[static_cast<std::size_t>(resource::Type::route)] = {
-      set({named(resource::Type::route, "80"), named(resource::Type::route, "90")})};
-  config.layers[static_cast<std::size_t>(resource::Type::virtual_host)] = {
-      set({named(resource::Type::virtual_host, "80/a"), named(resource::Type::virtual_host, "80/b"),
-           named(resource::Type::virtual_host, "70/c")})};
+  config.add(resource::Type::route,
+             set({named(resource::Type::route, "80"), named(resource::Type::route, "90")}));
+  config.add(resource::Type::virtual_host, set({named(resource::Type::virtual_host, "80/a"),
+                                                named(resource::Type::virtual_host, "80/b"),
+                                                named(resource::Type::virtual_host, "70/c")}));
   const json dump = json::parse(*config_dump_page(config, "route"));
   const json& tables = dump["configs"][0]["dynamic_route_configs"];
   ASSERT_EQ(tables.size(), 2u);

@@ -29,11 +29,7 @@ class Search {
  public:
   explicit Search(const Makers& makers) : makers_(makers) {}
   bool finds_any(const resource::Config& config) {
-    bool found = false;
-    for (const auto& layers : config.layers) {
-      for (const auto& layer : layers) found = found || in(layer);
-    }
-    return found;
+    return std::ranges::any_of(config.all(), [&](const auto& layer) { return in(layer); });
   }
 
  private:

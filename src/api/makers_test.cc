@@ -67,8 +67,8 @@ TEST(Refusals, OfAnOlderVersionAreNoRefusalsOfTheObject) {
                         .origins = it.origins()};
   };
   resource::Config config;
-  config.layers[static_cast<std::size_t>(Type::route)].push_back(
-      std::make_shared<const resource::ResourceSet>(std::vector<resource::ResourcePtr>{new_one}));
+  config.add(Type::route, std::make_shared<const resource::ResourceSet>(
+                              std::vector<resource::ResourcePtr>{new_one}));
   const Makers web_routes{"VirtualService shop/web"};
   EXPECT_TRUE(refusals_of(web_routes, {refusal(*old_one)}, config).empty());
   EXPECT_EQ(refusals_of(web_routes, {refusal(*new_one)}, config).size(), 1u);

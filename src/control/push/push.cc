@@ -128,6 +128,11 @@ resource::ConfigPtr Loop::config_for(const resource::Node& node, std::shared_ptr
   return state ? state->generation->config_for(node, kept) : nullptr;
 }
 
+resource::ConfigPtr Loop::config_at_hand(const resource::Node& node, std::shared_ptr<void>& kept) {
+  const StatePtr state = state_->get();
+  return state ? state->generation->config_at_hand(node, kept) : nullptr;
+}
+
 void Loop::run() {
   for (;;) {
     source::ObjectsPtr objects;

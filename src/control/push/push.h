@@ -58,6 +58,8 @@ class Loop final : public xds::ConfigSource {
   // From the newest State's Generation; null before the first.
   resource::ConfigPtr config_for(const resource::Node& node);
   resource::ConfigPtr config_for(const resource::Node& node, std::shared_ptr<void>& kept) override;
+  resource::ConfigPtr config_at_hand(const resource::Node& node,
+                                     std::shared_ptr<void>& kept) override;
 
  private:
   void run();

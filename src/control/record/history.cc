@@ -178,8 +178,7 @@ Result<resource::ConfigPtr> History::config(const Moment& moment) const {
       resources.push_back(std::make_shared<const resource::Resource>(
           type, name, made[item.file].at(item.number), item.origins));
     }
-    config->layers[i].push_back(
-        std::make_shared<const resource::ResourceSet>(std::move(resources)));
+    config->add(type, std::make_shared<const resource::ResourceSet>(std::move(resources)));
   }
   return resource::ConfigPtr(std::move(config));
 }

@@ -144,6 +144,14 @@ std::shared_ptr<const ResourceSet> ResourceSet::with(std::span<const ResourcePtr
   return next;
 }
 
+void Config::add(Type type, ResourceSetPtr layer) {
+  constexpr std::size_t usual_max = 8;
+  if (layers_.empty()) layers_.reserve(usual_max);
+  const std::size_t end = static_cast<std::size_t>(type) + 1;
+  layers_.insert(layers_.begin() + static_cast<std::ptrdiff_t>(ends_[end]), std::move(layer));
+  for (std::size_t i = end; i < ends_.size(); ++i) ++ends_[i];
+}
+
 const ResourcePtr* Config::find(Type type, std::string_view name) const {
   for (const auto& layer : of(type)) {
     if (const auto* found = layer->find(name)) return found;

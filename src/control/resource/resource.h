@@ -98,14 +98,22 @@ using ResourceSetPtr = std::shared_ptr<const ResourceSet>;
 // All that one proxy shall run. Sets are layers: what it shares with its scope (outbound), and what
 // is its own (inbound). No name is in two layers of a type. Equal layer pointers mean equal
 // content, so a stream compares pointers before it compares names.
-struct Config {
-  std::array<std::vector<ResourceSetPtr>, type_count> layers;
+class Config {
+ public:
   std::uint64_t snapshot = 0;  // number of the Snapshot it was made from
 
+  void add(Type type, ResourceSetPtr layer);  // behind those of that type
   std::span<const ResourceSetPtr> of(Type type) const {
-    return layers[static_cast<std::size_t>(type)];
+    const auto i = static_cast<std::size_t>(type);
+    return std::span(layers_).subspan(ends_[i], ends_[i + 1] - ends_[i]);
   }
+  std::span<const ResourceSetPtr> all() const { return layers_; }
   const ResourcePtr* find(Type type, std::string_view name) const;
+
+ private:
+  // Of all types in one piece: one is made for each proxy and change.
+  std::vector<ResourceSetPtr> layers_;
+  std::array<std::size_t, type_count + 1> ends_{};  // where those of a type end, and before them 0
 };
 
 using ConfigPtr = std::shared_ptr<const Config>;

@@ -75,12 +75,20 @@ TEST(ResourceSet, SharesWithTheOneThatItCameOfWhatDidNotChange) {
 TEST(Config, FindsAResourceInAnyLayer) {
   Config config;
   const auto resource = std::make_shared<const Resource>(Type::listener, "x", "");
-  config.layers[static_cast<std::size_t>(Type::listener)] = {
-      std::make_shared<const ResourceSet>(),
-      std::make_shared<const ResourceSet>(std::vector<ResourcePtr>{resource})};
+  const auto nothing = std::make_shared<const ResourceSet>();
+  config.add(Type::listener, nothing);
+  config.add(Type::route, nothing);
+  config.add(Type::listener,
+             std::make_shared<const ResourceSet>(std::vector<ResourcePtr>{resource}));
+  config.add(Type::cluster, nothing);
   ASSERT_NE(config.find(Type::listener, "x"), nullptr);
   EXPECT_EQ(*config.find(Type::listener, "x"), resource);
   EXPECT_EQ(config.find(Type::cluster, "x"), nullptr);
+  EXPECT_EQ(config.find(Type::route, "x"), nullptr);
+  EXPECT_EQ(config.of(Type::cluster).size(), 1u);
+  EXPECT_EQ(config.of(Type::listener).size(), 2u);
+  EXPECT_EQ(config.of(Type::listener)[0], nothing);
+  EXPECT_EQ(config.of(Type::virtual_host).size(), 0u);
 }
 
 }  // namespace

@@ -105,8 +105,10 @@ void Session::go_away() {
 }
 
 Exchange* Session::find(std::int32_t stream) {
+  if (newest_ != nullptr && newest_->stream == stream) return newest_;
   const auto found = exchanges_.find(stream);
-  return found == exchanges_.end() ? nullptr : found->second.get();
+  if (found == exchanges_.end()) return nullptr;
+  return newest_ = found->second.get();
 }
 
 void Session::perform(Exchange& exchange, Ask& ask, Steady now) {
@@ -146,6 +148,7 @@ void Session::forget(std::int32_t stream) {
   if (found == exchanges_.end()) return;
   const auto exchange = std::move(found->second);
   exchanges_.erase(found);
+  if (newest_ == exchange.get()) newest_ = nullptr;
   incoming_ -= exchange->granted;
   std::erase(waiting_, stream);
   if (exchange->call) exchange->call->exchange_ = nullptr;
@@ -187,6 +190,7 @@ int Session::on_begin(nghttp2_session*, const nghttp2_frame* frame, void* self) 
   auto exchange = std::make_unique<Exchange>();
   exchange->session = &of(self);
   exchange->stream = frame->hd.stream_id;
+  of(self).newest_ = exchange.get();
   of(self).exchanges_[frame->hd.stream_id] = std::move(exchange);
   return 0;
 }

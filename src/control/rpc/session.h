@@ -153,6 +153,7 @@ class Session {
   bool dead_ = false, greeted_ = false;
   Steady now_{};
   std::unordered_map<std::int32_t, std::unique_ptr<Exchange>> exchanges_;
+  Exchange* newest_ = nullptr;    // that was asked for: an ADS connection has one
   std::vector<CallPtr> written_;  // whose message was produced, and is not with the kernel
   Output* output_ = nullptr;      // during produce()
   std::size_t incoming_ = 0;      // granted, of incoming_bytes_max

@@ -125,6 +125,8 @@ struct Generation::State {
   bool holds(const Place& place, const resource::Node& node) const;
   void move_here(Place& place) const;
   std::vector<PartPtr> parts(Place& place);
+  std::vector<PartPtr> parts_at_hand(const Place& place) const;
+  resource::ConfigPtr config_of(const std::vector<PartPtr>& parts) const;
 };
 
 PartPtr Generation::State::part(Slot& slot, const std::function<void(Making&)>& compute) {
@@ -262,6 +264,36 @@ std::vector<PartPtr> Generation::State::parts(Place& place) {
   return parts;
 }
 
+// None: some of them are to be made, or to be waited for.
+std::vector<PartPtr> Generation::State::parts_at_hand(const Place& place) const {
+  std::vector<PartPtr> parts;
+  parts.reserve(4);
+  for (const auto* slot : {&place.gateway_slot, &place.proxyless_slot, &place.outbound_slot,
+                           &place.endpoints_slot, &place.listeners_slot}) {
+    if (!*slot) continue;
+    parts.push_back((*slot)->at_hand(number));
+    if (!parts.back()) return {};
+  }
+  if (place.inbound_slot) {
+    if (!place.inbound_part || place.inbound_declared != declared) return {};
+    place.inbound_slot->touch(number);
+    parts.push_back(place.inbound_part);
+  }
+  return parts;
+}
+
+resource::ConfigPtr Generation::State::config_of(const std::vector<PartPtr>& parts) const {
+  auto config = std::make_shared<Config>();
+  config->snapshot = snapshot->number();
+  for (const auto& part : parts) {
+    for (const Type type : resource::all_types) {
+      const auto& layer = part->of(type);
+      if (layer && layer->set) config->add(type, layer->set);
+    }
+  }
+  return config;
+}
+
 Generation::Generation(snapshot::SnapshotPtr snapshot,
                        const std::shared_ptr<const Generation>& previous)
     : state_(std::make_unique<State>(std::move(snapshot),
@@ -290,15 +322,18 @@ resource::ConfigPtr Generation::config_for(const resource::Node& node,
     state.move_here(*place);
   else
     kept = place = state.find(node);
-  auto config = std::make_shared<Config>();
-  config->snapshot = state.snapshot->number();
-  for (const auto& part : state.parts(*place)) {
-    for (const Type type : resource::all_types) {
-      const auto& layer = part->of(type);
-      if (layer && layer->set) config->layers[static_cast<std::size_t>(type)].push_back(layer->set);
-    }
-  }
-  return config;
+  return state.config_of(state.parts(*place));
+}
+
+resource::ConfigPtr Generation::config_at_hand(const resource::Node& node,
+                                               std::shared_ptr<void>& kept) const {
+  const State& state = *state_;
+  const auto place = std::static_pointer_cast<Place>(kept);
+  if (!place || !state.holds(*place, node)) return nullptr;
+  const auto parts = state.parts_at_hand(*place);
+  if (parts.empty()) return nullptr;
+  state.move_here(*place);
+  return state.config_of(parts);
 }
 
 }  // namespace graymesh::translate

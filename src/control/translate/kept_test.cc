@@ -50,9 +50,19 @@ struct Kept : ::testing::Test {
     generation = std::make_shared<const Generation>(mesh.snapshot(), generation);
     const Generation fresh(mesh.snapshot(), nullptr);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const auto early = generation->config_at_hand(nodes[i], kept[i]);
       const auto config = generation->config_for(nodes[i], kept[i]);
       EXPECT_EQ(config->snapshot, mesh.snapshot()->number());
-      EXPECT_EQ(versions(*config), versions(*fresh.config_for(nodes[i]))) << step << ", node " << i;
+      const auto expected = versions(*fresh.config_for(nodes[i]));
+      EXPECT_EQ(versions(*config), expected) << step << ", node " << i;
+      if (early) {
+        EXPECT_EQ(versions(*early), expected) << step << ", node " << i;
+      }
+      const auto again = generation->config_at_hand(nodes[i], kept[i]);
+      ASSERT_EQ(again != nullptr, !nodes[i].addresses.empty()) << step << ", node " << i;
+      if (again) {
+        EXPECT_EQ(versions(*again), expected) << step << ", node " << i;
+      }
     }
   }
 
@@ -127,6 +137,30 @@ TEST_F(Kept, LetsOtherScopesBeWhenAnEndpointMoves) {
   std::size_t differ = 0;
   for (std::size_t i = 0; i < is.size(); ++i) differ += was.all()[i] != is.all()[i];
   EXPECT_EQ(differ, 1u);
+}
+
+TEST_F(Kept, IsAtHandOnceOneOfItsScopeHasAsked) {
+  const auto a = sidecar_node("10.1.0.1", "shop"), b = sidecar_node("10.1.0.2", "shop");
+  std::shared_ptr<void> of_a, of_b;
+  const auto next = [&] {
+    generation = std::make_shared<const Generation>(mesh.snapshot(), generation);
+  };
+  next();
+  EXPECT_EQ(generation->config_at_hand(a, of_a), nullptr) << "nothing is kept";
+  (void)generation->config_for(a, of_a);
+  (void)generation->config_for(b, of_b);
+  mesh.apply(slice("s1", "10.1.0.3"));
+  next();
+  EXPECT_EQ(generation->config_at_hand(a, of_a), nullptr) << "somebody has to make it";
+  const auto made = generation->config_for(b, of_b);
+  const auto at_hand = generation->config_at_hand(a, of_a);
+  ASSERT_NE(at_hand, nullptr);
+  EXPECT_EQ(at_hand->snapshot, mesh.snapshot()->number());
+  EXPECT_EQ(at_hand->of(Type::endpoints).front(), made->of(Type::endpoints).front());
+  mesh.apply(pod("shop/a", "10.1.0.1", {{"app", "s0"}}));
+  next();
+  (void)generation->config_for(b, of_b);
+  EXPECT_EQ(generation->config_at_hand(a, of_a), nullptr) << "its place is another";
 }
 
 TEST_F(Kept, IsNotAskedForItsOwnPortsWhenAnEndpointMoves) {

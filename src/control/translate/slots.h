@@ -22,6 +22,9 @@ class Slot {
   // that is older than what lies here it is made and not kept.
   PartPtr part(std::uint64_t number, const std::function<PartPtr(const Part* previous)>& make);
 
+  // That, if it is made and nobody is about to make another; else null.
+  PartPtr at_hand(std::uint64_t number);
+
   // Somebody has its Part of Generation `number`, which came from an earlier one.
   void touch(std::uint64_t number) { asked_.store(number, std::memory_order_relaxed); }
   std::uint64_t asked() const { return asked_.load(std::memory_order_relaxed); }

@@ -30,6 +30,8 @@ class Generation {
   // The same, for one who asks of every Generation: what is kept of this node from one to the next
   // lies in `kept`, null at first. It is of one node, and asked with by one thread at a time.
   resource::ConfigPtr config_for(const resource::Node& node, std::shared_ptr<void>& kept) const;
+  // The same if nothing of it is to be computed, nor waited for; else null.
+  resource::ConfigPtr config_at_hand(const resource::Node& node, std::shared_ptr<void>& kept) const;
 
   const snapshot::Snapshot& snapshot() const;
 

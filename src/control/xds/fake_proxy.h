@@ -52,7 +52,7 @@ inline resource::ConfigPtr make_config(const ConfigText& text,
       };
       if (std::ranges::equal(old->all(), made->all(), same)) made = old;
     }
-    config->layers[static_cast<std::size_t>(type)].push_back(std::move(made));
+    config->add(type, std::move(made));
   };
   layer(resource::Type::cluster, 0, text.clusters);
   if (!text.own_clusters.empty()) layer(resource::Type::cluster, 1, text.own_clusters);

@@ -78,8 +78,7 @@ resource::ConfigPtr Session::acked() const {
   auto config = std::make_shared<resource::Config>();
   config->snapshot = snapshot();
   for (const Type type : resource::all_types) {
-    const auto i = static_cast<std::size_t>(type);
-    config->layers[i] = channels_[i].acked();
+    for (auto& layer : channel(type).acked()) config->add(type, std::move(layer));
   }
   return config;
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -29,9 +30,17 @@ using State = TypeStatus::State;
 class FakeSource final : public ConfigSource {
  public:
   resource::ConfigPtr config_for(const resource::Node&, std::shared_ptr<void>&) override {
+    ++asked;
+    return config.get();
+  }
+  resource::ConfigPtr config_at_hand(const resource::Node&, std::shared_ptr<void>&) override {
+    if (!at_hand) return nullptr;
+    ++handed;
     return config.get();
   }
   Published<resource::Config> config;
+  std::atomic<bool> at_hand = false;
+  std::atomic<int> asked = 0, handed = 0;  // how often
 };
 
 // Asks again and again, as what the server has heard is seen only by asking.

@@ -320,6 +320,14 @@ bool Session::in_step() const {
   });
 }
 
+bool Session::awaits_endpoints() const {
+  const auto& flight = channel(Type::endpoints).flight();
+  return flight && flight->settles && flight->step.update == target_.update &&
+         channel(Type::cluster).settled().update == target_.update &&
+         std::ranges::count_if(channels_,
+                               [](const Channel& it) { return it.flight().has_value(); }) == 1;
+}
+
 std::size_t Session::bytes_in_flight() const {
   std::size_t bytes = 0;
   for (const auto& channel : channels_) bytes += channel.bytes_in_flight();

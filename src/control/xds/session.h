@@ -78,6 +78,9 @@ class Session {
   std::optional<std::size_t> owed() const;
   std::optional<Clock::Steady> oldest_in_flight() const;
   bool in_step() const;  // the proxy has ACKed all that it shall run
+  // All of this Config is sent that can be before a response of endpoints is ACKed, which is the
+  // one on its way; so of a later one, too, but for clusters.
+  bool awaits_endpoints() const;
   const Pace& pace() const { return pace_; }
 
   std::uint64_t snapshot() const;

@@ -97,7 +97,7 @@ void Stream::hear(Result<Request> request) {
     close(request.error());
     return;
   }
-  bool joins = false;
+  bool joins = false, goes_on = false;
   {
     std::lock_guard lock(mutex_);
     if (finished_) return;
@@ -116,8 +116,10 @@ void Stream::hear(Result<Request> request) {
     }
     pump_locked(now);
     if (!finished_) call_->read();  // it may have been dropped just now
+    goes_on = put_off_ && !session_.awaits_endpoints();
   }
   if (joins) shared_->joined(*this);
+  if (goes_on && !refresh_at_hand()) shared_->wake(this);
 }
 
 Now Stream::now_heard() const {
@@ -149,8 +151,36 @@ void Stream::count_locked() {
 void Stream::refresh() {
   std::lock_guard order(refresh_mutex_);
   queued = false;
-  const auto published = shared_->published();
-  auto config = shared_->source.config_for(*node_, kept_);
+  auto published = shared_->published();
+  {
+    std::lock_guard lock(mutex_);
+    const auto now = shared_->clock.now();
+    if (puts_off_locked(now)) {
+      if (!put_off_) put_off_ = published;
+      return set_deadline_locked(now);
+    }
+    if (put_off_) published = *std::exchange(put_off_, std::nullopt);
+  }
+  update(shared_->source.config_for(*node_, kept_), published);
+}
+
+// One that was put off, by the call's own loop, if nobody has to wait for it. Others will do it.
+bool Stream::refresh_at_hand() {
+  const std::unique_lock order(refresh_mutex_, std::try_to_lock);
+  if (!order) return false;
+  auto config = shared_->source.config_at_hand(*node_, kept_);
+  if (!config) return false;
+  Clock::Steady published;
+  {
+    std::lock_guard lock(mutex_);
+    if (!put_off_) return true;
+    published = *std::exchange(put_off_, std::nullopt);
+  }
+  update(std::move(config), published);
+  return true;
+}
+
+void Stream::update(resource::ConfigPtr config, Clock::Steady published) {
   std::lock_guard lock(mutex_);
   if (finished_) return;
   const auto now = shared_->now();
@@ -162,6 +192,15 @@ void Stream::refresh() {
     return finish_locked(updated.error());
   }
   pump_locked(now);
+}
+
+// While endpoints change all the time, a proxy has a response of them on its way most of the time.
+bool Stream::puts_off_locked(Clock::Steady now) {
+  if (in_line_ || !session_.awaits_endpoints()) return false;
+  const auto since = session_.channel(resource::Type::endpoints).flight()->at;
+  if (now - since >= shared_->options.put_off_max) return false;
+  if (put_off_) instruments().folded.add();
+  return true;
 }
 
 // One response is being written at any time; of each type at most one awaits its ACK. So a proxy
@@ -277,6 +316,7 @@ void Stream::set_deadline_locked(Clock::Steady now) {
   if (const auto oldest = session_.oldest_in_flight()) {
     const bool slow = now - *oldest >= options.slow_after;
     consider(*oldest + (slow ? options.answer_max : options.slow_after));
+    if (put_off_) consider(*oldest + options.put_off_max);
   }
   deadline_ = first && !finished_ ? first->time_since_epoch().count() : never;
 }
@@ -297,6 +337,7 @@ void Stream::on_written() {
   if (finished_) return;
   const auto now = shared_->now();
   session_.written(now);
+  if (session_.awaits_endpoints()) return set_deadline_locked(now.steady);
   pump_locked(now);
 }
 

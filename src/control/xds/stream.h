@@ -79,7 +79,8 @@ class Stream final : public rpc::Reactor {
   void begin();
   // Deals with a long request: no loop does, as others wait for it, and pings.
   void work();
-  // Asks the source what the proxy shall run now, and sends what it may be sent.
+  // Asks the source what the proxy shall run now, and sends what it may be sent; or waits with both
+  // for an ACK that is due at any moment, so that what comes meanwhile is asked for once.
   void refresh();
   // Whether time alone lets it go on.
   bool due(Clock::Steady now) const { return deadline_.load() <= now.time_since_epoch().count(); }
@@ -107,6 +108,9 @@ class Stream final : public rpc::Reactor {
   template <typename Request>
   void hear(Result<Request> request);
   void count_locked();
+  bool puts_off_locked(Clock::Steady now);
+  bool refresh_at_hand();
+  void update(resource::ConfigPtr config, Clock::Steady published);
   Now now_heard() const;
   void pump_locked(Now now);
   void send_next_locked(Now now);
@@ -138,6 +142,7 @@ class Stream final : public rpc::Reactor {
   std::atomic<bool> received_ = false;  // it has said what it came with
   std::array<Channel::Counts, resource::type_count> counted_{};
   std::uint64_t ignored_ = 0, folded_ = 0;
+  std::optional<Clock::Steady> put_off_;  // a refresh(), since what was published then
   bool admitted_ = false, complete_ = false;
   bool in_line_ = false;                  // the last that Turns said was no
   std::optional<std::size_t> held_ = 0;   // what Turns was told last; none: it has given a turn

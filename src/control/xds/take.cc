@@ -64,8 +64,14 @@ Channel::Draft Channel::new_draft(const Goal& goal) const {
 }
 
 bool Channel::idle(const Goal& goal) const {
-  return !dirty_ && groups_.empty() && holding_.at(goal.step.config->of(type_)) &&
-         (holding_.exceptions().empty() || removals_through_ == goal.removals_through);
+  if (dirty_ || !groups_.empty()) return false;
+  const auto layers = goal.step.config->of(type_);
+  if (!holding_.exceptions().empty())
+    return removals_through_ == goal.removals_through && holding_.at(layers);
+  // What it is at was found for the last step. A change of endpoints leaves all other layers as
+  // they were, and what a Config has is nearer at hand than what a stream holds.
+  const bool same = settled_.config && std::ranges::equal(settled_.config->of(type_), layers);
+  return same || holding_.at(layers);
 }
 
 // Nothing has happened since it was found idle: asked for each type, at each step of each stream.

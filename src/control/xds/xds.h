@@ -31,6 +31,10 @@ class ConfigSource {
   // one stream's, null at first: whatever the source likes to remember of its node.
   virtual resource::ConfigPtr config_for(const resource::Node& node,
                                          std::shared_ptr<void>& kept) = 0;
+  // The same where that takes no time, as all of it was asked for before; else null.
+  virtual resource::ConfigPtr config_at_hand(const resource::Node&, std::shared_ptr<void>&) {
+    return nullptr;
+  }
 };
 
 // How one type stands on one stream.
@@ -143,6 +147,10 @@ struct ServerOptions {
   std::size_t connection_bytes_max = 64u << 20;
   // Of one type on one stream; more end it. 10,000 services of five subsets are 60,000 clusters.
   std::size_t names_max = 250'000;
+  // A proxy that has a response of endpoints on its way, and need be told nothing else before it
+  // ACKs that, is told with the ACK what has come meanwhile: all of it at once, asked for once. For
+  // so long at most: many times what a proxy takes that is not busy.
+  std::chrono::milliseconds put_off_max{100};
   // How long routes wait for a proxy that doesn't ACK the clusters which they need. Envoy holds its
   // ACK back while a cluster warms: 15 s at most by default.
   std::chrono::milliseconds hold_max{15'000};
