@@ -61,8 +61,7 @@ struct FolderOptions {
   std::chrono::milliseconds returned{1000};
   // All files are looked at by their times every so often, should an event have been missed.
   std::chrono::milliseconds rescan{5000};
-  // Until nothing has happened for so long, as changes would wait for it; but not much longer than
-  // a minute.
+  // Changes would wait for that: it is put off until none has come for so long, a minute at most.
   std::chrono::milliseconds lull{100}, lull_max{60'000};
   // The same where not all folders can be watched, or one is gone.
   std::chrono::milliseconds poll{1000};

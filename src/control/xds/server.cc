@@ -3,7 +3,9 @@
 //
 // publish() only rings a bell. A worker puts every stream on the queue (once, however often it
 // rings), and the workers take them from there; so config_for() is called from the workers alone,
-// under no lock that anybody waits for in publish().
+// under no lock that anybody waits for in publish(). A stream that puts a change off until an ACK
+// comes takes it from config_at_hand() then, on its call's own thread, and only if that has nothing
+// at hand goes to the queue.
 #include <fmt/core.h>
 
 #include <algorithm>
