@@ -13,6 +13,9 @@
 //   watch FIRST TARGETS        changes are looked for from now on (bench/ads/watch.h)
 //   wrote KIND NUMBER NS       change NUMBER (endpoint, route) was made then, by CLOCK_MONOTONIC
 //   wait KIND FROM TO SECONDS  waits until these changes are at every stream: milliseconds
+//   series KIND FROM TO        of these changes, each by itself: milliseconds from the first write to
+//                              its own, and from that until it was at half of the streams, at the
+//                              99th of a hundred, at the last
 //   mark | report SECONDS      the same for the next route table, whatever is in it
 //   drop N | forget N          ends N connections; the proxy comes back with all, or with nothing
 //   stuck N | slow N BYTES | usual   N proxies read no more, or so many bytes a second; all as
@@ -77,6 +80,7 @@ class Session {
     if (verb == "watch") return watch(words);
     if (verb == "wrote") return wrote(words);
     if (verb == "wait") return wait(words);
+    if (verb == "series") return series(words);
     if (verb == "mark") return mark();
     if (verb == "report") return came({{Mark::tables, 0}}, next<double>(words));
     if (verb == "reset") {
@@ -176,6 +180,22 @@ class Session {
     std::vector<Change> changes;
     for (std::uint32_t number = from; number <= to; ++number) changes.emplace_back(kind, number);
     return came(changes, next<double>(words));
+  }
+
+  Json series(std::istringstream& words) {
+    const Mark kind = kind_of(next<std::string>(words));
+    const auto from = next<std::uint32_t>(words), to = next<std::uint32_t>(words);
+    const auto ms = [](std::int64_t ns) { return static_cast<double>(ns) / 1e6; };
+    Json out = Json::array();
+    for (std::uint32_t number = from; number <= to; ++number) {
+      const std::int64_t at = wrote_[{kind, number}];
+      std::vector<double> taken;
+      for (const auto came : fleet_.times(kind, number)) taken.push_back(ms(came - at));
+      Json of = spread(std::move(taken));
+      of["at"] = ms(at - wrote_[{kind, from}]);
+      out.push_back(std::move(of));
+    }
+    return out;
   }
 
   Json mark() {

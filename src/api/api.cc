@@ -53,29 +53,6 @@ void add_problems(const std::vector<model::Problem>& problems, json& page) {
   }
 }
 
-// Endpoints and route tables are asked for by name, and virtual hosts go with their tables: what a
-// synced proxy doesn't hold of them, it doesn't want.
-resource::ConfigPtr asked_for(const resource::Config& target, const resource::Config& held,
-                              const std::vector<xds::TypeStatus>& types) {
-  using State = xds::TypeStatus::State;
-  auto asked = std::make_shared<resource::Config>(target);
-  for (const auto& status : types) {
-    const auto type = status.type;
-    if (type != resource::Type::endpoints && type != resource::Type::route &&
-        type != resource::Type::virtual_host)
-      continue;
-    if (status.state != State::synced && status.state != State::not_subscribed) continue;
-    std::vector<resource::ResourcePtr> wanted;
-    for (const auto& layer : target.of(type)) {
-      for (const auto& resource : layer->all()) {
-        if (held.find(type, resource->name()) != nullptr) wanted.push_back(resource);
-      }
-    }
-    asked->add(type, std::make_shared<const resource::ResourceSet>(std::move(wanted)));
-  }
-  return asked;
-}
-
 class HttpServer final : public Server {
  public:
   explicit HttpServer(const Parts& parts) : parts_(parts), routes_(http_, parts.tokens) {
@@ -377,7 +354,7 @@ class HttpServer final : public Server {
       if (proxy.node.id != id) continue;
       const auto held = parts_.xds.config_of(id);
       const auto target = parts_.loop.config_for(proxy.node);
-      return held && target ? asked_for(*target, *held, proxy.types) : target;
+      return held && target ? target_asked_for(*target, *held, proxy.types) : target;
     }
     return nullptr;
   }

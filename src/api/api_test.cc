@@ -276,6 +276,41 @@ TEST(ConfigDump, PrintsResourcesAsMessages) {
   EXPECT_EQ(config_dump_page(config, "teapot").error().code, Code::invalid_argument);
 }
 
+TEST(ConfigDump, OfWhatAProxyShallHaveLeavesOutWhatItDoesNotAskFor) {
+  using resource::Type;
+  using State = xds::TypeStatus::State;
+  const auto set = [](Type type, const std::vector<std::string>& names) {
+    std::vector<resource::ResourcePtr> all;
+    for (const auto& name : names)
+      all.push_back(std::make_shared<const resource::Resource>(type, name, ""));
+    return std::make_shared<const resource::ResourceSet>(std::move(all));
+  };
+  resource::Config target, held;
+  target.snapshot = 7;
+  target.add(Type::cluster, set(Type::cluster, {"a", "b"}));
+  target.add(Type::endpoints, set(Type::endpoints, {"a"}));
+  target.add(Type::endpoints, set(Type::endpoints, {"b"}));
+  target.add(Type::route, set(Type::route, {"80", "8080"}));
+  held.add(Type::cluster, set(Type::cluster, {"a"}));
+  held.add(Type::endpoints, set(Type::endpoints, {"a"}));
+  held.add(Type::route, set(Type::route, {"80"}));
+  const auto names = [](const resource::Config& config, Type type) {
+    std::string all;
+    for (const auto& layer : config.of(type)) {
+      for (const auto& resource : layer->all()) all += resource->name() + " ";
+    }
+    return all;
+  };
+  const auto asked = target_asked_for(target, held,
+                                      {{.type = Type::cluster, .state = State::synced},
+                                       {.type = Type::endpoints, .state = State::stale},
+                                       {.type = Type::route, .state = State::synced}});
+  EXPECT_EQ(asked->snapshot, 7u);
+  EXPECT_EQ(names(*asked, Type::cluster), "a b ") << "all are asked for";
+  EXPECT_EQ(names(*asked, Type::endpoints), "a b ") << "some may be on their way";
+  EXPECT_EQ(names(*asked, Type::route), "80 ");
+}
+
 TEST(ConfigDump, ShowsVirtualHostsThatCameOneByOneInTheirTables) {
   const auto named = [](resource::Type type, const std::string& name) {  // field 1: the name
     return std::make_shared<const resource::Resource>(

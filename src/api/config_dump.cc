@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -113,6 +115,34 @@ Result<std::string> config_dump_page(const resource::Config& config, std::string
                  fmt::format("type {}, must be cluster, endpoint, listener or route", type)};
   }
   return out + "]}";
+}
+
+resource::ConfigPtr target_asked_for(const resource::Config& target, const resource::Config& held,
+                                     const std::vector<xds::TypeStatus>& types) {
+  using State = xds::TypeStatus::State;
+  const auto has_what_it_wants = [&](Type type) {
+    if (type != Type::endpoints && type != Type::route && type != Type::virtual_host) return false;
+    return std::ranges::any_of(types, [&](const xds::TypeStatus& it) {
+      return it.type == type && (it.state == State::synced || it.state == State::not_subscribed);
+    });
+  };
+  auto asked = std::make_shared<resource::Config>();
+  asked->snapshot = target.snapshot;
+  for (const Type type : resource::all_types) {
+    const bool only_held = has_what_it_wants(type);
+    for (const auto& layer : target.of(type)) {
+      if (!only_held) {
+        asked->add(type, layer);
+        continue;
+      }
+      std::vector<resource::ResourcePtr> wanted;
+      for (const auto& resource : layer->all()) {
+        if (held.find(type, resource->name()) != nullptr) wanted.push_back(resource);
+      }
+      asked->add(type, std::make_shared<const resource::ResourceSet>(std::move(wanted)));
+    }
+  }
+  return asked;
 }
 
 }  // namespace graymesh::api

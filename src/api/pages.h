@@ -86,6 +86,12 @@ nlohmann::json endpointz_page(const push::State& state);
 // "listener", "route". JSON text, from protobuf's own printer.
 Result<std::string> config_dump_page(const resource::Config& config, std::string_view type);
 
+// The part of what a proxy shall have that it asks for. Endpoints and route tables are asked for by
+// name, and virtual hosts go with their tables: what a synced proxy does not hold of them, it does
+// not want.
+resource::ConfigPtr target_asked_for(const resource::Config& target, const resource::Config& held,
+                                     const std::vector<xds::TypeStatus>& types);
+
 // RFC 3339 in UTC with milliseconds; empty for the epoch, which means never.
 std::string to_text(Clock::Wall time);
 

@@ -96,6 +96,33 @@ TEST_F(PutOff, SinceTheFirstThatWas) {
   EXPECT_TRUE(eventually([&] { return convergence.sum() >= before + 3600; }));
 }
 
+// What is asked for while the response is being written is sent behind it.
+TEST_F(PutOff, NotWhatIsAskedForMeanwhile) {
+  auto client = delta_client();
+  const auto change = sent(client);
+  client.rest();
+  serve({.clusters = {"a=1", "b=1"}, .endpoints = {"a=3", "b=1"}, .listeners = {"l=1"}});
+  client.send_message(ack(change));
+  client.send_message(ack(client.hears_message<DeltaIn>()));
+  const ConfigText large = {.clusters = {"a=1", "b=1"},
+                            .endpoints = {"a=" + std::string(std::size_t{8} << 20, 'x'), "b=1"},
+                            .listeners = {"l=1"},
+                            .snapshot = 4};
+  serve(large);
+  const auto& pushes = registry.counter("graymesh_xds_pushes_total", "", {{"type", "eds"}});
+  ASSERT_TRUE(eventually([&] { return pushes.value() == 4; }));
+  DeltaOut listeners = first(Type::listener);
+  listeners.clear_node();
+  client.send_message(listeners);
+  ASSERT_TRUE(eventually([&] {
+    return server->status().at(0).types.at(static_cast<std::size_t>(Type::listener)).state ==
+           State::never_sent;
+  }));
+  client.read_on();
+  EXPECT_EQ(client.hears_message<DeltaIn>().type_url(), type_url(Type::endpoints));
+  EXPECT_EQ(names(client.hears_message<DeltaIn>()), "l=1");
+}
+
 class PutOffForAMoment : public PutOff {
  public:
   void SetUp() override { start({.put_off_max = 1ms}); }

@@ -219,6 +219,7 @@ void Stream::pump_locked(Now now) {
 // would hold up those behind him.
 void Stream::send_next_locked(Now now) {
   if (writing_) {
+    again_ = true;
     if (in_line_) shared_->turns.pass(this);
     return;
   }
@@ -337,7 +338,8 @@ void Stream::on_written() {
   if (finished_) return;
   const auto now = shared_->now();
   session_.written(now);
-  if (session_.awaits_endpoints()) return set_deadline_locked(now.steady);
+  const bool again = std::exchange(again_, false);
+  if (!again && session_.awaits_endpoints()) return set_deadline_locked(now.steady);
   pump_locked(now);
 }
 

@@ -147,6 +147,7 @@ class Stream final : public rpc::Reactor {
   bool in_line_ = false;                  // the last that Turns said was no
   std::optional<std::size_t> held_ = 0;   // what Turns was told last; none: it has given a turn
   std::optional<Clock::Steady> writing_;  // since then
+  bool again_ = false;                    // it was to be seen meanwhile whether there is more
   bool finished_ = false;
   std::atomic<Clock::Steady::rep> deadline_;
 };

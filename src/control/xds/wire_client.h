@@ -55,6 +55,16 @@ class WireClient final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
     StartWritesDone();
   }
   void cancel() { context_.TryCancel(); }
+  // Takes one message more from the wire, and no other before it reads on.
+  void rest() {
+    std::lock_guard lock(mutex_);
+    rests_ = true;
+  }
+  void read_on() {
+    std::lock_guard lock(mutex_);
+    rests_ = false;
+    StartRead(&read_);
+  }
 
   // The next message; none if the stream ends or nothing comes.
   std::optional<std::string> hears() {
@@ -107,7 +117,7 @@ class WireClient final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
       bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
     heard_.push_back(std::move(bytes));
     heard_something_.notify_all();
-    StartRead(&read_);
+    if (!rests_) StartRead(&read_);
   }
   void OnDone(const grpc::Status& status) override {
     std::lock_guard lock(mutex_);
@@ -121,7 +131,7 @@ class WireClient final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   std::condition_variable heard_something_;
   std::deque<std::string> heard_, to_send_;
   grpc::ByteBuffer read_, write_;
-  bool writing_ = false;
+  bool writing_ = false, rests_ = false;
   std::optional<grpc::Status> status_;
 };
 
