@@ -99,10 +99,17 @@ void put(Out& out, const Dropped& dropped) {
   put(out, dropped.names);
   put(out, dropped.rows);
 }
+// Most often there are sets alone; segments of earlier versions have no others.
 void put(Out& out, const Holds& holds) {
-  put(out, holds.type);
+  const bool more = !holds.claimed_sets.empty() || !holds.held.empty() || !holds.lacks.empty();
+  out.number(static_cast<std::uint64_t>(holds.type) + (more ? resource::type_count : 0));
   put(out, holds.sets);
   put(out, holds.claimed);
+  if (more) {
+    put(out, holds.claimed_sets);
+    put(out, holds.held);
+    put(out, holds.lacks);
+  }
   put(out, holds.rows);
 }
 void put(Out& out, const Closed& closed) { put(out, closed.rows); }
@@ -207,9 +214,15 @@ Dropped dropped(In& in) {
 }
 Holds holds(In& in) {
   Holds holds;
-  holds.type = type(in);
+  const auto type = in.below(2 * resource::type_count);
+  holds.type = static_cast<Type>(type % resource::type_count);
   holds.sets = numbers(in);
   holds.claimed = texts(in);
+  if (type >= resource::type_count) {
+    holds.claimed_sets = numbers(in);
+    holds.held = numbers(in);
+    holds.lacks = texts(in);
+  }
   holds.rows = rows(in);
   return holds;
 }

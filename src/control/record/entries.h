@@ -94,11 +94,14 @@ struct Dropped {
   bool operator==(const Dropped&) const = default;
 };
 
-// All that it holds of the type, and the names of which it only is known that it has them.
+// All that it holds of the type. Claimed is what it is only known to have, in whatever version.
 struct Holds {
   resource::Type type{};
   std::vector<Number> sets;
-  std::vector<std::string> claimed;
+  std::vector<Number> claimed_sets;  // lend their names
+  // Of single names, whatever the sets say of them.
+  std::vector<Number> held;
+  std::vector<std::string> claimed, lacks;
   std::vector<Row> rows;
   bool operator==(const Holds&) const = default;
 };

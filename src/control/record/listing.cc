@@ -118,11 +118,11 @@ void Listing::on(const Contents&, const Dropped& dropped) {
 }
 
 void Listing::on(const Contents& contents, const Holds& holds) {
-  std::size_t count = holds.claimed.size();
-  for (const Number set : holds.sets) count += contents.sets[set].resources.size();
   each(holds.rows, [&](const Row& row) {
     if (!heard_.insert({row.stream, holds.type}).second) return;  // told once more
-    add({.kind = Kind::returned, .type = holds.type, .text = fmt::format("with {}", count)},
+    add({.kind = Kind::returned,
+         .type = holds.type,
+         .text = fmt::format("with {}", contents.names_of(holds))},
         row.at);
   });
 }

@@ -62,6 +62,13 @@ std::uint64_t SetHashes::of(const resource::ResourceSetPtr& set) {
   return hash;
 }
 
+Content Mailbox::content_of(const resource::Possession& possession) {
+  Content content;
+  content.possession = possession;
+  for (const auto& layer : possession.layers) content.layer_hashes.push_back(hashes_.of(layer.set));
+  return content;
+}
+
 void Mailbox::opened(StreamId stream, const resource::Node& node, const std::string& peer,
                      bool delta) {
   Content content;
@@ -75,18 +82,18 @@ void Mailbox::opened(StreamId stream, const resource::Node& node, const std::str
 void Mailbox::holds(StreamId stream, const resource::Possession& all) {
   Event event{.kind = Event::Kind::holds, .type = all.type, .stream = stream};
   std::vector<std::uint64_t> words = {word(event.kind, event.type)};
-  std::vector<std::uint64_t> layer_hashes;
-  for (const auto& layer : all.layers) layer_hashes.push_back(hashes_.of(layer));
-  words.insert(words.end(), layer_hashes.begin(), layer_hashes.end());
-  for (const auto& name : all.claimed) words.push_back(hash64(name));
+  words.reserve(1 + 2 * (all.layers.size() + all.exceptions.size()));
+  for (const auto& layer : all.layers) {
+    words.push_back(hashes_.of(layer.set));
+    words.push_back(layer.claimed ? 1 : 0);
+  }
+  for (const auto& exception : all.exceptions) {
+    words.push_back(exception.name_hash);
+    words.push_back(!exception.held || exception.claimed ? exception.claimed
+                                                         : exception.held->version());
+  }
   event.hash = hash_of(words);
-  put(std::move(event), [&] {
-    Content content;
-    content.layers.assign(all.layers.begin(), all.layers.end());
-    content.layer_hashes = layer_hashes;
-    content.claimed.assign(all.claimed.begin(), all.claimed.end());
-    return content;
-  });
+  put(std::move(event), [&] { return content_of(all); });
 }
 
 void Mailbox::sent(StreamId stream, const resource::Delivery& delivery) {

@@ -35,9 +35,8 @@ struct Content {
   std::vector<Change> changes{};
   std::vector<std::string> removed{};  // sent; dropped
   std::uint64_t bytes = 0;
-  std::vector<resource::ResourceSetPtr> layers{};  // holds
+  resource::Possession possession{};  // holds
   std::vector<std::uint64_t> layer_hashes{};
-  std::vector<std::string> claimed{};
   std::string error{};  // refused
   Opened opened{};
 };
@@ -100,6 +99,7 @@ class Mailbox {
   bool behind() const;
 
  private:
+  Content content_of(const resource::Possession& possession);
   // Now, or the latest that was told if that is later.
   Milliseconds time_locked();
   // False: its content is asked for, as it was not told yet.

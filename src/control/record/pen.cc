@@ -21,6 +21,16 @@ std::uint64_t key_of(const resource::Resource& resource) {
   return hash64({reinterpret_cast<const char*>(words), sizeof words});
 }
 
+// If one of the layers has it.
+void add_name(const std::vector<resource::Possession::Layer>& layers, std::uint64_t hash,
+              std::vector<std::string>& names) {
+  for (const auto& layer : layers) {
+    for (const auto& resource : layer.set->all()) {
+      if (resource->name_hash() == hash) return names.push_back(resource->name());
+    }
+  }
+}
+
 std::uint64_t slot_of(StreamId stream, std::size_t type) {
   return stream * resource::type_count + type;
 }
@@ -176,11 +186,23 @@ Number Pen::set(const resource::ResourceSet& set, std::uint64_t hash) {
 }
 
 Holds Pen::holds(const Event& event) {
-  Holds holds{.type = event.type, .sets = {}, .claimed = {}, .rows = {}};
+  Holds holds;
+  holds.type = event.type;
   if (!event.content) return holds;
-  holds.claimed = event.content->claimed;
-  for (std::size_t i = 0; i < event.content->layers.size(); ++i)
-    holds.sets.push_back(set(*event.content->layers[i], event.content->layer_hashes[i]));
+  const auto& [type, layers, exceptions] = event.content->possession;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    auto& sets = layers[i].claimed ? holds.claimed_sets : holds.sets;
+    sets.push_back(set(*layers[i].set, event.content->layer_hashes[i]));
+  }
+  for (const auto& exception : exceptions) {
+    if (!exception.held)
+      add_name(layers, exception.name_hash, holds.lacks);
+    else if (exception.claimed)
+      holds.claimed.push_back(exception.held->name());
+    else
+      holds.held.push_back(resource(*exception.held, nullptr));
+  }
+  std::ranges::sort(holds.held);
   return holds;
 }
 

@@ -136,6 +136,36 @@ TEST_F(RecordTest, CountsWhatItLosesAndHasItToldAnew) {
   EXPECT_EQ(ran(proxy, clock.wall()), (Proxy::Names{{"a", "19"}}));
 }
 
+TEST_F(RecordTest, KnowsWhereAProxyThatReturnsDiffersFromALayer) {
+  Proxy web(*record, clock, 1, "web");
+  web.is_sent({{"a", made("a", "1")}, {"b", made("b", "1")}, {"c", made("c", "1")}});
+  web.acks();
+  web.leaves();
+  clock.advance(1s);
+  web.connect(*record, 2);
+  const auto layer = std::make_shared<const resource::ResourceSet>(
+      std::vector<ResourcePtr>{made("a", "2"), made("b", "2"), made("c", "2"), made("new", "2")});
+  record->holds(2, {.type = Type::cluster,
+                    .layers = {{layer}},
+                    .exceptions = {{hash64("a"), made("a", ""), true},
+                                   {hash64("b"), nullptr},
+                                   {hash64("new"), made("new", ""), true}}});
+  record->flush();
+  EXPECT_EQ(ran(web, clock.wall()), (Proxy::Names{{"a", "1"}, {"c", "2"}}));
+  const auto moment = History(folder).at("web.shop", clock.wall(), faults);
+  ASSERT_TRUE(moment);
+  EXPECT_EQ(moment->types[static_cast<std::size_t>(Type::cluster)].unknown,
+            std::vector<std::string>{"new"});
+
+  web.leaves();
+  web.connect(*record, 3);
+  record->holds(3, {.type = Type::cluster,
+                    .layers = {{layer, true}},
+                    .exceptions = {{hash64("c"), made("c", "3")}}});
+  record->flush();
+  EXPECT_EQ(ran(web, clock.wall()), (Proxy::Names{{"a", "1"}, {"c", "3"}}));
+}
+
 TEST_F(RecordTest, SaysWhatHappenedAndWhoIsGone) {
   Proxy web(*record, clock, 1, "web"), cart(*record, clock, 2, "cart");
   clock.advance(1s);

@@ -18,6 +18,18 @@ bool below(const std::vector<Number>& numbers, std::size_t end) {
 
 }  // namespace
 
+std::size_t Contents::names_of(const Holds& holds) const {
+  std::set<std::string_view> names(holds.claimed.begin(), holds.claimed.end());
+  for (const auto* numbers : {&holds.sets, &holds.claimed_sets}) {
+    for (const Number set : *numbers) {
+      for (const Number number : sets[set].resources) names.insert(resources[number].name);
+    }
+  }
+  for (const auto& name : holds.lacks) names.erase(name);
+  for (const Number number : holds.held) names.insert(resources[number].name);
+  return names.size();
+}
+
 Status Contents::take(const Entry& entry) {
   const Error broken{
       Code::data_loss,
@@ -34,7 +46,9 @@ Status Contents::take(const Entry& entry) {
   } else if (const auto* sent = std::get_if<Sent>(&entry)) {
     if (sent->batch >= batches.size()) return broken;
   } else if (const auto* holds = std::get_if<Holds>(&entry)) {
-    if (!below(holds->sets, sets.size())) return broken;
+    if (!below(holds->sets, sets.size()) || !below(holds->claimed_sets, sets.size()) ||
+        !below(holds->held, resources.size()))
+      return broken;
   }
   return {};
 }

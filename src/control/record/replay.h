@@ -30,6 +30,8 @@ struct Contents {
   std::vector<Batch> batches;
   std::vector<Set> sets;
 
+  // How many names these are.
+  std::size_t names_of(const Holds& holds) const;
   // data_loss: it calls something by a number that nothing has.
   Status take(const Entry& entry);
 };

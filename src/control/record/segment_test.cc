@@ -24,7 +24,9 @@ const std::vector<Entry> every_kind = {
     Acked{Type::listener, {{3, 1764353812345, {}}}},
     Refused{Type::cluster, "no", {{4, 5, {}}}},
     Dropped{Type::endpoints, {"x"}, {{4, 6, {}}}},
-    Holds{Type::cluster, {1, 0}, {"claimed"}, {{4, 6, {}}, {5, 6, {}}}},
+    Holds{Type::cluster, {1, 0}, {}, {}, {"claimed"}, {}, {{4, 6, {}}, {5, 6, {}}}},
+    Holds{Type::virtual_host, {1, 0}, {2}, {9, 8}, {"claimed"}, {"no"}, {{4, 6, {}}}},
+    Holds{Type::route, {}, {}, {}, {}, {"no"}, {{4, 6, {}}}},
     Closed{{{4, 9, {}}}},
     Gap{77, 12},
     Gone{"id", "web-0", "shop", "127.1.2.3", 2, 50, 60}};

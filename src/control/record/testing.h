@@ -58,7 +58,7 @@ class Proxy {
     std::vector<ResourcePtr> all;
     for (const auto& [name, it] : held_) all.push_back(it);
     const auto set = std::make_shared<const resource::ResourceSet>(std::move(all));
-    record_->holds(stream_, {Type::cluster, {&set, 1}, {}});
+    record_->holds(stream_, {.type = Type::cluster, .layers = {{set}}});
   }
   // Of nothing: it is removed.
   void is_sent(std::map<std::string, ResourcePtr> changes) {

@@ -147,26 +147,44 @@ void Tracker::on(const Contents& contents, const Holds& holds) {
   each(holds.rows, [&](const Row&, Stream& stream) {
     auto& type = of(holds.type);
     stream.heard[static_cast<std::size_t>(holds.type)] = true;
-    auto before = std::exchange(type.items, {});
+    const auto before = std::exchange(type.items, {});
     type.unknown.clear();
     type.known = true;
-    for (const Number set : holds.sets) {
-      for (const Number number : contents.sets[set].resources) {
-        const auto& resource = contents.resources[number];
-        const auto held = before.find(resource.name);
-        const bool same = held != before.end() && held->second.version == resource.version;
-        type.items[resource.name] = {.version = resource.version,
-                                     .origins = resource.origins,
-                                     .since = same ? held->second.since : std::nullopt,
-                                     .file = contents.file.path,
-                                     .number = number};
-      }
-    }
-    for (const auto& name : holds.claimed) {
+    const bool over_sets = !holds.sets.empty() || !holds.claimed_sets.empty();
+    const auto lacks = [&](const std::string& name) {
+      if (!over_sets) return;
+      type.items.erase(name);
+      std::erase(type.unknown, name);
+    };
+    const auto has = [&](Number number) {
+      const auto& resource = contents.resources[number];
+      const auto held = before.find(resource.name);
+      const bool same = held != before.end() && held->second.version == resource.version;
+      type.items[resource.name] = {.version = resource.version,
+                                   .origins = resource.origins,
+                                   .since = same ? held->second.since : std::nullopt,
+                                   .file = contents.file.path,
+                                   .number = number};
+    };
+    const auto claims = [&](const std::string& name) {
       if (const auto held = before.find(name); held != before.end())
-        type.items[name] = std::move(held->second);
+        type.items[name] = held->second;
       else
         type.unknown.push_back(name);
+    };
+    for (const Number set : holds.sets) std::ranges::for_each(contents.sets[set].resources, has);
+    for (const Number set : holds.claimed_sets) {
+      for (const Number number : contents.sets[set].resources)
+        claims(contents.resources[number].name);
+    }
+    std::ranges::for_each(holds.lacks, lacks);
+    for (const Number number : holds.held) {
+      lacks(contents.resources[number].name);
+      has(number);
+    }
+    for (const auto& name : holds.claimed) {
+      lacks(name);
+      claims(name);
     }
   });
 }

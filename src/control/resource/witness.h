@@ -30,12 +30,29 @@ struct Delivery {
   std::size_t bytes = 0;  // on the wire
 };
 
-// Of one type, all that a proxy holds.
+// Of one type, all that a proxy holds: layers of Configs, which many proxies share, and where it
+// differs from them. `claimed`: it has that name, but in which version the server doesn't know, as
+// an earlier stream brought it.
 struct Possession {
+  struct Layer {
+    ResourceSetPtr set{};
+    bool claimed = false;  // all of it
+  };
+  // Of one name, whatever the layers say of it.
+  struct Exception {
+    std::uint64_t name_hash = 0;  // hash64()
+    ResourcePtr held{};           // null: it has nothing of that name
+    bool claimed = false;         // `held` lends its name
+  };
   Type type = Type::cluster;
-  std::span<const ResourceSetPtr> layers{};
-  // Names whose version the server doesn't know: the proxy has what an earlier stream brought it.
-  std::span<const std::string> claimed{};
+  std::vector<Layer> layers{};
+  std::vector<Exception> exceptions{};
+
+  struct All {
+    std::vector<ResourcePtr> held{};
+    std::vector<std::string> claimed{};  // names
+  };
+  All all() const;  // name by name
 };
 
 // Calls come from any thread, those of one stream one after the other, some under its lock: they

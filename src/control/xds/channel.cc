@@ -170,24 +170,48 @@ void Channel::try_later(const std::vector<const Sent*>& suspects) {
 }
 
 std::vector<resource::ResourceSetPtr> Channel::acked() const {
-  if (auto layers = holding_.layers(); layers && !flight_ && covers(*layers))
-    return *std::move(layers);
-  std::map<NameHash, ResourcePtr> held;
-  holding_.each(subscription_, [&](NameHash hash, const Held& it) {
-    if (!it.claimed) held[hash] = it.resource;
-  });
+  auto possession = this->possession();
+  std::vector<resource::ResourceSetPtr> layers;
+  if (possession.exceptions.empty() &&
+      std::ranges::none_of(possession.layers, &resource::Possession::Layer::claimed)) {
+    for (auto& layer : possession.layers) layers.push_back(std::move(layer.set));
+  } else {
+    layers.push_back(std::make_shared<const resource::ResourceSet>(possession.all().held));
+  }
+  return layers;
+}
+
+// Most often as it lies here; a walk over all names is long.
+resource::Possession Channel::possession() const {
+  resource::Possession all{.type = type_};
+  const auto add = [&all](NameHash hash, const Held& held) {
+    all.exceptions.push_back({hash, held.resource, held.claimed});
+  };
+  if (auto layers = holding_.layers(); layers && !flight_ && covers(*layers)) {
+    all.layers = *std::move(layers);
+    for (const auto& [hash, exception] : holding_.exceptions())
+      add(hash, {exception.held, exception.claimed});
+    return all;
+  }
+  std::map<NameHash, Held> held;
+  holding_.each(subscription_, [&](NameHash hash, const Held& it) { held[hash] = it; });
   if (flight_) {
-    for (const auto& sent : flight_->sent)
-      held[sent.hash] = sent.before.claimed ? nullptr : sent.before.resource;
+    for (const auto& sent : flight_->sent) held[sent.hash] = sent.before;
   }
-  std::vector<ResourcePtr> resources;
-  for (auto& [hash, resource] : held) {
-    if (resource) resources.push_back(std::move(resource));
+  for (const auto& [hash, it] : held) {
+    if (it.resource) add(hash, it);
   }
-  return {std::make_shared<const resource::ResourceSet>(std::move(resources))};
+  return all;
 }
 
 // Whether it is subscribed to all that is in them.
+bool Channel::covers(std::span<const resource::Possession::Layer> layers) const {
+  if (subscription_.wildcard) return true;
+  std::vector<resource::ResourceSetPtr> sets;
+  for (const auto& layer : layers) sets.push_back(layer.set);
+  return covers(sets);
+}
+
 bool Channel::covers(std::span<const resource::ResourceSetPtr> layers) const {
   if (subscription_.wildcard) return true;
   std::size_t resources = 0;
@@ -195,6 +219,7 @@ bool Channel::covers(std::span<const resource::ResourceSetPtr> layers) const {
   if (resources > subscription_.names.size()) return false;
   const Target all(layers, *diffs_);
   return std::ranges::all_of(all.tables(), [&](const auto& table) {
+    if (subscription_.names.shares(table->names())) return true;
     auto name = subscription_.names.all().begin();
     const auto end = subscription_.names.all().end();
     return std::ranges::all_of(table->entries(), [&](const Table::Entry& entry) {
@@ -202,20 +227,6 @@ bool Channel::covers(std::span<const resource::ResourceSetPtr> layers) const {
       return name != end && *name == entry.hash;
     });
   });
-}
-
-std::vector<std::string> Channel::claimed() const {
-  if (!flight_ && holding_.layers()) return {};  // most often; the walk is long
-  std::vector<std::string> names;
-  holding_.each(subscription_, [&](NameHash, const Held& it) {
-    if (it.claimed) names.push_back(it.resource->name());
-  });
-  if (flight_) {
-    for (const auto& sent : flight_->sent) {
-      if (sent.before.claimed) names.push_back(sent.before.resource->name());
-    }
-  }
-  return names;
 }
 
 std::size_t Channel::held_count() const { return holding_.count(subscription_); }

@@ -156,9 +156,9 @@ class Channel {
   };
   const Counts& counts() const { return counts_; }
 
-  // What it holds for sure, as layers: what is in flight is not.
+  // What it holds: what is in flight is not. As layers, what it holds for sure.
+  resource::Possession possession() const;
   std::vector<resource::ResourceSetPtr> acked() const;
-  std::vector<std::string> claimed() const;  // names it holds in versions we don't know
   std::size_t held_count() const;
   std::size_t exceptions() const { return holding_.exceptions().size(); }  // noted name by name
   // About how many bytes it lacks of that.
@@ -218,6 +218,7 @@ class Channel {
   std::vector<std::size_t> blamed(const Flight& flight, const std::string& error) const;
 
   bool covers(std::span<const resource::ResourceSetPtr> layers) const;
+  bool covers(std::span<const resource::Possession::Layer> layers) const;
 
   // Responses (take.cc).
   bool idle(const Goal& goal) const;

@@ -23,10 +23,9 @@ class Fold final : public resource::Witness {
   void holds(StreamId, const resource::Possession& all) override {
     auto& at = at_[index(all.type)];
     at.held.clear();
-    for (const auto& layer : all.layers) {
-      for (const auto& resource : layer->all()) at.held[resource->name()] = resource->body();
-    }
-    for (const auto& name : all.claimed) at.held[name] = "?";
+    const auto [held, claimed] = all.all();
+    for (const auto& resource : held) at.held[resource->name()] = resource->body();
+    for (const auto& name : claimed) at.held[name] = "?";
   }
   void sent(StreamId, const resource::Delivery& delivery) override {
     auto& at = at_[index(delivery.type)];

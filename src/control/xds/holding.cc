@@ -222,12 +222,11 @@ bool Holding::at(NameHash hash, const Target& target) const {
   return true;
 }
 
-std::optional<std::vector<ResourceSetPtr>> Holding::layers() const {
-  if (!exceptions_.empty()) return std::nullopt;
-  std::vector<ResourceSetPtr> layers;
+std::optional<std::vector<resource::Possession::Layer>> Holding::layers() const {
+  std::vector<resource::Possession::Layer> layers;
   for (const auto& slot : slots_) {
-    if (slot.size() != 1 || slot[0].claimed) return std::nullopt;
-    layers.push_back(slot[0].base);
+    if (slot.size() != 1) return std::nullopt;
+    layers.push_back({slot[0].base, slot[0].claimed});
   }
   return layers;
 }

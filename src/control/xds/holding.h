@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "control/resource/resource.h"
+#include "control/resource/witness.h"
 #include "control/xds/diff.h"
 
 namespace graymesh::xds {
@@ -120,8 +121,8 @@ class Holding {
   // True if advance() has nothing to visit for this name: its base is the same in the target.
   bool at(NameHash hash, const Target& target) const;
 
-  // The layers, if each is one set and there are no exceptions.
-  std::optional<std::vector<resource::ResourceSetPtr>> layers() const;
+  // The layers under the exceptions, if each is one set; `claimed` as of a Segment.
+  std::optional<std::vector<resource::Possession::Layer>> layers() const;
 
   // Goes over the covered names whose base differs from `target`, and sets it to the target behind
   // it. `visit` answers false if it has no room for this change: here the next call begins. Answers

@@ -164,7 +164,7 @@ TEST(ReconnectToAnotherGraymeshd, NoNameIsNotedByItself) {
   const Session& session = proxy.session();
   for (const Type type : {Type::cluster, Type::endpoints}) {
     EXPECT_EQ(session.channel(type).exceptions(), 0u);
-    EXPECT_EQ(session.channel(type).claimed().size(), mesh);
+    EXPECT_EQ(session.channel(type).possession().all().claimed.size(), mesh);
     EXPECT_EQ(session.channel(type).held_count(), mesh);
     EXPECT_EQ(session.channel(type).counts().resyncs, 1u);
   }
@@ -176,7 +176,7 @@ TEST(ReconnectToAnotherGraymeshd, NoNameIsNotedByItself) {
   for (const Type type : {Type::cluster, Type::endpoints}) {
     EXPECT_EQ(proxy.status(type).state, TypeStatus::State::synced);
     EXPECT_EQ(proxy.holds(type), cold.holds(type));
-    EXPECT_EQ(session.channel(type).claimed().size(), 0u);
+    EXPECT_EQ(session.channel(type).possession().all().claimed.size(), 0u);
   }
 }
 
@@ -222,7 +222,7 @@ TEST(ReconnectToAnotherGraymeshd, WhatItRefusesItStillHasInAVersionThatNobodyKno
   EXPECT_EQ(proxy.hears(), "LDS a=1 b=1");
   (void)proxy.nacks(Type::listener, "a: no");
   EXPECT_EQ(proxy.settles(), "");
-  EXPECT_EQ(proxy.session().channel(Type::listener).claimed(), Texts{"a"});
+  EXPECT_EQ(proxy.session().channel(Type::listener).possession().all().claimed, Texts{"a"});
   EXPECT_EQ(proxy.holds(Type::listener), "b=1");
   (void)proxy.runs({.listeners = {"b=1"}});
   EXPECT_EQ(proxy.settles(), "LDS -a");
@@ -291,7 +291,7 @@ TEST(ReconnectToAnotherGraymeshd, EndsWithWhatItShallHave) {
       shall[text.substr(0, text.find('='))] = text.substr(text.find('=') + 1);
     EXPECT_EQ(has, shall);
     EXPECT_EQ(proxy.session().channel(Type::listener).exceptions(), 0u);
-    EXPECT_TRUE(proxy.session().channel(Type::listener).claimed().empty());
+    EXPECT_TRUE(proxy.session().channel(Type::listener).possession().all().claimed.empty());
   }
 }
 

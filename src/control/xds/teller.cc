@@ -27,7 +27,7 @@ void Teller::heard(const Heard& heard, const Session& session) {
     if (refused) witness_->refused(stream_, type, heard.error.value_or(""));
     if (asks && !channel.dropped().empty()) witness_->dropped(stream_, type, channel.dropped());
     told = {counts.acked, counts.nacked, channel.returned()};
-    if (returned || refused || (asks && channel.shrank())) holds(channel, type);
+    if (returned || refused || (asks && channel.shrank())) holds(channel);
   }
 }
 
@@ -53,7 +53,7 @@ void Teller::reached(std::uint64_t snapshot) {
 void Teller::recap(const Session& session) {
   if (!witness_ || !opened_) return;
   for (const Type type : resource::all_types) {
-    if (session.channel(type).heard()) holds(session.channel(type), type);
+    if (session.channel(type).heard()) holds(session.channel(type));
   }
 }
 
@@ -61,10 +61,6 @@ void Teller::closed() {
   if (witness_ && opened_) witness_->closed(stream_);
 }
 
-void Teller::holds(const Channel& channel, Type type) {
-  const auto layers = channel.acked();
-  const auto claimed = channel.claimed();
-  witness_->holds(stream_, {type, layers, claimed});
-}
+void Teller::holds(const Channel& channel) { witness_->holds(stream_, channel.possession()); }
 
 }  // namespace graymesh::xds

@@ -37,7 +37,7 @@ class Teller {
     std::uint64_t acked = 0, nacked = 0;
     bool returned = false;
   };
-  void holds(const Channel& channel, resource::Type type);
+  void holds(const Channel& channel);
 
   resource::Witness* witness_;
   resource::Witness::StreamId stream_;
