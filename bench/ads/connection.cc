@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,6 +53,11 @@ Connection::~Connection() {
 bool Connection::fail(std::string why) {
   if (why_.empty()) why_ = std::move(why);
   return false;
+}
+
+bool Connection::answered() const {
+  pollfd it{.fd = socket_, .events = POLLOUT, .revents = 0};
+  return ::poll(&it, 1, 0) > 0;
 }
 
 bool Connection::begin(std::int64_t now) {

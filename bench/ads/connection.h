@@ -24,6 +24,8 @@ class Connection {
   int socket() const { return socket_; }
   bool connected() const { return connected_; }
 
+  // Whether the server has accepted or refused it, which writable() finds.
+  bool answered() const;
   // Each answers false when the connection has ended; why() says how.
   bool writable(std::int64_t now);
   bool readable(std::int64_t now, std::size_t bytes_max);

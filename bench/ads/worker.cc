@@ -100,7 +100,9 @@ void Fleet::Worker::look(std::int64_t now) {
 void Fleet::Worker::look_at(std::size_t index, std::int64_t now) {
   Member& member = members_[index];
   if (!member.connection) return open(index, now);
-  if (!member.connection->connected()) {  // a connection is tried for as long as Envoy tries
+  // A connection is tried for as long as Envoy tries. A late look of ours is no late answer.
+  if (!member.connection->connected()) {
+    if (member.connection->answered()) return ready(index, EPOLLOUT, now);
     member.connection->end("connect: timeout");
     return ended(index, now);
   }

@@ -15,7 +15,9 @@
 namespace graymesh::rpc {
 namespace {
 
-constexpr int backlog = 1024;  // a mesh that reconnects at once
+// A mesh that reconnects at once. The kernel takes no more than net.core.somaxconn of it, 4,096
+// most often; whoever comes beyond that is not refused, but tries again a second later.
+constexpr int backlog = 65'535;
 // Without a free descriptor the listener would be ready for ever: it is left alone for so long.
 constexpr int pause_ms = 500;
 
