@@ -12,7 +12,8 @@ that all clusters are others than those which the proxies hold.
     bench/load.py --protocol delta --record            what the record of proxies adds (docs/performance.md)
     bench/load.py --vhds                               delta alone, virtual hosts one by one
 
-Another control plane, started by hand on a folder of tools/gen_mesh.py --format k8s, by the same client:
+istiod before the same client: bench/istiod.py. Another control plane, started by hand on a folder of
+tools/gen_mesh.py --format k8s:
 
     bench/load.py --mesh DIR --server 127.0.0.1:15010 --pid 4711 --streams 100 --protocol delta --ping 0
 
@@ -62,7 +63,7 @@ def idle(server, seconds):
     return (server.cpu() - begun) / seconds
 
 
-def changes(server, load, mesh, kind, make, idle_cpu, limit=60):
+def changes(server, load, mesh, kind, make, idle_cpu, limit):
     load.say("reset")
     begun, since = server.cpu(), time.monotonic()
     figures = load.follow(mesh, kind, make, limit)
@@ -85,7 +86,7 @@ def one_by_one(times, pause=3.0):
     return make
 
 
-def crash(server, load, mesh, limit=60):
+def crash(server, load, mesh, limit):
     """SIGKILL; a change while it is dead; until every stream has that change from the next graymeshd."""
     load.say("reset")
     server.kill()
@@ -112,7 +113,7 @@ def crash(server, load, mesh, limit=60):
     return after, figures
 
 
-def remade(server, load, mesh, limit=120):
+def remade(server, load, mesh, limit):
     """SIGKILL; a MeshConfig that says of every cluster what no DestinationRule says; until each stream has them all."""
     clusters = 0.99 * load.streams * load.counts()["held"]["CDS"]["least"]  # the black hole is the same
     load.say("reset")
@@ -122,7 +123,7 @@ def remade(server, load, mesh, limit=120):
     given = mesh_config in server.options
     mesh_config.write_text((mesh_config.read_text() if given else "") + "tcpKeepalive: {time: 7s}\n")
     if not given:
-        server.options = (*server.options, "--mesh-config", mesh_config)
+        server.options = (*server.options, server.mesh_config_option, mesh_config)
     begun = time.monotonic()
     after = server.again(mesh)
     measure.wait_until(lambda: load.counts()["types"]["CDS"]["resources"] >= clusters, limit, "clusters are sent", 0.05)
@@ -143,12 +144,14 @@ def graymeshd(mesh, options):
     return Graymeshd(mesh, options=more)
 
 
-def measure_one(services, streams, sotw, options, limit=600):
+def measure_one(services, streams, sotw, options, start=graymeshd):
+    """All figures of one control plane, which `start` starts, on a mesh of its own."""
+    limit = options.patience
     quick = options.quick or options.curve
     mesh = Mesh(services, pods_for(services, streams), folder=options.mesh)
     server = load = None
     try:
-        server = Running(options.pid, options.server) if options.pid else graymeshd(mesh, options)
+        server = Running(options.pid, options.server) if options.pid else start(mesh, options)
         figures = {"services": mesh.summary["services"], "streams": streams, "protocol": "sotw" if sotw else "delta",
                    "instances": mesh.summary["pods"], "empty_mb": server.memory()}
         if options.vhds:
@@ -161,12 +164,12 @@ def measure_one(services, streams, sotw, options, limit=600):
                                  ("route", "route", one_by_one(1 if quick else 3)),
                                  *(() if quick else (("churn5", "endpoint", churn(5, 10)),
                                                      ("churn50", "endpoint", churn(50, 10))))):
-            figures[name] = changes(server, load, mesh, kind, make, figures["idle_cpu"])
+            figures[name] = changes(server, load, mesh, kind, make, figures["idle_cpu"], limit)
         figures["peak_mb"] = server.memory()
         if options.record and not options.pid:
             figures["record_mb"] = sum(file.stat().st_size for file in (mesh.folder / "record").iterdir()) / 1e6
         if not options.pid:
-            server, figures["crash"] = crash(server, load, mesh)
+            server, figures["crash"] = crash(server, load, mesh, limit)
             server, figures["remade"] = remade(server, load, mesh, limit)
         return figures
     finally:
@@ -245,6 +248,7 @@ def main():
     options.add_argument("--server", help="xDS of a control plane that runs already; with --pid")
     options.add_argument("--pid", type=int, help="its process; it is not killed")
     options.add_argument("--ping", type=float, default=1, help="each stream's HTTP/2 ping, in seconds; 0: none")
+    options.add_argument("--patience", type=float, default=600, help="until something is everywhere, in seconds")
     options.add_argument("--json", help="figures go to this file")
     options = options.parse_args()
     if options.curve:

@@ -32,6 +32,7 @@ class Mesh:
     """A folder of Kubernetes and Istio objects, and numbered changes to it (ads/watch.h)."""
 
     def __init__(self, services=700, pods=1100, seed=7, folder=None):
+        self.on_change = lambda file: None  # told of each file that was written
         self.keep = folder is not None  # one that is there, written by gen_mesh.py --format k8s
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="graymesh-load-"))
         if not self.keep:
@@ -59,6 +60,7 @@ class Mesh:
         aside.write_text(template["body"].replace("{{MARK}}", mark))
         now = time.monotonic_ns()
         aside.rename(self.config / template["file"])
+        self.on_change(self.config / template["file"])
         return number, now
 
     def close(self):
@@ -92,6 +94,8 @@ class Running:
 
 class Graymeshd(Running):
     """Ends with us. On free ports, or on those of the one before."""
+
+    mesh_config_option = "--mesh-config"
 
     def __init__(self, mesh, xds="127.0.0.1:0", api="127.0.0.1:0", options=()):
         self.options = options
@@ -185,7 +189,7 @@ def wait_until(holds, seconds, what, pause=0.01):
         time.sleep(pause)
 
 
-def quiet(load, seconds=60, still=0.5):
+def quiet(load, seconds=600, still=0.5):
     """Waits until nothing has come for `still` seconds."""
     end = time.monotonic() + seconds
     last, since = None, time.monotonic()
