@@ -17,14 +17,14 @@ import random
 SHAPES = ((1_100, 1, 1, 1.0), (10_000, 1, 4, 1.0), (100_000, 4, 8, 1.0), (100_000, 4, 8, 0.05))
 SERVICES = 700  # of which costs for a stream are told
 
-# docs/performance.md, the curve of 29 November 2026; CPU of graymeshd in s, memory in MB, most ever before the kill.
+# docs/performance.md, the curve of 1 December 2026; CPU of graymeshd in s, memory in MB, most ever before the kill.
 MEASURED = (  # (services, streams): all cold, of it CPU, one endpoint, one route, returned after a kill, memory
-    ((700, 100), (0.6, 0.5, 0.013, 0.162, 0.6, 105)),
-    ((700, 300), (1.1, 1.0, 0.012, 0.241, 0.9, 120)),
-    ((700, 1_100), (4.2, 3.8, 0.046, 0.494, 2.1, 152)),
-    ((700, 5_000), (23, 20, 0.236, 2.1, 11, 267)),
-    ((2_000, 100), (1.8, 1.9, 0.043, 0.830, 1.9, 245)),
-    ((10_000, 100), (13, 17, 0.066, 8.4, 14, 1_068)),
+    ((700, 100), (0.41, 0.41, 0.003, 0.105, 0.63, 104)),
+    ((700, 300), (1.29, 1.35, 0.007, 0.282, 0.98, 119)),
+    ((700, 1_100), (3.7, 3.1, 0.030, 0.394, 1.9, 153)),
+    ((700, 5_000), (20, 18, 0.205, 2.02, 8.7, 278)),
+    ((2_000, 100), (1.5, 1.6, 0.005, 0.809, 1.9, 240)),
+    ((10_000, 100), (8.9, 10.5, 0.004, 3.04, 11.4, 1_058)),
 )
 
 
@@ -33,20 +33,20 @@ def options():
     add = parser.add_argument
     # Measured: 700 services, delta streams, 2 cores of which the load client takes its part.
     add("--cpu-start-ms", type=float, default=0.25, help="CPU of a start until /ready, for each service: 0.18 s / 700")
-    add("--cpu-scope-ms", type=float, default=0.02, help="CPU of making a scope, for each service: (500 - 100 x 3.5) / 7,000")
-    add("--cpu-cold-ms", type=float, default=3.5, help="of one cold stream: (3.8 s - 1.0 s) / 800")
-    add("--cpu-return-ms", type=float, default=1.7, help="of one that comes back: (2.1 s - 0.2 s of start) / 1,100")
-    add("--cpu-endpoint-fixed-ms", type=float, default=8, help="of one endpoint change, whoever listens")
-    add("--cpu-endpoint-stream-ms", type=float, default=0.04, help="of it, for each stream: 0.035 at 1,100, 0.046 at 5,000")
-    add("--cpu-route-fixed-ms", type=float, default=110, help="of one route change, whoever listens: the tables of 10 scopes")
-    add("--cpu-route-stream-ms", type=float, default=0.4, help="of it, for each stream: (2,100 - 494) ms / 3,900")
-    add("--cpu-idle-ms", type=float, default=0.02, help="of one idle stream in a second: pings")
+    add("--cpu-scope-ms", type=float, default=0.009, help="CPU of making a scope, for each service: (410 - 100 x 3.5) / 7,000")
+    add("--cpu-cold-ms", type=float, default=3.5, help="of one cold stream: (17.8 s - 0.4 s) / 4,900")
+    add("--cpu-return-ms", type=float, default=1.7, help="of one that comes back: (8.7 s - 0.2 s of start) / 5,000")
+    add("--cpu-endpoint-fixed-ms", type=float, default=1, help="of one endpoint change, whoever listens")
+    add("--cpu-endpoint-stream-ms", type=float, default=0.04, help="of it, for each stream: 0.027 at 1,100, 0.041 at 5,000")
+    add("--cpu-route-fixed-ms", type=float, default=65, help="of one route change, whoever listens: the tables of 10 scopes")
+    add("--cpu-route-stream-ms", type=float, default=0.4, help="of it, for each stream: (2,020 - 394) ms / 3,900")
+    add("--cpu-idle-ms", type=float, default=0.017, help="of one idle stream in a second: pings")
     add("--cold-mb", type=float, default=4.72, help="sent to a cold stream")
     add("--return-mb", type=float, default=0.71, help="heard from one that comes back")
     add("--route-mb", type=float, default=1.11, help="sent to a stream for one route, without VHDS")
     add("--memory-base-mb", type=float, default=30, help="graymeshd without a mesh")
-    add("--memory-service-mb", type=float, default=0.104, help="for each service, with all scopes: (1,068 - 42) MB / 9,900")
-    add("--memory-stream-mb", type=float, default=0.033, help="for each stream: (267 - 105) MB / 4,900")
+    add("--memory-service-mb", type=float, default=0.103, help="for each service, with all scopes: (1,058 - 43) MB / 9,900")
+    add("--memory-stream-mb", type=float, default=0.036, help="for each stream: (278 - 104) MB / 4,900")
     # Assumed.
     add("--cores", type=int, default=8, help="of each replica")
     add("--nic-gbit", type=float, default=10, help="of each replica")
@@ -114,7 +114,7 @@ def modelled(services, streams, it):
     cold = made + it.cpu_cold_ms / 1000 * size * streams
     measured = argparse.Namespace(**{**vars(it), "cores": 2, "busy": 0.45, "nic_gbit": 20})
     last, _ = serve([made / 0.9] * streams, it.cpu_cold_ms / 1000 * size, it.cold_mb * size, measured)
-    return (last, cold, (it.cpu_endpoint_fixed_ms * size + it.cpu_endpoint_stream_ms * streams) / 1000,
+    return (last, cold, (it.cpu_endpoint_fixed_ms + it.cpu_endpoint_stream_ms * streams) / 1000,
             (it.cpu_route_fixed_ms + it.cpu_route_stream_ms * streams) * size / 1000,
             it.cpu_start_ms / 1000 * services + made + it.cpu_return_ms / 1000 * size * streams,
             it.memory_base_mb + it.memory_service_mb * services + it.memory_stream_mb * streams)
