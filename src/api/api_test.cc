@@ -281,6 +281,7 @@ TEST(ConfigDump, OfWhatAProxyShallHaveLeavesOutWhatItDoesNotAskFor) {
   using State = xds::TypeStatus::State;
   const auto set = [](Type type, const std::vector<std::string>& names) {
     std::vector<resource::ResourcePtr> all;
+    all.reserve(names.size());
     for (const auto& name : names)
       all.push_back(std::make_shared<const resource::Resource>(type, name, ""));
     return std::make_shared<const resource::ResourceSet>(std::move(all));

@@ -27,6 +27,7 @@ TEST(Possession, IsItsLayersButForTheExceptions) {
                      {hash64("n"), named("n", "1")}}};
   auto [held, claimed] = possession.all();
   std::vector<std::string> texts;
+  texts.reserve(held.size());
   for (const auto& it : held) texts.push_back(it->name() + "=" + std::string(it->body()));
   std::ranges::sort(texts);
   std::ranges::sort(claimed);
