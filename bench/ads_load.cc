@@ -13,10 +13,8 @@
 //   watch FIRST TARGETS        changes are looked for from now on (bench/ads/watch.h)
 //   wrote KIND NUMBER NS       change NUMBER (endpoint, route) was made then, by CLOCK_MONOTONIC
 //   wait KIND FROM TO SECONDS  waits until these changes are at every stream: milliseconds
-//   series KIND FROM TO        of these changes, each by itself: milliseconds from the first write
-//   to
-//                              its own, and from that until it was at half of the streams, at the
-//                              99th of a hundred, at the last
+//   series KIND FROM TO        the same of each of them, and "at": when it was written, after the
+//                              first; asked after wait
 //   mark | report SECONDS      the same for the next route table, whatever is in it
 //   drop N | forget N          ends N connections; the proxy comes back with all, or with nothing
 //   stuck N | slow N BYTES | usual   N proxies read no more, or so many bytes a second; all as

@@ -39,7 +39,6 @@ def free_address():
 class Istiod(measure.Running):
     """Ends with us. At `xds`, or somewhere free."""
 
-    name = "istiod"
     mesh_config_option = "--meshConfig"
 
     def __init__(self, mesh, kubernetes, xds=None, options=()):

@@ -278,7 +278,3 @@ class Kubernetes:
             "clusters": [{"name": "it", "cluster": {"server": f"http://{self.address}"}}],
             "users": [{"name": "it", "user": {}}],
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}]})
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
